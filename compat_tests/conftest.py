@@ -1,0 +1,138 @@
+"""Runs real training scripts in processes of their own and reads both stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compat_tests.stores import SwanStore, WandbStore
+
+
+@dataclass
+class Recorded:
+    """What a script left behind."""
+
+    dir: Path
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def wandb_dirs(self) -> list[Path]:
+        return sorted(
+            (path for path in (self.dir / "wandb").glob("*run-*-*") if path.is_dir() and not path.is_symlink()),
+            key=lambda path: next(path.glob("run-*.wandb")).stat().st_ctime_ns,
+        )
+
+    def swan_dirs(self) -> list[Path]:
+        return sorted(path.parent for path in (self.dir / "swanlog").glob("run-*/run-*.swanlab"))
+
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted((self.dir / "swanlog").glob("journals/*.status.json"))]
+
+    def pairs(self) -> dict[str, tuple[WandbStore, SwanStore]]:
+        """wandb run id -> both stores, for every wandb run that is on disk."""
+        swan = {path.name.split("-", 2)[2]: path for path in self.swan_dirs()}
+        found = {}
+        for path in self.wandb_dirs:
+            run_id = path.name.split("-")[-1]
+            assert run_id in swan, f"run {run_id} is not in SwanLab; {self.explain()}"
+            found[run_id] = WandbStore.read(path), SwanStore.read(swan[run_id])
+        return found
+
+    def pair(self) -> tuple[WandbStore, SwanStore]:
+        """Both stores of the only run."""
+        pairs = self.pairs()
+        assert len(pairs) == 1, f"{list(pairs)}; {self.explain()}"
+        return next(iter(pairs.values()))
+
+    def explain(self) -> str:
+        logs = "\n".join(path.read_text()[-3000:] for path in (self.dir / "swanlog").glob("journals/*.log"))
+        return f"exit {self.returncode}\nstdout: {self.stdout[-2000:]}\nstderr: {self.stderr[-3000:]}\nmirror: {logs}"
+
+
+def clean_environment(home: Path, **more: str | None) -> dict[str, str]:
+    """The environment of a user who has neither a W&B nor a SwanLab account; None removes a variable."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "SWANLAB", "PYTEST", "COV"))
+    }
+    environment |= {
+        "HOME": str(home),
+        "WANDB_MODE": "offline",
+        "WANDB_CONSOLE": "wrap",
+        "SWANLAB_PROBE_REQUIREMENTS": "false",  # `pip list` in every run
+        "PYTHONUNBUFFERED": "1",
+    }
+    if "COVERAGE_PROCESS_START" in os.environ:
+        environment["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
+    for name, value in more.items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    return environment
+
+
+def wait_for_mirrors(folder: Path, timeout: float = 60) -> None:
+    """Waits until every mirror of a log directory has ended."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        journals = sorted((folder / "swanlog").glob("journals/*.journal"))
+        done = 0
+        for journal in journals:
+            status = journal.with_suffix(".status.json")
+            if status.exists() and json.loads(status.read_text())["state"] in ("finished", "failed", "empty"):
+                done += 1
+        if done == len(journals):
+            return
+        time.sleep(0.05)
+
+
+Record = Callable[..., Recorded]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    """`record(script, *args, **environment)`: runs a script as a user would and waits for its mirrors."""
+
+    def run(
+        script: str,
+        *args: str,
+        expect: int | None = 0,
+        timeout: float = 120,
+        python: tuple[str, ...] = (),
+        **env: str | None,
+    ) -> Recorded:
+        home = tmp_path / "home"
+        work = tmp_path / "work"
+        home.mkdir(exist_ok=True)
+        work.mkdir(exist_ok=True)
+        path = work / "train.py"
+        path.write_text(textwrap.dedent(script), "utf-8")
+        done = subprocess.run(
+            [sys.executable, *python, str(path), *args],
+            cwd=work,
+            env=clean_environment(home, **env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        wait_for_mirrors(work)
+        result = Recorded(work, done.returncode, done.stdout, done.stderr)
+        if expect is not None:
+            assert done.returncode == expect, result.explain()
+        return result
+
+    yield run

@@ -1,0 +1,236 @@
+"""Reads the two real stores: wandb's transaction log (the oracle) and SwanLab's run folder (what is tested).
+
+Independent of `wandb_swan`: its own reader of the LevelDB framing, wandb's protobuf, SwanLab's `DataStoreReader`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def log_payloads(path: Path) -> list[bytes]:
+    """Every whole record of a transaction log."""
+    data = path.read_bytes()
+    assert data[:4] == b":W&B", path
+    payloads, parts, at = [], [], 7
+    while at + 7 <= len(data):
+        room = 32768 - at % 32768
+        if room < 7:
+            at += room
+            continue
+        checksum, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        chunk = data[at + 7 : at + 7 + length]
+        if kind == 0 or len(chunk) < length:
+            break
+        assert zlib.crc32(chunk, zlib.crc32(bytes([kind]))) == checksum, f"damaged at {at}"
+        parts.append(chunk)
+        at += 7 + length
+        if kind in (1, 4):
+            payloads.append(b"".join(parts))
+            parts = []
+    return payloads
+
+
+def _value(item: Any) -> Any:
+    if item.value_json:
+        return json.loads(item.value_json)
+    form = item.WhichOneof("value")
+    return None if form == "none" else json.loads(item.json) if form == "json" else getattr(item, form)
+
+
+def _set(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[path[-1]] = value
+
+
+def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Leaf paths of a nested dict; a dict with a `_type` (media) is a leaf."""
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and "_type" not in value:
+            found.update(leaves(value, (*above, key)))
+        else:
+            found[(*above, key)] = value
+    return found
+
+
+@dataclass
+class WandbStore:
+    """What wandb's own log of one run holds."""
+
+    dir: Path
+    run: Any = None
+    """The last run record."""
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Step -> nested dict of the row, without `_step`, `_runtime`, `_timestamp`."""
+    timestamps: dict[int, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    console: str = ""
+    exit_code: int | None = None
+    records: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, run_dir: Path) -> WandbStore:
+        from wandb.proto import wandb_internal_pb2 as pb
+
+        store = cls(run_dir)
+        for payload in log_payloads(next(run_dir.glob("run-*.wandb"))):
+            record = pb.Record.FromString(payload)
+            store.records.append(record)
+            kind = record.WhichOneof("record_type")
+            if kind == "history":
+                row: dict[str, Any] = {}
+                for item in record.history.item:
+                    _set(row, list(item.nested_key) or [item.key], _value(item))
+                step = record.history.step.num if record.history.HasField("step") else row["_step"]
+                assert step not in store.rows
+                store.timestamps[step] = row.get("_timestamp")
+                store.rows[step] = {k: v for k, v in row.items() if k not in ("_step", "_runtime", "_timestamp")}
+            elif kind == "run":
+                store.run = record.run
+                for item in record.run.config.update:
+                    _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
+            elif kind == "config":
+                for item in record.config.update:
+                    _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
+                for item in record.config.remove:
+                    store.config.pop(item.key, None)
+            elif kind == "summary":
+                for item in record.summary.update:
+                    _set(store.summary, list(item.nested_key) or [item.key], json.loads(item.value_json))
+            elif kind == "output_raw":
+                store.console += record.output_raw.line
+            elif kind == "exit":
+                store.exit_code = record.exit.exit_code
+        store.config.pop("_wandb", None)
+        return store
+
+
+@dataclass
+class SwanStore:
+    """What SwanLab's own store of one run holds."""
+
+    dir: Path
+    start: Any = None
+    finish: Any = None
+    scalars: dict[str, dict[int, float]] = field(default_factory=dict)
+    times: dict[tuple[str, int], float] = field(default_factory=dict)
+    """(key, step) -> seconds since the epoch."""
+    media: dict[str, dict[int, list[Any]]] = field(default_factory=dict)
+    """Key -> step -> items: `.filename`, `.caption`, `.size`, `.sha256`; the bytes by `content()`."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Key -> SCALAR, TEXT, IMAGE, ... as its column says."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    lines: list[Any] = field(default_factory=list)
+    saves: list[Any] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, run_dir: Path) -> SwanStore:
+        from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
+        from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+        from swanlab.sdk.internal.core_python.store import DataStoreReader
+
+        store = cls(run_dir)
+        reader = DataStoreReader()
+        reader.open(next(run_dir.glob("run-*.swanlab")))
+        for payload in reader:
+            record = Record.FromString(payload)
+            kind = record.WhichOneof("record_type")
+            value = getattr(record, kind)
+            if kind == "scalar":
+                points = store.scalars.setdefault(value.key, {})
+                assert value.step not in points, f"{value.key} twice at step {value.step}"
+                points[value.step] = value.value.number
+                store.times[value.key, value.step] = value.timestamp.seconds + value.timestamp.nanos / 1e9
+            elif kind == "media":
+                steps = store.media.setdefault(value.key, {})
+                assert value.step not in steps, f"{value.key} twice at step {value.step}"
+                steps[value.step] = list(value.value.items)
+                store.times[value.key, value.step] = value.timestamp.seconds + value.timestamp.nanos / 1e9
+            elif kind == "column":
+                store.columns[value.column_key] = value
+                store.kinds[value.column_key] = ColumnType.Name(value.column_type).removeprefix("COLUMN_TYPE_")
+            elif kind == "log":
+                store.lines.append(value)
+            elif kind == "save":
+                store.saves.append(value)
+            elif kind in ("start", "finish"):
+                setattr(store, kind, value)
+        reader.close()
+        config = run_dir / "files" / "config.yaml"
+        if config.exists():
+            store.config = {key: item["value"] for key, item in yaml.safe_load(config.read_text("utf-8")).items()}
+        return store
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The reserved config key."""
+        return self.config["wandb_run"]
+
+    @property
+    def state(self) -> str:
+        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
+
+        return RunState.Name(self.finish.state).removeprefix("RUN_STATE_").lower()
+
+    def content(self, key: str, step: int) -> list[bytes]:
+        """The bytes of every item of a media metric at a step."""
+        folder = self.dir / "media" / self.kinds[key].lower()
+        return [(folder / item.filename).read_bytes() for item in self.media[key][step]]
+
+    def texts(self, key: str) -> dict[int, str]:
+        return {step: self.content(key, step)[0].decode() for step in self.media[key]}
+
+    def console(self) -> list[str]:
+        return [line.line for line in self.lines]
+
+
+def assert_same_values(wandb: WandbStore, swan: SwanStore) -> None:
+    """Every scalar and text of the log is in SwanLab at its step, and SwanLab holds no other scalar or text.
+
+    Media are left to the tests that log them.
+    """
+    keys = swan.about.get("keys", {})
+    unclaimed = {(key, step) for key, steps in swan.scalars.items() for step in steps}
+    unclaimed |= {(key, step) for key, steps in swan.media.items() for step in steps if swan.kinds[key] == "TEXT"}
+    missing = []
+    for step, row in wandb.rows.items():
+        for path, value in leaves(row).items():
+            if isinstance(value, dict):
+                continue
+            numeric = isinstance(value, int | float)
+            store: dict[str, Any] = swan.scalars if numeric else swan.media
+            plain = "/".join(path)
+            names = [key for key, told in keys.items() if told == ".".join(path)]
+            names += [plain] if plain not in keys else []
+            for key in names:
+                if (key, step) not in unclaimed or key not in store:
+                    continue
+                if numeric:
+                    got: Any = swan.scalars[key][step]
+                    same = got == float(value) or (math.isnan(got) and math.isnan(float(value)))
+                else:
+                    got = swan.texts(key)[step]
+                    same = got == (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+                if same:
+                    unclaimed.discard((key, step))
+                    if wandb.timestamps[step]:
+                        assert abs(swan.times[key, step] - wandb.timestamps[step]) < 1e-5, (key, step)
+                    break
+            else:
+                missing.append((path, step, value))
+    assert not missing, f"in wandb, not in SwanLab: {missing[:10]}"
+    assert not unclaimed, f"in SwanLab, not in wandb: {sorted(unclaimed)[:10]}"

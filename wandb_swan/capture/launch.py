@@ -1,0 +1,274 @@
+"""Starts one mirror process a run, and waits for it when the run ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import WandbSwanError
+from .journal import JournalWriter
+from .tap import warn
+
+if TYPE_CHECKING:
+    from ..settings import SwanSettings
+
+_abandoned: list[subprocess.Popen[bytes]] = []
+"""Mirrors that nobody waits for any more; reaped when they have ended."""
+
+
+def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
+    """Opens the journal of a run and starts its mirror.
+
+    Returns None when the settings say that this run is not mirrored.
+
+    Raises:
+        WandbSwanError: a setting is wrong.
+        OSError: the journal can not be written, or no process can be started.
+    """
+    from ..settings import read_settings
+
+    _reap()
+    settings = read_settings(**given)
+    if not settings.enabled or settings.mode == "disabled":
+        return None
+    journal = _open_journal(settings, stream_id)
+    silent = bool(getattr(run._settings, "silent", False))
+    capture = Capture(stream_id, run, journal, settings, silent=silent)
+    journal.note(**_first_note(run, settings))
+    capture.start_mirror()
+    capture.say(f"mirroring run {stream_id} to SwanLab, journal {_relative(journal.path)}")
+    return capture
+
+
+def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
+    folder = settings.journals.expanduser()
+    fresh = not settings.log_dir.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if fresh and settings.log_dir.exists():
+        with contextlib.suppress(OSError):  # as SwanLab does for a log directory that it makes
+            (settings.log_dir / ".gitignore").write_text("*")
+    name = re.sub(r"[^\w.\-]", "_", stream_id)[:100]
+    start = time.strftime("%Y%m%d_%H%M%S")
+    for attempt in range(100):
+        suffix = f"-{attempt}" if attempt else ""
+        with contextlib.suppress(FileExistsError):
+            return JournalWriter((folder / f"{name}-{start}{suffix}.journal").absolute())
+    raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
+
+
+def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
+    """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
+    wandb_settings = run._settings
+    note = {
+        "type": "begin",
+        "format": 1,
+        "versions": {
+            "wandb_swan": version("wandb-swan"),
+            "wandb": version("wandb"),
+            "python": platform.python_version(),
+        },
+        "run": {
+            "id": wandb_settings.run_id,
+            "mode": wandb_settings.mode,
+            "shared": bool(getattr(wandb_settings, "_shared", False)),
+            "primary": bool(getattr(wandb_settings, "x_primary", True)),
+            "dir": str(wandb_settings.sync_dir),
+            "files": str(wandb_settings.files_dir),
+            "log": str(wandb_settings.sync_file),
+            "log_written": not bool(getattr(wandb_settings, "x_skip_transaction_log", False)),
+            "url": getattr(wandb_settings, "run_url", None),
+            "fork_from": str(getattr(wandb_settings, "fork_from", None) or "") or None,
+            "resume_from": str(getattr(wandb_settings, "resume_from", None) or "") or None,
+        },
+        "trainer": {
+            "pid": os.getpid(),
+            "argv": _argv(),
+            "executable": sys.executable,
+            "cwd": str(Path.cwd()),
+            "host": platform.node(),
+        },
+        "settings": settings.model_dump(mode="json"),
+    }
+    return _without_secrets(note)
+
+
+def _argv() -> list[str]:
+    with contextlib.suppress(OSError):
+        return [os.fsdecode(part) for part in Path("/proc/self/cmdline").read_bytes().split(b"\0") if part]
+    return [sys.executable, *sys.argv]
+
+
+def _without_secrets(note: dict[str, Any]) -> dict[str, Any]:
+    secrets = [
+        value for name, value in os.environ.items() if len(value) >= 8 and re.search("KEY|TOKEN|SECRET|PASSWORD", name)
+    ]
+    text = json.dumps(note, ensure_ascii=False)
+    for secret in secrets:
+        text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
+    clean = json.loads(text)
+    assert isinstance(clean, dict)
+    return clean
+
+
+class Capture:
+    """One live run: its journal, its mirror process, and what to say at its end."""
+
+    def __init__(
+        self, stream_id: str, run: Any, journal: JournalWriter, settings: SwanSettings, *, silent: bool
+    ) -> None:
+        self.stream_id = stream_id
+        self.journal = journal
+        self.order = threading.RLock()
+        self._run = run
+        self._settings = settings
+        self._silent = silent
+        self._mirror: subprocess.Popen[bytes] | None = None
+
+    def run_is_not(self, run: Any) -> bool:
+        return run is not self._run
+
+    def say(self, message: str) -> None:
+        if not self._silent:
+            warn(message)
+
+    def start_mirror(self) -> None:
+        """Starts the mirror in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+        try:
+            self._mirror = start(self.journal.path, "--trainer", str(os.getpid()))
+        except OSError as error:
+            self.say(f"the mirror did not start ({error}); type {_resume(self.journal.path)} after the run")
+
+    def broken(self, reason: str) -> None:
+        """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
+        self.journal.close()
+        warn(
+            f"the journal of run {self.stream_id} stopped ({reason}); wandb is not affected, "
+            f"what is missing is read from wandb's own log at the end"
+        )
+
+    def close(self) -> None:
+        """Ends the capture without waiting; the mirror finishes by itself."""
+        with contextlib.suppress(OSError):
+            self.journal.note(type="end")
+        self.journal.close()
+        if self._mirror is not None:
+            _abandoned.append(self._mirror)
+
+    def finish(self, *, wait: bool) -> None:
+        """Waits for the mirror as long as the settings say, and tells where the SwanLab run is."""
+        with contextlib.suppress(OSError):
+            self.journal.note(type="end")
+        self.journal.close()
+        mirror = self._mirror
+        if mirror is None:
+            return
+        ended = wait and _wait(mirror, self._settings.finish_timeout, show=not self._silent)
+        if not ended:
+            _abandoned.append(mirror)
+        self.say(outcome(self.journal.path, ended=ended))
+
+
+def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Starts `wandb_swan.mirror` on a journal. Raises OSError."""
+    if not sys.executable:
+        raise OSError("this Python does not say where its executable is")
+    # The same import path as the trainer, but its script folder last: a `random.py` beside it must not be ours.
+    script, rest = sys.path[:1], sys.path[1:]
+    code = (
+        f"import sys; sys.path[:] = {[*rest, *script]!r}; from wandb_swan.mirror import main; "
+        f"sys.exit(main({[str(journal), *arguments]!r}))"
+    )
+    environment = {**os.environ, "WANDB_SWAN": "0"}
+    # Created here, because a file that subprocess inherits must exist; the mirror's log shares the journal's mode.
+    log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _wait(mirror: subprocess.Popen[bytes], timeout: float, *, show: bool) -> bool:
+    """Whether the mirror ended within `timeout` seconds. One Ctrl-C ends the wait, not the mirror."""
+    try:
+        with _status_line() if show else contextlib.nullcontext():
+            mirror.wait(timeout)
+        return True
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        return False
+
+
+@contextlib.contextmanager
+def _status_line() -> Any:
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("wandb_swan: SwanLab is catching up (Ctrl-C: leave it to do so by itself)"):
+        yield
+
+
+def outcome(journal: Path, *, ended: bool) -> str:
+    """One line: where the SwanLab run is, or what to type to get it there."""
+    status = read_status(journal)
+    state = status.get("state")
+    where = status.get("url") or status.get("run_dir")
+    if state == "finished":
+        log = _relative(journal.with_suffix(".log"))
+        lost = sum(item.get("count", 0) for item in status.get("not_mirrored") or [])
+        more = f"; {lost} values could not be kept there, see {log}" if lost else ""
+        if status.get("mode") == "offline":
+            why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
+            sync = f"`swanlab sync {_relative(Path(str(where)))}`"
+            return f"SwanLab run saved ({why}offline); type {sync} to upload it{more}"
+        if status.get("mode") == "local":
+            folder = _relative(Path(str(where)).parent)
+            return f"SwanLab run saved in {_relative(Path(str(where)))}; type `swanlab watch {folder}` to see it{more}"
+        return f"SwanLab run at {where}{more}"
+    if state == "failed" or ended:
+        reason = status.get("reason") or f"the mirror ended early, see {_relative(journal.with_suffix('.log'))}"
+        return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {_resume(journal)}"
+    return f"the mirror goes on by itself; if it is interrupted type {_resume(journal)}"
+
+
+def read_status(journal: Path) -> dict[str, Any]:
+    """The mirror's status file, or an empty dict."""
+    with contextlib.suppress(OSError, ValueError):
+        status = json.loads(journal.with_suffix(".status.json").read_bytes())
+        if isinstance(status, dict):
+            return status
+    return {}
+
+
+def _resume(journal: Path) -> str:
+    return f"`wandb-swan resume {_relative(journal)}`"
+
+
+def _relative(path: Path) -> str:
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _reap() -> None:
+    _abandoned[:] = [mirror for mirror in _abandoned if mirror.poll() is None]
+
+
+__all__ = ["Capture", "WandbSwanError", "begin", "outcome", "read_status", "start"]

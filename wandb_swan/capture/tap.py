@@ -1,0 +1,253 @@
+"""The tap: sees every record that wandb publishes and appends it to the run's journal.
+
+Class level, so that runs started by libraries are seen too. What is wrapped, by wandb version (read from its source):
+
+- `InterfaceSock._publish`: every published record, 0.19 to 0.31. Up to 0.20 also those that expect an answer.
+- `InterfaceSock._deliver` (0.21) or `InterfaceSock.deliver_async` (from 0.22): records that expect an answer.
+- `InterfaceSock.deliver_run_start(run)`: called once, in the thread of `wandb.init`, when the run exists.
+- `Run._finish`: after it, wandb's own transaction log is whole.
+- `_WandbInit.maybe_login`: the first place that sees the mode; used for `wandb_run=False` alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .launch import Capture
+
+_MISSING = object()
+_lock = threading.RLock()
+_saved: list[tuple[type, str, Any]] = []
+_live: dict[str, Capture] = {}
+"""Stream id (wandb's run id) -> what captures it. Emptied in a forked child, which must be silent."""
+
+_given: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("wandb_swan_init", default=None)
+_process_wide: dict[str, Any] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_live.clear)
+
+# Records that say nothing of the run itself, or that wandb's core repeats in another form.
+_SKIPPED = frozenset({"telemetry", "header", "footer", "final", "tbrecord", "environment", "noop_link_artifact"})
+_KEPT_REQUESTS = frozenset({"run_start", "partial_history", "log_artifact"})
+
+
+def warn(message: str) -> None:
+    """One line on stderr, as wandb's own warnings."""
+    with contextlib.suppress(Exception):
+        print(f"wandb_swan: {message}", file=sys.stderr)
+
+
+def switched_off() -> bool:
+    """Whether `WANDB_SWAN=0` asks for pure passthrough."""
+    return os.environ.get("WANDB_SWAN", "").strip().lower() in {"0", "false", "off", "no", "f", "n"}
+
+
+@contextlib.contextmanager
+def overrides(**given: Any) -> Iterator[None]:
+    """Settings for the runs that are started in this context, as `wandb_swan.init()` gives them."""
+    token = _given.set({**(_given.get() or {}), **given})
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def installed() -> bool:
+    """Whether wandb is tapped."""
+    return bool(_saved)
+
+
+def install(**given: Any) -> bool:
+    """Taps wandb; again is harmless. `given` are settings for every later run of the process.
+
+    Returns False, after one warning, when this wandb has no place to tap; wandb then works alone.
+    """
+    _process_wide.update({name: value for name, value in given.items() if value is not None})
+    with _lock:
+        if _saved:
+            return True
+        try:
+            _wrap_all()
+        except Exception as error:
+            _restore()
+            warn(f"this wandb can not be mirrored ({error}); wandb works alone")
+            return False
+    return True
+
+
+def uninstall() -> None:
+    """Takes the tap out: every class of wandb is as it was. Mirrors of live runs finish with what they have."""
+    with _lock:
+        _restore()
+        _process_wide.clear()
+        for capture in list(_live.values()):
+            capture.close()
+        _live.clear()
+
+
+def _restore() -> None:
+    while _saved:
+        owner, name, original = _saved.pop()
+        if original is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
+
+
+def _wrap(owner: type, name: str, wrapper: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    _saved.append((owner, name, owner.__dict__.get(name, _MISSING)))
+    setattr(owner, name, functools.wraps(original)(wrapper(original)))
+
+
+def _wrap_all() -> None:
+    from wandb.sdk import wandb_init, wandb_run
+    from wandb.sdk.interface.interface_sock import InterfaceSock
+
+    _wrap(InterfaceSock, "_publish", _tap_publish)
+    if hasattr(InterfaceSock, "deliver_async"):
+        _wrap(InterfaceSock, "deliver_async", _tap_deliver_async)
+    elif "_deliver" in InterfaceSock.__dict__:
+        _wrap(InterfaceSock, "_deliver", _tap_publish)
+    _wrap(InterfaceSock, "deliver_run_start", _tap_run_start)
+    _wrap(wandb_run.Run, "_finish", _tap_finish)
+    _wrap(wandb_init._WandbInit, "maybe_login", _tap_login)
+
+
+def _tap_publish(original: Any) -> Any:
+    def _publish(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
+        capture = _live.get(self._stream_id)
+        if capture is None:
+            return original(self, record, *args, **kwargs)
+        if kwargs.get("nowait"):  # may run on wandb's event loop, which must not wait for a lock
+            _record(capture, record)
+            return original(self, record, *args, **kwargs)
+        # Two threads must reach the journal and wandb's core in the same order: it decides the steps.
+        with capture.order:
+            _record(capture, record)
+            return original(self, record, *args, **kwargs)
+
+    return _publish
+
+
+def _tap_deliver_async(original: Any) -> Any:
+    async def deliver_async(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
+        capture = _live.get(self._stream_id)
+        if capture is not None:
+            _record(capture, record)
+        return await original(self, record, *args, **kwargs)
+
+    return deliver_async
+
+
+def _tap_run_start(original: Any) -> Any:
+    def deliver_run_start(self: Any, run: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            _begin(self._stream_id, run)
+        except Exception as error:
+            warn(f"run {self._stream_id} is not mirrored to SwanLab ({_short(error)}); wandb is not affected")
+        return original(self, run, *args, **kwargs)
+
+    return deliver_run_start
+
+
+def _tap_finish(original: Any) -> Any:
+    def _finish(self: Any, *args: Any, **kwargs: Any) -> Any:
+        capture = _live.get(self._settings.run_id or "")
+        if capture is None or capture.run_is_not(self):
+            return original(self, *args, **kwargs)
+        wait = True
+        try:
+            return original(self, *args, **kwargs)
+        except KeyboardInterrupt:
+            wait = False
+            raise
+        finally:
+            if _live.get(capture.stream_id) is capture:
+                del _live[capture.stream_id]
+            try:
+                capture.finish(wait=wait)
+            except Exception as error:
+                warn(f"waiting for the mirror failed ({_short(error)})")
+
+    return _finish
+
+
+def _tap_login(original: Any) -> Any:
+    def maybe_login(self: Any, init_settings: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            _keep_offline(self, init_settings)
+        except Exception as error:
+            warn(f"wandb_run=False could not be obeyed ({_short(error)})")
+        return original(self, init_settings, *args, **kwargs)
+
+    return maybe_login
+
+
+def _keep_offline(init: Any, init_settings: Any) -> None:
+    """Makes the real wandb run offline where `wandb_run` is false; a disabled run stays disabled."""
+    given = {**_process_wide, **(_given.get() or {})}
+    wanted = given.get("wandb_run")
+    if wanted is None:
+        wanted = os.environ.get("WANDB_SWAN_WANDB_RUN", "").strip().lower() not in {"0", "false", "off", "no", "f", "n"}
+    if wanted:
+        return
+    merged = init._wl.settings.model_copy()
+    merged.update_from_settings(init_settings)
+    if not merged._noop:
+        init_settings.mode = "offline"
+
+
+def _begin(stream_id: str, run: Any) -> None:
+    if switched_off():
+        return
+    from .launch import begin
+
+    previous = _live.pop(stream_id, None)
+    if previous is not None:
+        previous.close()
+    capture = begin(stream_id, run, {**_process_wide, **(_given.get() or {})})
+    if capture is not None:
+        _live[stream_id] = capture
+
+
+def _record(capture: Capture, record: Any) -> None:
+    """Appends one record to the journal. Whatever goes wrong costs the mirror, never the caller."""
+    try:
+        kind = record.WhichOneof("record_type")
+        if kind == "request":
+            if record.request.WhichOneof("request_type") not in _KEPT_REQUESTS:
+                return
+        elif kind in _SKIPPED:
+            return
+        elif kind == "exit":
+            capture.journal.note(type="exit", **_cause(record.exit.exit_code))
+        capture.journal.append(record.SerializeToString())
+    except Exception as error:
+        _live.pop(capture.stream_id, None)
+        capture.broken(_short(error))
+
+
+def _cause(exit_code: int) -> dict[str, Any]:
+    """The exception that ends the run, if one does: its name and its traceback text."""
+    if exit_code == 0:
+        return {}
+    error = sys.exc_info()[1] or getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if error is None or isinstance(error, SystemExit):
+        return {}
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {"exception": type(error).__name__, "traceback": text[-8000:]}
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

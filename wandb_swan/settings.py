@@ -1,0 +1,104 @@
+"""Every switch, its environment variable and its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .exceptions import WandbSwanError
+
+Mode = Literal["online", "local", "offline", "disabled"]
+
+
+def _mode(value: object) -> object:
+    """SwanLab's own alias: `cloud` is `online`."""
+    text = str(value).strip().lower()
+    return "online" if text == "cloud" else text
+
+
+def _switch(env: str, *others: str) -> Any:
+    return Field(default=None, validation_alias=AliasChoices(env, *others))
+
+
+class SwanSettings(BaseSettings):
+    """The switches of one run. `None` means: as SwanLab's own settings say, else as the comment says.
+
+    Source of a value, later ones win: default, `SWANLAB_*` (where named here), `WANDB_SWAN_*`, `sync_wandb()`,
+    `wandb_swan.init()`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True)
+
+    enabled: bool = Field(default=True, validation_alias="WANDB_SWAN")
+    """`0`: pure passthrough to wandb."""
+
+    mode: Annotated[Mode, BeforeValidator(_mode)] | None = _switch("WANDB_SWAN_MODE", "SWANLAB_MODE")
+    """Where SwanLab records. None: online where SwanLab credentials exist, else offline."""
+
+    wandb_run: bool = Field(default=True, validation_alias="WANDB_SWAN_WANDB_RUN")
+    """False: nothing is uploaded to W&B, the real wandb run is made with `mode="offline"`."""
+
+    workspace: str | None = _switch("WANDB_SWAN_WORKSPACE")
+    """SwanLab workspace."""
+
+    project: str | None = _switch("WANDB_SWAN_PROJECT")
+    """SwanLab project. None: the wandb project."""
+
+    log_dir: Path = Field(
+        default=Path("swanlog"), validation_alias=AliasChoices("WANDB_SWAN_LOG_DIR", "SWANLAB_LOG_DIR")
+    )
+    """SwanLab's log directory."""
+
+    journal_dir: Path | None = _switch("WANDB_SWAN_JOURNAL_DIR")
+    """None: `<log_dir>/journals`."""
+
+    finish_timeout: float = Field(default=300.0, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
+    """Seconds that `finish()` waits for the mirror; then it goes on alone."""
+
+    @property
+    def journals(self) -> Path:
+        """The folder of the journals."""
+        return self.journal_dir or self.log_dir / "journals"
+
+
+_ALLOWED = {
+    "enabled": "0 or 1",
+    "mode": "online (or cloud), local, offline, disabled",
+    "wandb_run": "true or false",
+    "finish_timeout": "a number of seconds, 0 or more",
+}
+
+
+def read_settings(**given: Any) -> SwanSettings:
+    """The settings from the environment, with what the code gave (`None` is not given) on top.
+
+    Raises:
+        WandbSwanError: a value is not allowed; the text names the variable or argument, the value and what is allowed.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        return SwanSettings(**given)
+    except ValidationError as error:
+        raise WandbSwanError("; ".join(_complaint(dict(item), given) for item in error.errors())) from None
+
+
+def _complaint(item: dict[str, Any], given: dict[str, Any]) -> str:
+    at = str(item["loc"][0])
+    field = next((name for name, info in SwanSettings.model_fields.items() if at == name or at in _env_names(info)), at)
+    where = f"{field}=" if field in given else f"{_set_variable(field)}="
+    return f"{where}{item['input']!r} is not allowed; use {_ALLOWED.get(field, item['msg'])}"
+
+
+def _env_names(info: Any) -> list[str]:
+    alias = info.validation_alias
+    return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def _set_variable(field: str) -> str:
+    import os
+
+    names = _env_names(SwanSettings.model_fields[field]) if field in SwanSettings.model_fields else [field]
+    return next((name for name in names if os.environ.get(name)), names[0])

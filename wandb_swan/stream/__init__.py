@@ -1,0 +1,1 @@
+"""What happened in a run, from any source: wandb's protobuf records become events, partial history becomes rows."""

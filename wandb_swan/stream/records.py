@@ -1,0 +1,270 @@
+"""wandb's protobuf records, from a journal or a transaction log, become events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from wandb.proto import wandb_internal_pb2 as pb
+
+from ..capture.journal import parse_note
+from .console import Console
+from .events import (
+    Alert,
+    Artifact,
+    ConfigChanged,
+    Event,
+    FileSaved,
+    HistoryRow,
+    MetricDefined,
+    Path,
+    RunChanged,
+    RunFinished,
+    RunStarted,
+    SummaryChanged,
+    SystemStats,
+)
+from .steps import Steps, history_row, set_value
+
+_CTRL_C = 255
+"""The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
+
+_POLICIES = ("now", "end", "live")
+_SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
+
+
+class Decoder:
+    """Turns the payloads of one run's log into events, in order. Never raises on bad data: see `unreadable`."""
+
+    def __init__(self) -> None:
+        self.started: RunStarted | None = None
+        self.finished: RunFinished | None = None
+        self.begin: dict[str, Any] = {}
+        """The journal's first note; empty for a transaction log."""
+        self.ended = False
+        """Whether the tap's last note was read: the trainer will write no more."""
+        self.unreadable = 0
+        """Records or values that could not be decoded."""
+        self._steps = Steps()
+        self._described: RunChanged | None = None
+        self._console = {True: Console(stderr=True), False: Console(stderr=False)}
+        self._cause: dict[str, Any] = {}
+
+    def feed(self, payload: bytes) -> Iterator[Event]:
+        """The events of one record."""
+        note = parse_note(payload)
+        if note is not None:
+            self._note(note)
+            return
+        try:
+            record = pb.Record.FromString(payload)
+        except DecodeError:
+            self.unreadable += 1
+            return
+        kind = record.WhichOneof("record_type")
+        if kind == "request":
+            kind = record.request.WhichOneof("request_type")
+            message = getattr(record.request, kind) if kind else None
+        else:
+            message = getattr(record, kind) if kind else None
+        handler = getattr(self, f"_on_{kind}", None)
+        if handler is not None:
+            yield from handler(message)
+
+    def finish(self, exit_code: int | None = None, reason: str = "") -> Iterator[Event]:
+        """What is left at the end of the data: the last row and lines, and a RunFinished if there was none."""
+        if self.finished is None:
+            yield from self._exit(exit_code if exit_code is not None else 1, reason)
+
+    def _note(self, note: dict[str, Any]) -> None:
+        kind = note.get("type")
+        if kind == "begin":
+            self.begin = note
+        elif kind == "exit":
+            self._cause = note
+        elif kind == "end":
+            self.ended = True
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def _on_run_start(self, message: Any) -> Iterator[Event]:
+        yield from self._on_run(message.run)
+
+    def _on_run(self, run: Any) -> Iterator[Event]:
+        described = RunChanged(
+            name=run.display_name, notes=run.notes, tags=tuple(run.tags), group=run.run_group, job_type=run.job_type
+        )
+        if self.started is None:
+            shared = bool(self.begin.get("run", {}).get("shared"))
+            self._steps = Steps(run.starting_step, shared=shared)
+            self.started = RunStarted(
+                **described.model_dump(),
+                run_id=run.run_id,
+                project=run.project,
+                entity=run.entity,
+                sweep_id=run.sweep_id,
+                host=run.host,
+                started_at=_seconds(run.start_time),
+                starting_step=run.starting_step,
+                resumed=run.resumed,
+                forked_from=self._branch_point(run),
+            )
+            yield self.started
+            yield from self._on_config(run.config)
+        elif described != self._described:
+            yield described
+        self._described = described
+
+    def _branch_point(self, run: Any) -> str:
+        try:
+            if run.HasField("branch_point"):
+                return f"{run.branch_point.run}?_step={int(run.branch_point.value)}"
+        except ValueError:
+            pass
+        told = self.begin.get("run", {})
+        return str(told.get("fork_from") or told.get("resume_from") or "")
+
+    def _on_exit(self, message: Any) -> Iterator[Event]:
+        if self.finished is None:
+            interrupted = self._cause.get("exception") == "KeyboardInterrupt"
+            reason = self._cause.get("traceback") or ""
+            yield from self._exit(message.exit_code, reason, interrupted or message.exit_code == _CTRL_C)
+
+    def _exit(self, exit_code: int, reason: str, interrupted: bool = False) -> Iterator[Event]:
+        yield from self._steps.finish()
+        for console in self._console.values():
+            yield from console.flush()
+        self.finished = RunFinished(exit_code=exit_code, reason=reason, interrupted=interrupted)
+        yield self.finished
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def _on_partial_history(self, message: Any) -> Iterator[Event]:
+        yield from self._steps.partial(
+            self._items(message.item),
+            message.step.num if message.HasField("step") else None,
+            message.action.flush if message.HasField("action") else None,
+        )
+
+    def _on_history(self, message: Any) -> Iterator[HistoryRow]:
+        row: dict[str, Any] = {}
+        for path, value in self._items(message.item):
+            set_value(row, path, value)
+        step = row.get("_step")
+        if message.HasField("step"):
+            step = message.step.num
+        if row:
+            yield history_row(row, step if isinstance(step, int) else None)
+
+    def _on_config(self, message: Any) -> Iterator[Event]:
+        update = tuple((path, value) for path, value in self._items(message.update) if path[0] != "_wandb")
+        remove = tuple(_path(item) for item in message.remove)
+        if update or remove:
+            yield ConfigChanged.model_construct(update=update, remove=remove)
+
+    def _on_summary(self, message: Any) -> Iterator[Event]:
+        update = tuple(self._items(message.update))
+        remove = tuple(_path(item) for item in message.remove)
+        if update or remove:
+            yield SummaryChanged.model_construct(update=update, remove=remove)
+
+    def _on_metric(self, message: Any) -> Iterator[Event]:
+        control = getattr(message, "_control", None)
+        self._steps.define(
+            message.name or message.glob_name,
+            message.step_metric,
+            step_sync=message.options.step_sync,
+            overwrite=bool(control is not None and control.overwrite),
+        )
+        if message.name or message.glob_name:
+            yield MetricDefined(
+                name=message.name or message.glob_name,
+                step_metric=message.step_metric,
+                hidden=message.options.hidden,
+                expanded=bool(getattr(message, "expanded_from_glob", False)),
+            )
+
+    def _items(self, items: Any) -> list[tuple[Path, Any]]:
+        decoded = []
+        for item in items:
+            try:
+                path = _path(item)
+                if path:
+                    decoded.append((path, _value(item)))
+            except (ValueError, RecursionError):
+                self.unreadable += 1
+        return decoded
+
+    # -- the rest --------------------------------------------------------------------------------------------------
+
+    def _on_output_raw(self, message: Any) -> Iterator[Event]:
+        stderr = message.output_type == pb.OutputRawRecord.STDERR
+        yield from self._console[stderr].write(message.line, _seconds(message.timestamp))
+
+    _on_output = _on_output_raw  # wandb up to 0.20 with console="wrap": the same fields
+
+    def _on_output_logger(self, message: Any) -> Iterator[Event]:
+        yield from self._console[False].write(message.line.rstrip("\n") + "\n", 0.0)
+
+    def _on_files(self, message: Any) -> Iterator[Event]:
+        for item in message.files:
+            policy = _POLICIES[item.policy] if 0 <= item.policy < len(_POLICIES) else "now"
+            yield FileSaved(path=item.path, policy=policy)
+
+    def _on_alert(self, message: Any) -> Iterator[Event]:
+        yield Alert(title=message.title, text=message.text, level=message.level)
+
+    def _on_log_artifact(self, message: Any) -> Iterator[Event]:
+        yield from self._on_artifact(message.artifact)
+
+    def _on_artifact(self, message: Any) -> Iterator[Event]:
+        contents = message.manifest.contents
+        yield Artifact(
+            name=message.name,
+            type=message.type,
+            aliases=tuple(message.aliases),
+            digest=message.digest,
+            description=message.description,
+            size=sum(entry.size for entry in contents) if contents else None,
+        )
+
+    def _on_use_artifact(self, message: Any) -> Iterator[Event]:
+        yield Artifact(name=message.name or message.id, type=message.type, used=True)
+
+    def _on_stats(self, message: Any) -> Iterator[Event]:
+        values = {path[0]: value for path, value in self._items(message.item)}
+        yield SystemStats.model_construct(timestamp=_seconds(message.timestamp), values=values)
+
+
+def _path(item: Any) -> Path:
+    nested = getattr(item, "nested_key", None)
+    if nested:
+        return tuple(nested)
+    return (item.key,) if item.key else ()
+
+
+def _value(item: Any) -> Any:
+    """The JSON value of a history, config, summary or stats item.
+
+    wandb 0.31 may write a history value typed instead of as JSON text (`x_history_value_encoding`).
+
+    Raises:
+        ValueError: the text is not JSON.
+    """
+    if item.value_json:
+        return json.loads(item.value_json)
+    if "value" in item.DESCRIPTOR.oneofs_by_name:
+        form = item.WhichOneof("value")
+        if form in _SCALAR_FORMS:
+            return getattr(item, form)
+        if form == "json":
+            return json.loads(item.json)
+        if form == "none":
+            return None
+    raise ValueError("an item without a value")
+
+
+def _seconds(timestamp: Any) -> float:
+    return float(timestamp.seconds + timestamp.nanos / 1e9)

@@ -1,0 +1,1 @@
+"""The SwanLab side: the only folder that imports swanlab."""

@@ -1,0 +1,347 @@
+"""Writes the events of one wandb run into one SwanLab run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections import Counter
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+import swanlab
+
+from ..stream.events import (
+    Alert,
+    Artifact,
+    ConfigChanged,
+    ConsoleLine,
+    Event,
+    FileSaved,
+    HistoryRow,
+    MetricDefined,
+    Path,
+    RowDropped,
+    RunChanged,
+    RunFinished,
+    RunStarted,
+    SummaryChanged,
+    Tree,
+)
+from ..stream.steps import leaves, set_value
+from . import limits
+from .limits import KeyNames
+from .target import Target
+from .writer import Writer, writer_for
+
+log = logging.getLogger("wandb_swan")
+
+State = Literal["success", "crashed", "aborted"]
+
+
+class Sink:
+    """One SwanLab run. Events in, in order; `close()` at the end. Raises what SwanLab raises when a run starts."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._names = KeyNames()
+        self._rules: dict[str, MetricDefined] = {}
+        self._config: Tree = {}
+        self._config_dirty = False
+        self._about: dict[str, Any] = {}
+        self._summary: Tree = {}
+        self._last: dict[Path, Any] = {}
+        self._step = 0
+        self._started: RunStarted | None = None
+        self._run: Any = None
+        self._writer: Writer | None = None
+        self.counts: Counter[str] = Counter()
+        """What was written: rows, scalars, texts, lines."""
+        self.not_mirrored: Counter[tuple[str, str]] = Counter()
+        """(key, reason) -> how many values SwanLab has no place for."""
+
+    @property
+    def run_dir(self) -> str | None:
+        return str(FilePath(self._run.dir).absolute()) if self._run is not None else None
+
+    @property
+    def url(self) -> str | None:
+        return self._run.url if self._run is not None and self._target.mode == "online" else None
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def open(self, started: RunStarted) -> None:
+        """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
+        self._started = started
+        target = self._target
+        project = limits.project(target.project or started.project)
+        settings = swanlab.Settings(
+            interactive=False,
+            terminal=swanlab.Settings.Terminal(proxy_type="none"),
+            **({} if target.monitor else {"probe": _no_probe()}),
+        )
+        self._run = swanlab.init(
+            mode=target.mode,
+            log_dir=str(target.log_dir),
+            project=project,
+            workspace=limits.workspace(target.workspace) if target.workspace else None,
+            id=limits.run_id(started.run_id),
+            resume="allow" if target.mode == "online" else None,
+            name=limits.name(started.name or started.run_id),
+            description=limits.description(started.notes),
+            tags=limits.tags(started.tags) or None,
+            group=limits.name(started.group),
+            job_type=limits.name(started.job_type),
+            settings=settings,
+        )
+        self._writer = writer_for(self._run)
+        self._about = {
+            "id": started.run_id,
+            "project": started.project,
+            "entity": started.entity,
+            "host": started.host,
+            "started_at": started.started_at,
+            "sweep_id": started.sweep_id,
+            "forked_from": started.forked_from,
+        }
+        self._describe(started, first=True)
+        if project != started.project:
+            self._about["project"] = started.project
+        self._config_dirty = True
+
+    def tell(self, **about: Any) -> None:
+        """Adds facts of the run to the reserved config key `wandb_run`."""
+        self._about.update(about)
+        self._config_dirty = True
+
+    def _describe(self, now: RunStarted | RunChanged, *, first: bool = False) -> None:
+        """Keeps under `wandb_run` what SwanLab cut or can not change any more."""
+        assert self._started is not None
+        start = self._started
+        if first:
+            if (limits.description(now.notes) or "") != now.notes:
+                self._about["notes"] = now.notes
+            if limits.tags(now.tags) != list(now.tags):
+                self._about["tags"] = list(now.tags)
+            for field in ("name", "group", "job_type"):
+                if (limits.name(getattr(now, field)) or "") != getattr(now, field):
+                    self._about[field] = getattr(now, field)
+            return
+        for field in ("name", "notes", "tags", "group", "job_type"):
+            value = getattr(now, field)
+            if value != getattr(start, field) or field in self._about:
+                self._about[field] = list(value) if field == "tags" else value
+                self._config_dirty = True
+
+    def close(self, state: State, reason: str | None = None) -> None:
+        """Writes what is left and ends the SwanLab run."""
+        self._about["summary"] = self._hand_set_summary()
+        self._config_dirty = True
+        renamed = self._names.changed()
+        if renamed:
+            self._about["keys"] = renamed
+        if self.not_mirrored:
+            self._about["not_mirrored"] = [
+                {"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())
+            ]
+        self.flush()
+        self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def write(self, event: Event) -> None:
+        """Takes one event. A value that SwanLab refuses costs that value alone, and is counted."""
+        handler = getattr(self, f"_on_{type(event).__name__}", None)
+        if handler is not None:
+            handler(event)
+
+    def flush(self) -> None:
+        """Hands everything to SwanLab."""
+        assert self._writer is not None
+        self._writer.flush()
+        if self._config_dirty:
+            self._config_dirty = False
+            self._write_config()
+
+    def _on_RunChanged(self, event: RunChanged) -> None:
+        self._describe(event)
+
+    def _on_ConfigChanged(self, event: ConfigChanged) -> None:
+        for path in event.remove:
+            _remove(self._config, path)
+        for path, value in event.update:
+            _set_json(self._config, path, value)
+        self._config_dirty = True
+
+    def _on_HistoryRow(self, event: HistoryRow) -> None:
+        step = event.step
+        if step is None:
+            step = self._step
+            self._step += 1
+        if not 0 <= step <= limits.LAST_STEP:
+            for path, _ in leaves(event.values):
+                self._lose(path, "the step is outside SwanLab's 0 to 2**48")
+            return
+        self.counts["rows"] += 1
+        self._values(event.values, (), step, event.timestamp)
+
+    def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
+        for key, value in tree.items():
+            path = (*above, key)
+            self._last[path] = value
+            if isinstance(value, dict):
+                if "_type" in value:
+                    self._media(path, value, step, timestamp)
+                else:
+                    self._values(value, path, step, timestamp)
+            elif isinstance(value, int | float):
+                self._scalar(path, value, step, timestamp)
+            elif isinstance(value, str):
+                self._text(path, value, step, timestamp)
+            else:
+                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+
+    def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
+        assert self._writer is not None
+        key = self._names.get(path, "scalar")
+        if key is None:
+            key = self._names.name(path, "scalar")
+            self._declare(path, key)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.copysign(math.inf, value)
+        self._writer.scalar(key, step, timestamp, number)
+        self.counts["scalars"] += 1
+
+    def _text(self, path: Path, text: str, step: int, timestamp: float) -> None:
+        assert self._writer is not None
+        text = limits.clean_text(text)
+        encoded = text.encode()
+        if len(encoded) > limits.MEDIA_BYTES:
+            text = encoded[: limits.MEDIA_BYTES - 200].decode("utf-8", "ignore")
+            text += f"\n… cut: the whole text has {len(encoded)} bytes, SwanLab takes {limits.MEDIA_BYTES}"
+            self._lose(path, "a text was cut to SwanLab's 10 MB")
+        self._writer.media(self._names.name(path, "text"), step, timestamp, [swanlab.Text(text)])
+        self.counts["texts"] += 1
+
+    def _media(self, path: Path, value: Tree, step: int, timestamp: float) -> None:
+        self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+
+    def _declare(self, path: Path, key: str) -> None:
+        """Declares a metric's column where `define_metric` said something of it, before its first value."""
+        assert self._writer is not None
+        rule = self._rule(".".join(path))
+        if rule is None:
+            return
+        axis = rule.step_metric
+        if axis and axis not in {"_step", "_relative_time"}:
+            dotted = tuple(axis.split("."))
+            axis = self._names.name(dotted, "scalar") if dotted != path else key
+        if axis or rule.hidden:
+            self._writer.column(key, axis, hidden=rule.hidden)
+
+    def _rule(self, dotted: str) -> MetricDefined | None:
+        exact = self._rules.get(dotted)
+        if exact is not None:
+            return exact
+        globs = (rule for name, rule in self._rules.items() if name.endswith("*") and dotted.startswith(name[:-1]))
+        return max(globs, key=lambda rule: len(rule.name), default=None)
+
+    def _on_MetricDefined(self, event: MetricDefined) -> None:
+        self._rules[event.name] = event
+
+    def _on_SummaryChanged(self, event: SummaryChanged) -> None:
+        for path in event.remove:
+            _remove(self._summary, path)
+        for path, value in event.update:
+            _set_json(self._summary, path, value)
+
+    def _hand_set_summary(self) -> Tree:
+        """The summary without the values that are just a metric's last one."""
+        kept: Tree = {}
+        for path, value in leaves(self._summary):
+            same = path in self._last and json.dumps(self._last[path]) == json.dumps(value)  # NaN is NaN here
+            if not same and path[0] not in {"_wandb", "_runtime", "_step", "_timestamp"}:
+                set_value(kept, path, value)
+        return kept
+
+    def _on_ConsoleLine(self, event: ConsoleLine) -> None:
+        assert self._writer is not None
+        text = limits.clean_text(event.text)
+        for start in range(0, len(text) or 1, limits.CONSOLE_LENGTH):
+            piece = text[start : start + limits.CONSOLE_LENGTH]
+            self._writer.console(piece, event.timestamp, error=event.stderr)
+        self.counts["lines"] += 1
+
+    def _on_RowDropped(self, event: RowDropped) -> None:
+        log.warning(
+            "step %d lies behind the current step %d: wandb ignores %s, and so do we",
+            event.step,
+            event.current,
+            ", ".join(event.keys),
+        )
+        self.counts["rows dropped by wandb"] += 1
+
+    def _on_Alert(self, event: Alert) -> None: ...
+
+    def _on_Artifact(self, event: Artifact) -> None: ...
+
+    def _on_FileSaved(self, event: FileSaved) -> None: ...
+
+    def _on_RunFinished(self, event: RunFinished) -> None:
+        self.tell(exit_code=event.exit_code)
+
+    # -- the rest --------------------------------------------------------------------------------------------------
+
+    def _lose(self, path: Path, reason: str) -> None:
+        key = limits.clean_text(".".join(path))
+        self.not_mirrored[key, reason] += 1
+        if self.not_mirrored[key, reason] == 1:
+            log.warning("%s: %s", key, reason)
+
+    def _write_config(self) -> None:
+        ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
+        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {}, 0.0)}
+        whole = {key: _plain(value) for key, value in self._config.items()}
+        whole[ours] = _plain(told)
+        config = self._run.config
+        for key in [key for key in config if key not in whole]:
+            del config[key]
+        config.update(whole)
+
+
+def _no_probe() -> Any:
+    return swanlab.Settings.Probe(
+        hardware=False, runtime=False, requirements=False, conda=False, git=False, swanlab=True, monitor=False
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value with valid Unicode throughout."""
+    if isinstance(value, str):
+        return limits.clean_text(value)
+    if isinstance(value, dict):
+        return {limits.clean_text(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _set_json(tree: Tree, path: Path, value: Any) -> None:
+    """Sets a JSON value whole, as config and summary do: a dict replaces what was there."""
+    for key in path[:-1]:
+        below = tree.get(key)
+        if not isinstance(below, dict):
+            below = tree[key] = {}
+        tree = below
+    tree[path[-1]] = value
+
+
+def _remove(tree: Tree, path: Path) -> None:
+    for key in path[:-1]:
+        below = tree.get(key)
+        if not isinstance(below, dict):
+            return
+        tree = below
+    tree.pop(path[-1], None)

@@ -1,0 +1,42 @@
+"""Where a SwanLab run is made: what our settings leave open, SwanLab's own settings decide."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+import swanlab
+from pydantic import BaseModel, ConfigDict
+
+
+class Target(BaseModel):
+    """Where and how the SwanLab run is made. `mode` is already decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["online", "local", "offline"]
+    log_dir: FilePath
+    project: str | None = None
+    workspace: str | None = None
+    files: FilePath | None = None
+    """The wandb run's files folder: media and saved files are read there."""
+    monitor: bool = True
+    """Whether SwanLab watches the machine: yes for a live run."""
+
+
+def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None]:
+    """Mode, whether it is offline for want of credentials, project and workspace: ours, else SwanLab's own settings."""
+    theirs = swanlab.Settings()
+    mode = settings.get("mode")
+    no_credentials = False
+    if mode is None and "mode" in theirs.model_fields_set:
+        mode = theirs.mode
+    if mode is None:
+        no_credentials = not theirs.api_key
+        mode = "offline" if no_credentials else "online"
+    return (
+        mode,
+        no_credentials,
+        settings.get("project") or theirs.project.name,
+        settings.get("workspace") or theirs.project.workspace,
+    )

@@ -1,0 +1,43 @@
+"""Lets SwanLab describe the training process instead of the mirror that it runs in."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger("wandb_swan")
+
+
+def describe(trainer: dict[str, Any], *, monitor: bool) -> None:
+    """Gives SwanLab's probe the trainer's command, folder and process id, in this process.
+
+    What the installed SwanLab keeps elsewhere (read at 0.10.3: `probe_python/environment/runtime.py`) stays the
+    mirror's own; that costs a wrong line in the run's metadata, no data.
+    """
+    facts = {
+        "get_command": " ".join(map(str, trainer.get("argv") or [])),
+        "get_pid": trainer.get("pid"),
+        "get_cwd": trainer.get("cwd"),
+        "get_python_executable": trainer.get("executable"),
+    }
+    try:
+        from swanlab.sdk.internal.probe_python.environment import runtime
+    except ImportError as error:
+        log.warning("SwanLab will describe the mirror, not the training process (%s)", error)
+        return
+    for name, value in facts.items():
+        if value and hasattr(runtime, name):
+            setattr(runtime, name, lambda value=value: value)
+    if monitor and isinstance(trainer.get("pid"), int):
+        _watch(trainer["pid"])
+
+
+def _watch(pid: int) -> None:
+    """`psutil.Process()` means the trainer: SwanLab's monitor reads memory and threads of "this" process so."""
+    import psutil
+
+    class Trainer(psutil.Process):  # type: ignore[misc]
+        def __init__(self, other: int | None = None) -> None:
+            super().__init__(pid if other is None else other)
+
+    psutil.Process = Trainer
