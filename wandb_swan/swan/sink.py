@@ -309,6 +309,11 @@ class Sink:
         for key in [key for key in config if key not in whole]:
             del config[key]
         config.update(whole)
+        empty = [key for key, value in whole.items() if value is None]
+        stored = config.__dict__.get("_config")
+        if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
+            stored.update(dict.fromkeys(empty))
+            config.update({})
 
 
 def _no_probe() -> Any:
