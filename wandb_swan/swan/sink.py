@@ -168,9 +168,9 @@ class Sink:
 
     def _on_ConfigChanged(self, event: ConfigChanged) -> None:
         for path in event.remove:
-            _remove(self._config, path)
+            remove_json(self._config, path)
         for path, value in event.update:
-            _set_json(self._config, path, value)
+            set_json(self._config, path, value)
         self._config_dirty = True
 
     def _on_HistoryRow(self, event: HistoryRow) -> None:
@@ -253,9 +253,9 @@ class Sink:
 
     def _on_SummaryChanged(self, event: SummaryChanged) -> None:
         for path in event.remove:
-            _remove(self._summary, path)
+            remove_json(self._summary, path)
         for path, value in event.update:
-            _set_json(self._summary, path, value)
+            set_json(self._summary, path, value)
 
     def _hand_set_summary(self) -> Tree:
         """The summary without the values that are just a metric's last one."""
@@ -333,7 +333,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _set_json(tree: Tree, path: Path, value: Any) -> None:
+def set_json(tree: Tree, path: Path, value: Any) -> None:
     """Sets a JSON value whole, as config and summary do: a dict replaces what was there."""
     for key in path[:-1]:
         below = tree.get(key)
@@ -343,7 +343,7 @@ def _set_json(tree: Tree, path: Path, value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _remove(tree: Tree, path: Path) -> None:
+def remove_json(tree: Tree, path: Path) -> None:
     for key in path[:-1]:
         below = tree.get(key)
         if not isinstance(below, dict):
