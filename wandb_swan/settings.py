@@ -58,6 +58,9 @@ class SwanSettings(BaseSettings):
     finish_timeout: float = Field(default=300.0, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
     """Seconds that `finish()` waits for the mirror; then it goes on alone."""
 
+    keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
+    """True: the journal stays after its SwanLab run is finished."""
+
     @property
     def journals(self) -> Path:
         """The folder of the journals."""
@@ -68,6 +71,7 @@ _ALLOWED = {
     "enabled": "0 or 1",
     "mode": "online (or cloud), local, offline, disabled",
     "wandb_run": "true or false",
+    "keep_journal": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
 }
 
