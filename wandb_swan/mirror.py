@@ -101,6 +101,8 @@ class Mirror:
                 project=project,
                 workspace=workspace,
                 files=run.get("files"),
+                plotly_inline=bool(settings.get("plotly_inline")),
+                keep_original=bool(settings.get("keep_original")),
                 monitor=self._trainer is not None,
             )
         )

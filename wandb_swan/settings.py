@@ -58,6 +58,12 @@ class SwanSettings(BaseSettings):
     finish_timeout: float = Field(default=300.0, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
     """Seconds that `finish()` waits for the mirror; then it goes on alone."""
 
+    plotly_inline: bool = Field(default=False, validation_alias="WANDB_SWAN_PLOTLY_INLINE")
+    """True: pages of plotly figures hold plotly.js, about 5 MB each, for networks that do not reach its CDN."""
+
+    keep_original: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_ORIGINAL")
+    """True: an image with boxes or masks is also kept without them, under `<key>/original`."""
+
     @property
     def journals(self) -> Path:
         """The folder of the journals."""
@@ -69,6 +75,8 @@ _ALLOWED = {
     "mode": "online (or cloud), local, offline, disabled",
     "wandb_run": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
+    "plotly_inline": "true or false",
+    "keep_original": "true or false",
 }
 
 
