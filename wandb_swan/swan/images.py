@@ -173,16 +173,16 @@ class Layers:
         factor = max(1, math.ceil(_READABLE / max(picture.size)))
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
         font = ImageFont.load_default(size=12)
-        legend: list[tuple[str, tuple[int, int, int] | None]] = []
+        legend: dict[str, dict[str, tuple[int, int, int]]] = {}
         several = len({layer.name for layer in self._layers}) > 1
         for layer in self._layers:
             if layer.mask is not None:
                 seen = _blend(picture, layer)
             else:
                 seen = _outline(ImageDraw.Draw(picture), picture.size, factor, layer, font, several=several)
-            if several or layer.mask is not None:
-                legend.append((f"{limits.clean_text(layer.name)}:", None))
-                legend += [(layer.label(number), _colour(number)) for number in seen]
+            if seen and (several or layer.mask is not None):
+                entries = legend.setdefault(limits.clean_text(layer.name), {})
+                entries.update({layer.label(number): _colour(number) for number in seen})
         return _encoded(_with_legend(picture, legend, font), "png")
 
 
@@ -253,26 +253,29 @@ def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     return (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
 
 
-def _with_legend(picture: Any, legend: list[tuple[str, tuple[int, int, int] | None]], font: Any) -> Any:
-    """The picture with a strip below it that names layers and classes."""
+def _with_legend(picture: Any, legend: dict[str, dict[str, tuple[int, int, int]]], font: Any) -> Any:
+    """The picture with a strip below it that names layers and classes, a line or more for each layer."""
     from PIL import Image, ImageDraw
 
     if not legend:
         return picture
-    places, x, y = [], 4, 2
-    for text, colour in legend:
-        width = int(font.getlength(text)) + (24 if colour else 8)
-        if (colour is None or x + width > picture.width) and x > 4:
-            x, y = 4, y + _LINE
-        places.append((x, y))
-        x += width
-    whole = Image.new("RGB", (picture.width, picture.height + y + _LINE + 2), (255, 255, 255))
+    entries: list[tuple[int, int, str, tuple[int, int, int] | None]] = []
+    y = 2
+    for name, labels in legend.items():
+        x = 4
+        for text, colour in [(f"{name}:", None), *labels.items()]:
+            width = int(font.getlength(text)) + (24 if colour else 8)
+            if x + width > picture.width and x > 4:
+                x, y = 4, y + _LINE
+            entries.append((x, y, text, colour))
+            x += width
+        y += _LINE
+    whole = Image.new("RGB", (picture.width, picture.height + y + 2), (255, 255, 255))
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
-    for (left, top), (text, colour) in zip(places, legend, strict=True):
-        at = (left, top + picture.height)
+    for x, y, text, colour in entries:
+        top = y + picture.height
         if colour:
-            draw.rectangle((at[0], at[1] + 3, at[0] + 10, at[1] + 13), fill=colour)
-            at = (left + 14, at[1])
-        draw.text(at, text, font=font, fill=(0, 0, 0))
+            draw.rectangle((x, top + 3, x + 10, top + 13), fill=colour)
+        draw.text((x + 14 if colour else x, top), text, font=font, fill=(0, 0, 0))
     return whole
