@@ -43,12 +43,12 @@ class Recorded:
 
     def pairs(self) -> dict[str, tuple[WandbStore, SwanStore]]:
         """wandb run id -> both stores, for every wandb run that is on disk."""
-        swan = {path.name.split("-", 2)[2]: path for path in self.swan_dirs()}
+        swan = {store.start.id: store for store in map(SwanStore.read, self.swan_dirs())}
         found = {}
         for path in self.wandb_dirs:
-            run_id = path.name.split("-")[-1]
+            run_id = path.name.removeprefix("offline-").split("-", 2)[2]
             assert run_id in swan, f"run {run_id} is not in SwanLab; {self.explain()}"
-            found[run_id] = WandbStore.read(path), SwanStore.read(swan[run_id])
+            found[run_id] = WandbStore.read(path), swan[run_id]
         return found
 
     def pair(self) -> tuple[WandbStore, SwanStore]:

@@ -61,20 +61,25 @@ class JournalWriter:
         self.path = path
         self._lock = threading.Lock()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        self._write(FILE_HEADER, 0)
+        self._offset = 0
+        self._interrupted = False
+        self._write(FILE_HEADER)
 
     def append(self, payload: bytes) -> None:
         """Adds one record. Raises OSError when it could not be written whole; the journal is then closed."""
         with self._lock:
             if self._fd < 0:
                 return
-            # Asked anew each time: a Ctrl-C between a write and our own count of it would break the framing.
-            offset = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if self._interrupted:  # a Ctrl-C came between a write and our count of it
+                self._offset = os.lseek(self._fd, 0, os.SEEK_CUR)
+            # One system call a record: each one lets go of the GIL, which costs more than the write itself.
+            self._interrupted = True
             try:
-                self._write(frame(payload, offset), offset)
+                self._write(frame(payload, self._offset))
             except OSError:
                 self._close()
                 raise
+            self._interrupted = False
 
     def note(self, **fields: Any) -> None:
         """Adds one of our own notes."""
@@ -84,12 +89,13 @@ class JournalWriter:
         with self._lock:
             self._close()
 
-    def _write(self, data: bytes, offset: int) -> None:
+    def _write(self, data: bytes) -> None:
         written = os.write(self._fd, data)
         if written != len(data):
             with contextlib.suppress(OSError):  # the reader takes a torn tail for the end
-                os.ftruncate(self._fd, offset)
+                os.ftruncate(self._fd, self._offset)
             raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted on the disk")
+        self._offset += written
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -164,10 +164,13 @@ class Capture:
         if self._mirror is not None:
             _abandoned.append(self._mirror)
 
-    def finish(self, *, wait: bool) -> None:
-        """Waits for the mirror as long as the settings say, and tells where the SwanLab run is."""
+    def finish(self, *, wait: bool, exit_code: int | None = None) -> None:
+        """Waits for the mirror as long as the settings say, and tells where the SwanLab run is.
+
+        `exit_code` where wandb's core ends the run by itself, so that no exit record passes the tap.
+        """
         with contextlib.suppress(OSError):
-            self.journal.note(type="end")
+            self.journal.note(type="end", exit_code=exit_code)
         self.journal.close()
         mirror = self._mirror
         if mirror is None:

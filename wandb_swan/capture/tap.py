@@ -6,6 +6,8 @@ Class level, so that runs started by libraries are seen too. What is wrapped, by
 - `InterfaceSock._deliver` (0.21) or `InterfaceSock.deliver_async` (from 0.22): records that expect an answer.
 - `InterfaceSock.deliver_run_start(run)`: called once, in the thread of `wandb.init`, when the run exists.
 - `Run._finish`: after it, wandb's own transaction log is whole.
+- `ServiceConnection.teardown`: ends every run that nobody finished, at interpreter exit or in `wandb.teardown()`;
+  wandb's core then writes the exit by itself.
 - `_WandbInit.maybe_login`: the first place that sees the mode; used for `wandb_run=False` alone.
 """
 
@@ -121,7 +123,17 @@ def _wrap_all() -> None:
         _wrap(InterfaceSock, "_deliver", _tap_publish)
     _wrap(InterfaceSock, "deliver_run_start", _tap_run_start)
     _wrap(wandb_run.Run, "_finish", _tap_finish)
+    _wrap(_service_connection(), "teardown", _tap_teardown)
     _wrap(wandb_init._WandbInit, "maybe_login", _tap_login)
+
+
+def _service_connection() -> type:
+    import importlib
+
+    for name in ("wandb.sdk.lib.service.service_connection", "wandb.sdk.lib.service_connection"):  # from 0.21; before
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name).ServiceConnection  # type: ignore[no-any-return]
+    raise ImportError("no wandb.sdk.lib.service.service_connection")
 
 
 def _tap_publish(original: Any) -> Any:
@@ -168,6 +180,7 @@ def _tap_finish(original: Any) -> Any:
             return original(self, *args, **kwargs)
         wait = True
         try:
+            _note_cause(capture)
             return original(self, *args, **kwargs)
         except KeyboardInterrupt:
             wait = False
@@ -181,6 +194,22 @@ def _tap_finish(original: Any) -> Any:
                 warn(f"waiting for the mirror failed ({_short(error)})")
 
     return _finish
+
+
+def _tap_teardown(original: Any) -> Any:
+    def teardown(self: Any, *args: Any, **kwargs: Any) -> Any:
+        code = kwargs.get("exit_code", args[0] if args else 0)
+        captures = list(_live.values())
+        for capture in captures:
+            _note_cause(capture)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            for capture in captures:
+                if _live.pop(capture.stream_id, None) is capture:
+                    capture.finish(wait=True, exit_code=code)
+
+    return teardown
 
 
 def _tap_login(original: Any) -> Any:
@@ -230,23 +259,25 @@ def _record(capture: Capture, record: Any) -> None:
                 return
         elif kind in _SKIPPED:
             return
-        elif kind == "exit":
-            capture.journal.note(type="exit", **_cause(record.exit.exit_code))
         capture.journal.append(record.SerializeToString())
     except Exception as error:
         _live.pop(capture.stream_id, None)
         capture.broken(_short(error))
 
 
-def _cause(exit_code: int) -> dict[str, Any]:
-    """The exception that ends the run, if one does: its name and its traceback text."""
-    if exit_code == 0:
-        return {}
-    error = sys.exc_info()[1] or getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+def _note_cause(capture: Capture) -> None:
+    """Notes the exception that ends the run, if one does: its name and its traceback text.
+
+    `sys.last_value` is what ended a script; in an interactive session it may be an old one.
+    """
+    error = sys.exc_info()[1]
+    if error is None and not hasattr(sys, "ps1"):
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if error is None or isinstance(error, SystemExit):
-        return {}
+        return
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return {"exception": type(error).__name__, "traceback": text[-8000:]}
+    with contextlib.suppress(OSError):
+        capture.journal.note(type="exit", exception=type(error).__name__, traceback=text[-8000:])
 
 
 def _short(error: BaseException) -> str:

@@ -54,6 +54,7 @@ class Decoder:
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
         self._cause: dict[str, Any] = {}
         self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
+        self._exit_code: int | None = None
 
     def feed(self, payload: bytes) -> Iterator[Event]:
         """The events of one record."""
@@ -76,10 +77,15 @@ class Decoder:
         if handler is not None:
             yield from handler(message)
 
-    def finish(self, exit_code: int | None = None, reason: str = "") -> Iterator[Event]:
-        """What is left at the end of the data: the last row and lines, and a RunFinished if there was none."""
-        if self.finished is None:
-            yield from self._exit(exit_code if exit_code is not None else 1, reason)
+    def finish(self, reason: str = "") -> Iterator[Event]:
+        """What is left at the end of the data: the last row and lines, and a RunFinished if there was none.
+
+        `reason` is why a run without an exit counts as crashed.
+        """
+        if self.finished is None and self._exit_code is not None:
+            yield from self._exited(self._exit_code)
+        elif self.finished is None:
+            yield from self._exit(1, reason)
 
     def _note(self, note: dict[str, Any]) -> None:
         kind = note.get("type")
@@ -89,6 +95,7 @@ class Decoder:
             self._cause = note
         elif kind == "end":
             self.ended = True
+            self._exit_code = note.get("exit_code")
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -131,9 +138,13 @@ class Decoder:
 
     def _on_exit(self, message: Any) -> Iterator[Event]:
         if self.finished is None:
-            interrupted = self._cause.get("exception") == "KeyboardInterrupt"
-            reason = self._cause.get("traceback") or ""
-            yield from self._exit(message.exit_code, reason, interrupted or message.exit_code == _CTRL_C)
+            yield from self._exited(message.exit_code)
+
+    def _exited(self, exit_code: int) -> Iterator[Event]:
+        interrupted = self._cause.get("exception") == "KeyboardInterrupt"
+        reason = self._cause.get("traceback") or ""
+        failed = exit_code != 0
+        yield from self._exit(exit_code, reason if failed else "", failed and (interrupted or exit_code == _CTRL_C))
 
     def _exit(self, exit_code: int, reason: str, interrupted: bool = False) -> Iterator[Event]:
         yield from self._steps.finish()

@@ -186,9 +186,9 @@ class Sink:
 
     def _on_ConfigChanged(self, event: ConfigChanged) -> None:
         for path in event.remove:
-            _remove(self._config, path)
+            remove_json(self._config, path)
         for path, value in event.update:
-            _set_json(self._config, path, value)
+            set_json(self._config, path, value)
         self._config_dirty = True
 
     def _on_HistoryRow(self, event: HistoryRow) -> None:
@@ -309,9 +309,9 @@ class Sink:
 
     def _on_SummaryChanged(self, event: SummaryChanged) -> None:
         for path in event.remove:
-            _remove(self._summary, path)
+            remove_json(self._summary, path)
         for path, value in event.update:
-            _set_json(self._summary, path, value)
+            set_json(self._summary, path, value)
 
     def _hand_set_summary(self) -> Tree:
         """The summary without the values that are just a metric's last one."""
@@ -416,6 +416,11 @@ class Sink:
         for key in [key for key in config if key not in whole]:
             del config[key]
         config.update(whole)
+        empty = [key for key, value in whole.items() if value is None]
+        stored = config.__dict__.get("_config")
+        if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
+            stored.update(dict.fromkeys(empty))
+            config.update({})
 
 
 def _no_probe() -> Any:
@@ -442,7 +447,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _set_json(tree: Tree, path: Path, value: Any) -> None:
+def set_json(tree: Tree, path: Path, value: Any) -> None:
     """Sets a JSON value whole, as config and summary do: a dict replaces what was there."""
     for key in path[:-1]:
         below = tree.get(key)
@@ -452,7 +457,7 @@ def _set_json(tree: Tree, path: Path, value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _remove(tree: Tree, path: Path) -> None:
+def remove_json(tree: Tree, path: Path) -> None:
     for key in path[:-1]:
         below = tree.get(key)
         if not isinstance(below, dict):

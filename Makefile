@@ -1,0 +1,32 @@
+# Two commands: `make demo` and `make test`. Each does all its set-up in `.venv`; Python 3.10+ and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench matrix clean
+
+demo: $(VENV)/.demo-ready
+	rm -rf demo && mkdir demo
+	cd demo && env WANDB_MODE=offline WANDB_SWAN_MODE=local ../$(BIN)/python ../examples/train_digits.py
+	cd demo && ../$(BIN)/python ../examples/compare.py
+
+test: $(VENV)/.test-ready
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy --strict wandb_swan
+	$(BIN)/python -m pytest -q
+
+bench: $(VENV)/.test-ready
+	$(BIN)/python bench/log_overhead.py
+
+$(VENV)/.demo-ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.test-ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,demo,media]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo .tox

@@ -1,0 +1,1 @@
+"""The runs of the past: from W&B's cloud and from local `wandb/` folders into SwanLab, whole."""

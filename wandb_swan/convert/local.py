@@ -1,0 +1,190 @@
+"""The runs in a local `wandb/` folder, as events read from their transaction logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from ..capture.journal import LogReader
+from ..exceptions import WandbSwanError
+from ..stream.events import Event, HistoryRow, RunChanged, RunFinished, RunStarted
+from ..stream.records import Decoder
+
+_HISTORY, _RUN, _EXIT = 2, 17, 18
+"""Field numbers of `wandb_internal.Record`."""
+_LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb")
+
+
+class Segment(BaseModel):
+    """One transaction log: what one process recorded of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log: Path
+    started: RunStarted
+    described: RunChanged
+    """Name, notes, tags, group and job type as they were last."""
+    exit_code: int | None = None
+    rows: int = 0
+    first_step: int | None = None
+    last_step: int | None = None
+    torn: str | None = None
+
+
+def survey(log: Path) -> Segment | None:
+    """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError."""
+    decoder = Decoder()
+    described: RunChanged | None = None
+    rows, first, last = 0, b"", b""
+    with LogReader(log) as reader:
+        for payload in reader:
+            kind = record_field(payload)
+            if kind == _HISTORY:
+                rows += 1
+                first, last = first or payload, payload
+            elif kind in (_RUN, _EXIT):
+                for event in decoder.feed(payload):
+                    if isinstance(event, RunStarted | RunChanged):
+                        described = RunChanged(**{name: getattr(event, name) for name in RunChanged.model_fields})
+        torn = reader.torn()
+    if decoder.started is None or described is None:
+        return None
+    return Segment(
+        log=log,
+        started=decoder.started,
+        described=described,
+        exit_code=decoder.finished.exit_code if decoder.finished else None,
+        rows=rows,
+        first_step=_step(first),
+        last_step=_step(last),
+        torn=torn,
+    )
+
+
+def record_field(payload: bytes) -> int:
+    """The field number of a Record's content, found without parsing it; 0 if there is none."""
+    at = 0
+    try:
+        while at < len(payload):
+            key, at = _varint(payload, at)
+            number, wire = key >> 3, key & 7
+            if number not in (1, 16, 19, 200):  # num, control, uuid, _info
+                return number
+            if wire == 0:
+                _, at = _varint(payload, at)
+            elif wire == 2:
+                length, at = _varint(payload, at)
+                at += length
+            else:
+                return 0
+    except IndexError:
+        pass
+    return 0
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+
+
+def _step(payload: bytes) -> int | None:
+    rows = [event for event in Decoder().feed(payload) if isinstance(event, HistoryRow)]
+    return rows[0].step if rows else None
+
+
+class LocalRun:
+    """One run in one or, if it was resumed, several transaction logs."""
+
+    def __init__(self, logs: list[Path]) -> None:
+        self.logs = logs
+        self.notices: list[str] = []
+        """What a reader of the report should know: torn files, rows that a later log replaced."""
+        self.unreadable = 0
+        self.finished_at = 0.0
+        """The time of the last thing that happened, seconds since the epoch."""
+
+    @classmethod
+    def in_folder(cls, run_dir: Path) -> LocalRun:
+        """The run of a folder. Raises WandbSwanError if there is none, or several."""
+        logs = sorted(run_dir.glob("*.wandb")) if run_dir.is_dir() else []
+        if len(logs) != 1:
+            found = f"{len(logs)} .wandb files" if logs else "no .wandb file"
+            raise WandbSwanError(f"{run_dir} holds {found}; give a wandb run folder (wandb/run-<date>-<id>)")
+        return cls(logs)
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """The logs, in order of time."""
+        found = [segment for log in self.logs if (segment := survey(log)) is not None]
+        return sorted(found, key=lambda segment: (segment.started.started_at, segment.log.parent.name))
+
+    @property
+    def files(self) -> list[Path]:
+        """The files folders, the newest first: where media and saved files are."""
+        return [segment.log.parent / "files" for segment in reversed(self.segments)]
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happened: first the RunStarted, last the RunFinished.
+
+        Raises:
+            WandbSwanError: no log holds a started run.
+            OSError: a log can not be read.
+        """
+        segments = self.segments
+        if not segments:
+            names = ", ".join(log.name for log in self.logs)
+            raise WandbSwanError(f"{names}: no run was started in it")
+        first, last = segments[0], segments[-1]
+        yield first.started.model_copy(update={**dict(last.described), "resumed": len(segments) > 1})
+        finished: RunFinished | None = None
+        for number, segment in enumerate(segments):
+            for event in self._segment(segment, _cut_at(segments[number + 1 :])):
+                if isinstance(event, RunFinished):
+                    finished = event
+                elif not isinstance(event, RunStarted | RunChanged):
+                    yield event
+        assert finished is not None
+        yield finished
+
+    def _segment(self, segment: Segment, cut: int | None) -> Iterator[Event]:
+        decoder = Decoder()
+        replaced = 0
+        with LogReader(segment.log) as reader:
+            for payload in reader:
+                for event in decoder.feed(payload):
+                    if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
+                        replaced += 1
+                        continue
+                    self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
+                    yield event
+            torn = reader.torn()
+        if torn:
+            self.notices.append(f"{torn}: converted up to there")
+        if replaced:
+            self.notices.append(f"{segment.log.name}: {replaced} rows from step {cut} on were replaced when it resumed")
+        if decoder.unreadable:
+            self.notices.append(f"{segment.log.name}: {decoder.unreadable} records or values are unreadable")
+        self.unreadable += decoder.unreadable
+        yield from decoder.finish(reason=torn or "the run ended without an exit record (killed?)")
+
+
+def _cut_at(later: list[Segment]) -> int | None:
+    """The first step that a later log of the run writes again: wandb counts the rows before it, and not those after."""
+    starts = [
+        segment.started.starting_step or (segment.first_step if segment.first_step is not None else None)
+        for segment in later
+    ]
+    return min((start for start in starts if start is not None), default=None)

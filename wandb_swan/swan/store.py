@@ -1,0 +1,110 @@
+"""Reads a SwanLab run folder back: what a finished (or broken off) run holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..exceptions import WandbSwanError
+from ..stream.series import Series
+
+SYSTEM_PREFIX = "__swanlab__."
+"""SwanLab's own monitor: nothing that came from wandb."""
+
+
+class StoredRun:
+    """The columns, points, media, config and state of one run folder, read in one pass."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Reads `run_dir`.
+
+        Raises:
+            WandbSwanError: it is no SwanLab run folder, or one of a SwanLab version that this one can not read.
+        """
+        self.dir = run_dir
+        self.scalars: dict[str, Series] = {}
+        self.media: dict[str, dict[int, list[Any]]] = {}
+        """Key -> step -> items: `.filename`, `.caption`."""
+        self.kinds: dict[str, str] = {}
+        """Key -> scalar, text, image, ..."""
+        self.config: dict[str, Any] = {}
+        self.lines = 0
+        self.saved: set[str] = set()
+        self.state = "unfinished"
+        """finished, crashed, aborted, or unfinished."""
+        self.project = ""
+        self._read()
+
+    def _read(self) -> None:
+        from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
+        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
+
+        for record in _records(self.dir):
+            kind = record.WhichOneof("record_type")
+            if kind == "scalar":
+                point = record.scalar
+                key = point.key
+                series = self.scalars.get(key)
+                if series is None:
+                    if key.startswith(SYSTEM_PREFIX):
+                        continue
+                    series = self.scalars[key] = Series()
+                stamp = point.timestamp
+                series.add(point.step, point.value.number, stamp.seconds + stamp.nanos / 1e9)
+            elif kind == "media":
+                self.media.setdefault(record.media.key, {})[record.media.step] = list(record.media.value.items)
+            elif kind == "column":
+                name = ColumnType.Name(record.column.column_type).removeprefix("COLUMN_TYPE_").lower()
+                self.kinds[record.column.column_key] = name
+            elif kind == "log":
+                self.lines += 1
+            elif kind == "save":
+                self.saved.add(record.save.name)
+            elif kind == "start":
+                self.project = record.start.project
+            elif kind == "finish":
+                self.state = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
+        config = self.dir / "files" / "config.yaml"
+        if config.exists():
+            whole = yaml.safe_load(config.read_text("utf-8")) or {}
+            self.config = {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What we put under the reserved config key; empty if the run is not ours."""
+        for key in ("wandb_run_", "wandb_run"):
+            if isinstance(self.config.get(key), dict):
+                return dict(self.config[key])
+        return {}
+
+    def digests(self, key: str, step: int) -> list[str]:
+        """The SHA-256 of every item of a media metric at a step; an item whose file is gone gives an empty one."""
+        folder = self.dir / "media" / self.kinds.get(key, "")
+        found = []
+        for item in self.media[key][step]:
+            path = folder / item.filename
+            found.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        return found
+
+
+def _records(run_dir: Path) -> Iterator[Any]:
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+    from swanlab.sdk.internal.core_python.store import DataStoreReader
+
+    file = next(iter(sorted(run_dir.glob("run-*.swanlab"))), None)
+    if file is None:
+        raise WandbSwanError(f"{run_dir} is no SwanLab run folder: it holds no run-*.swanlab file")
+    reader = DataStoreReader()
+    try:
+        reader.open(str(file))
+    except (OSError, AssertionError, RuntimeError, ValueError) as error:
+        raise WandbSwanError(f"{file} can not be read: {error}") from error
+    try:
+        for payload in reader:
+            yield Record.FromString(payload)
+    finally:
+        reader.close()
