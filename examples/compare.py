@@ -16,7 +16,8 @@ def main() -> int:
     console.print()
     console.print(render(parity))
     same = parity.identical
-    console.print(f"{parity.points:,} points: " + ("[green]the two stores are identical" if same else "[red]they differ"))
+    verdict = "[green]the two stores are identical" if same else "[red]they differ"
+    console.print(f"{parity.points:,} points: {verdict}")
     console.print("See it in SwanLab's dashboard:  .venv/bin/swanlab watch demo/swanlog", highlight=False)
     return 0 if same else 1
 

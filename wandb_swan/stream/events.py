@@ -126,6 +126,27 @@ class Artifact(Event):
     used: bool = False
 
 
+class ChartDefined(Event):
+    """A `wandb.plot` chart: its data come in history rows, as a table under `table_key`."""
+
+    key: str
+    spec: str
+    """The name of the Vega spec: `wandb/line/v0`, ..., or a user's own."""
+    table_key: str
+    fields: dict[str, Any]
+    """Field of the spec -> column of the table."""
+    strings: dict[str, Any]
+    """Title and axis titles."""
+
+
+class MaskLabels(Event):
+    """The class names of one mask layer of an image metric; wandb keeps them apart from the masks."""
+
+    key: str
+    layer: str
+    labels: dict[str, str]
+
+
 class SystemStats(Event):
     """One sample of system metrics, by their wandb names."""
 

@@ -14,10 +14,12 @@ from .console import Console
 from .events import (
     Alert,
     Artifact,
+    ChartDefined,
     ConfigChanged,
     Event,
     FileSaved,
     HistoryRow,
+    MaskLabels,
     MetricDefined,
     Path,
     RunChanged,
@@ -53,6 +55,7 @@ class Decoder:
         self._described: RunChanged | None = None
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
         self._cause: dict[str, Any] = {}
+        self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
         self._exit_code: int | None = None
 
     @property
@@ -181,10 +184,31 @@ class Decoder:
             yield history_row(row, step if isinstance(step, int) else None)
 
     def _on_config(self, message: Any) -> Iterator[Event]:
-        update = tuple((path, value) for path, value in self._items(message.update) if path[0] != "_wandb")
+        items = self._items(message.update)
+        for path, value in items:
+            if path[0] == "_wandb":
+                yield from self._on_own_config(path, value)
+        update = tuple((path, value) for path, value in items if path[0] != "_wandb")
         remove = tuple(_path(item) for item in message.remove)
         if update or remove:
             yield ConfigChanged.model_construct(update=update, remove=remove)
+
+    def _on_own_config(self, path: Path, value: Any) -> Iterator[Event]:
+        """wandb's own part of the config: it holds the specs of charts and the class names of masks."""
+        tree: Any = value
+        for key in reversed(path[1:]):
+            tree = {key: tree}
+        if not isinstance(tree, dict):
+            return
+        events: list[ChartDefined | MaskLabels] = [
+            *_charts(tree.get("visualize")),
+            *_mask_labels(tree.get("mask/class_labels")),
+        ]
+        for event in events:
+            of = (event.key, event.layer if isinstance(event, MaskLabels) else "")
+            if self._own_config.get(of) != event:  # wandb sends the masks' names again with every image
+                self._own_config[of] = event
+                yield event
 
     def _on_summary(self, message: Any) -> Iterator[Event]:
         update = tuple(self._items(message.update))
@@ -232,6 +256,8 @@ class Decoder:
 
     def _on_files(self, message: Any) -> Iterator[Event]:
         for item in message.files:
+            if item.type == pb.FilesItem.WANDB:  # requirements.txt and the like: SwanLab writes its own
+                continue
             policy = _POLICIES[item.policy] if 0 <= item.policy < len(_POLICIES) else "now"
             yield FileSaved(path=item.path, policy=policy)
 
@@ -286,6 +312,46 @@ def _value(item: Any) -> Any:
         if form == "none":
             return None
     raise ValueError("an item without a value")
+
+
+def _charts(visualize: Any) -> Iterator[ChartDefined]:
+    """`wandb.plot.CustomChartSpec.config_value`, by the key of the chart."""
+    for key, panel in _dicts(visualize):
+        config = panel.get("panel_config")
+        if not isinstance(config, dict):
+            continue
+        fields, strings = config.get("fieldSettings"), config.get("stringSettings")
+        yield ChartDefined(
+            key=key,
+            spec=str(config.get("panelDefId") or ""),
+            table_key=_table_key(config.get("userQuery")) or f"{key}_table",
+            fields=fields if isinstance(fields, dict) else {},
+            strings=strings if isinstance(strings, dict) else {},
+        )
+
+
+def _table_key(query: Any) -> str | None:
+    """The argument `tableKey` of a chart's query, wherever it is in it."""
+    if isinstance(query, dict):
+        if query.get("name") == "tableKey" and isinstance(query.get("value"), str):
+            return str(query["value"])
+        query = list(query.values())
+    if isinstance(query, list):
+        return next((key for item in query if (key := _table_key(item))), None)
+    return None
+
+
+def _mask_labels(singletons: Any) -> Iterator[MaskLabels]:
+    """`Run._add_singleton("mask/class_labels", "<key>_wandb_delimeter_<layer>", ...)`."""
+    for name, item in _dicts(singletons):
+        key, _, layer = name.partition("_wandb_delimeter_")
+        if isinstance(item.get("value"), dict):
+            yield MaskLabels(key=key, layer=layer, labels={str(k): str(v) for k, v in item["value"].items()})
+
+
+def _dicts(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield from ((str(key), item) for key, item in value.items() if isinstance(item, dict))
 
 
 def _seconds(timestamp: Any) -> float:

@@ -20,6 +20,8 @@ class Target(BaseModel):
     workspace: str | None = None
     files: FilePath | None = None
     """The wandb run's files folder: media and saved files are read there."""
+    plotly_inline: bool = False
+    keep_original: bool = False
     monitor: bool = True
     """Whether SwanLab watches the machine: yes for a live run."""
 
