@@ -191,6 +191,7 @@ class Decoder:
             return
         events: list[ChartDefined | MaskLabels] = [
             *_charts(tree.get("visualize")),
+            *_panels(tree.get("viz")),
             *_mask_labels(tree.get("mask/class_labels")),
         ]
         for event in events:
@@ -317,6 +318,12 @@ def _charts(visualize: Any) -> Iterator[ChartDefined]:
             fields=fields if isinstance(fields, dict) else {},
             strings=strings if isinstance(strings, dict) else {},
         )
+
+
+def _panels(viz: Any) -> Iterator[ChartDefined]:
+    """`wandb.visualize`, as the scikit-learn integration uses it: the columns of the table have fixed names."""
+    for key, panel in _dicts(viz):
+        yield ChartDefined(key=key, spec=str(panel.get("id") or ""), table_key=key, fields={}, strings={})
 
 
 def _table_key(query: Any) -> str | None:
