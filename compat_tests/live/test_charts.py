@@ -36,6 +36,10 @@ def cells(run):
     run.log({"long": table("text", "n", rows=[["x" * 1500, i] for i in range(8000)])})
     run.log({"longer": table("n", rows=[[i] for i in range(10_500)])})
 
+def joined(run):
+    left, right = table("id", "a", rows=[["1", 2], ["2", 3]]), table("id", "b", rows=[["2", 5], ["9", 7]])
+    run.log({"joined": wandb.JoinedTable(left, right, "id"), "x": 1})
+
 def growing(run):
     added = wandb.Table(columns=["a"], log_mode="INCREMENTAL")
     changed = wandb.Table(columns=["a"], log_mode="MUTABLE")
@@ -76,7 +80,7 @@ def integration(run):
     wandb.sklearn.plot_learning_curve(model, x, y)
     wandb.sklearn.plot_class_proportions(y, y, ["setosa", "versicolor", "virginica"])
 
-for case in (cells, growing, histograms, plots, integration):
+for case in (cells, joined, growing, histograms, plots, integration):
     run = wandb.init(project="charts", id=case.__name__, name=case.__name__)
     case(run)
     run.finish()
@@ -129,6 +133,13 @@ def test_tables_keep_typed_cells(stores: dict[str, tuple[WandbStore, SwanStore]]
     assert chart(swan, "doubled")["rowData"] == [{"a": 1, "a (2)": 2}]
     assert chart(swan, "numbers")["rowData"] == [{"0": 3, "1": 4}]
     assert chart(swan, "none") == {"_swanLab": "table", "colDefs": [{"field": "a"}], "rowData": []}
+
+
+def test_joined_tables(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
+    _, swan = stores["joined"]
+    rows = [list(row.values()) for row in chart(swan, "joined")["rowData"]]
+    assert rows == [["1", 2, None, None], ["2", 3, "2", 5], [None, None, "9", 7]]
+    assert swan.scalars["x"] == {0: 1} and not lost(swan)
 
 
 def test_long_tables_end_with_how_many_rows_are_left_out(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:

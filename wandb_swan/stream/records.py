@@ -259,14 +259,19 @@ class Decoder:
 
     def _on_artifact(self, message: Any) -> Iterator[Event]:
         contents = message.manifest.contents
-        yield Artifact(
+        artifact = Artifact(
             name=message.name,
             type=message.type,
             aliases=tuple(message.aliases),
             digest=message.digest,
             description=message.description,
             size=sum(entry.size for entry in contents) if contents else None,
+            client_id=message.client_id,
         )
+        if artifact.is_table:
+            files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
+            artifact = artifact.model_copy(update={"files": files})
+        yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
         yield Artifact(name=message.name or message.id, type=message.type, used=True)

@@ -358,7 +358,8 @@ class Sink:
 
     def _on_Artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
-        if event.type in {"run_table", "wandb-run-incremental-table"}:
+        if event.is_table:
+            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,
