@@ -140,6 +140,11 @@ def test_charts_are_drawn(chromium: str, echarts: str, swan: SwanStore, tmp_path
     assert rows == [["digit", "guess", "sure", "f․1"], ["3", "eight", "0.75", "true"], ["5", "six", "0.5", ""]]
 
 
+def test_a_plotly_page_holds_plotly_js_on_request(swan: SwanStore) -> None:
+    (page,) = swan.content("figure", 0)
+    assert len(page) > 1 << 20 and b"cdn.plot.ly/plotly-" not in page
+
+
 def test_a_plotly_page_is_drawn_without_a_network(chromium: str, swan: SwanStore, tmp_path: Path) -> None:
     (page,) = swan.content("figure", 0)
     dom = rendered(chromium, page.decode(), tmp_path, "figure")

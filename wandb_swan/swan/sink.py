@@ -207,20 +207,25 @@ class Sink:
     def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
         for key, value in tree.items():
             path = (*above, key)
-            for leaf, last in leaves({key: value}, above):
-                self._last[leaf] = last
-            media = items(value)
-            if media is not None:
-                self._media(path, media, step, timestamp)
-            if isinstance(value, dict):
-                if media is None:
-                    self._values(value, path, step, timestamp)
-            elif isinstance(value, int | float):
+            self._last[path] = value
+            if isinstance(value, int | float):
                 self._scalar(path, value, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
-            elif media is None or len(media) != len(value):
-                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+            elif isinstance(value, dict) and "_type" not in value:
+                self._values(value, path, step, timestamp)
+            else:
+                self._other(path, value, step, timestamp)
+
+    def _other(self, path: Path, value: Any, step: int, timestamp: float) -> None:
+        """A media item, or a list: of media, or of anything."""
+        if isinstance(value, dict):
+            self._last.update({(*path, *leaf): last for leaf, last in leaves(value)})
+        media = items(value)
+        if media:
+            self._media(path, media, step, timestamp)
+        if not media or (isinstance(value, list) and len(media) < len(value)):
+            self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
 
     def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
         assert self._writer is not None
