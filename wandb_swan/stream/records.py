@@ -202,6 +202,7 @@ class Decoder:
             return
         events: list[ChartDefined | MaskLabels] = [
             *_charts(tree.get("visualize")),
+            *_panels(tree.get("viz")),
             *_mask_labels(tree.get("mask/class_labels")),
         ]
         for event in events:
@@ -269,14 +270,19 @@ class Decoder:
 
     def _on_artifact(self, message: Any) -> Iterator[Event]:
         contents = message.manifest.contents
-        yield Artifact(
+        artifact = Artifact(
             name=message.name,
             type=message.type,
             aliases=tuple(message.aliases),
             digest=message.digest,
             description=message.description,
             size=sum(entry.size for entry in contents) if contents else None,
+            client_id=message.client_id,
         )
+        if artifact.is_table:
+            files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
+            artifact = artifact.model_copy(update={"files": files})
+        yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
         yield Artifact(name=message.name or message.id, type=message.type, used=True)
@@ -328,6 +334,12 @@ def _charts(visualize: Any) -> Iterator[ChartDefined]:
             fields=fields if isinstance(fields, dict) else {},
             strings=strings if isinstance(strings, dict) else {},
         )
+
+
+def _panels(viz: Any) -> Iterator[ChartDefined]:
+    """`wandb.visualize`, as the scikit-learn integration uses it: the columns of the table have fixed names."""
+    for key, panel in _dicts(viz):
+        yield ChartDefined(key=key, spec=str(panel.get("id") or ""), table_key=key, fields={}, strings={})
 
 
 def _table_key(query: Any) -> str | None:

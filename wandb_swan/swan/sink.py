@@ -374,7 +374,8 @@ class Sink:
 
     def _on_Artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
-        if event.type in {"run_table", "wandb-run-incremental-table"}:
+        if event.is_table:
+            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,
@@ -465,10 +466,12 @@ def _no_probe() -> Any:
 
 
 def _pattern(path: FilePath) -> str:
-    """A glob pattern for this file alone. Its last letter is in brackets, so that SwanLab does not resolve a link."""
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
     name = path.name
-    last = name[-1] if name[-1] == "!" else f"[{name[-1]}]"
-    return str(FilePath(glob.escape(str(path.parent))) / (glob.escape(name[:-1]) + last))
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 def _plain(value: Any) -> Any:
