@@ -48,6 +48,8 @@ class Decoder:
         """The journal's first note; empty for a transaction log."""
         self.ended = False
         """Whether the tap's last note was read: the trainer will write no more."""
+        self.rows_from_core = False
+        """Whether wandb's core makes rows of its own (TensorBoard): its log alone has the right steps."""
         self.unreadable = 0
         """Records or values that could not be decoded."""
         self._steps = Steps()
@@ -56,6 +58,11 @@ class Decoder:
         self._cause: dict[str, Any] = {}
         self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
         self._exit_code: int | None = None
+
+    @property
+    def step(self) -> int:
+        """The step of the row that is being gathered; rows before it are committed."""
+        return self._steps.current
 
     def feed(self, payload: bytes) -> Iterator[Event]:
         """The events of one record."""
@@ -153,6 +160,10 @@ class Decoder:
             yield from console.flush()
         self.finished = RunFinished(exit_code=exit_code, reason=reason, interrupted=interrupted)
         yield self.finished
+
+    def _on_tbrecord(self, message: Any) -> Iterator[Event]:
+        self.rows_from_core = True
+        yield from ()
 
     # -- values ----------------------------------------------------------------------------------------------------
 

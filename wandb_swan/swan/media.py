@@ -254,8 +254,9 @@ def _molecule(item: Item) -> Any:
 
 
 def _table(item: Item) -> Any:
-    table = tables.Table.parse(item.files.json(item.file))
-    if item.value.get("_type") == "incremental-table-file":
+    grows = item.value.get("_type") == "incremental-table-file"
+    table = tables.Table.parse(item.files.json(item.file), None if grows else item.value.get("nrows"))
+    if grows:
         table = item.tables.grown(item.path, table, item.value)
     if item.chart is not None:
         chart = charts.plot(item.chart, table)

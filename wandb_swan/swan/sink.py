@@ -7,7 +7,9 @@ import json
 import logging
 import math
 import re
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -92,6 +94,16 @@ class Sink:
 
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
+        before = set(self._target.log_dir.glob("run-*"))
+        try:
+            self._open(started)
+        except BaseException:
+            for folder in set(self._target.log_dir.glob("run-*")) - before:
+                if folder.name.split("-", 2)[-1] == limits.run_id(started.run_id).replace("-", "_"):
+                    shutil.rmtree(folder, ignore_errors=True)  # what SwanLab left behind holds nothing
+            raise
+
+    def _open(self, started: RunStarted) -> None:
         self._started = started
         target = self._target
         project = limits.project(target.project or started.project)
@@ -154,19 +166,23 @@ class Sink:
                 self._about[field] = list(value) if field == "tags" else value
                 self._config_dirty = True
 
-    def close(self, state: State, reason: str | None = None) -> None:
-        """Writes what is left and ends the SwanLab run."""
+    def lost(self) -> list[dict[str, Any]]:
+        """What SwanLab has no place for: key, reason, count."""
+        return [{"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())]
+
+    def close(self, state: State, reason: str | None = None) -> str | None:
+        """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         self._about["summary"] = self._hand_set_summary()
         self._config_dirty = True
         renamed = self._names.changed()
         if renamed:
             self._about["keys"] = renamed
         if self.not_mirrored:
-            self._about["not_mirrored"] = [
-                {"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())
-            ]
+            self._about["not_mirrored"] = self.lost()
         self.flush()
+        confirmed = _confirmation(self._run)
         self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
+        return confirmed()
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -442,6 +458,25 @@ class Sink:
         if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
             stored.update(dict.fromkeys(empty))
             config.update({})
+
+
+def _confirmation(run: Any) -> Callable[[], str | None]:
+    """After `run.finish()`: why SwanLab's cloud has not confirmed the run, None if it has or need not.
+
+    `Run.finish` (SwanLab 0.10) only prints what its core answers; the answer is noted on its way.
+    """
+    core: Any = getattr(run, "_core", None)
+    original = getattr(core, "confirm_run_finish", None)
+    if original is None:
+        return lambda: None
+    answers: list[Any] = []
+
+    def noted() -> Any:
+        answers.append(original())
+        return answers[-1]
+
+    core.confirm_run_finish = noted
+    return lambda: str(answers[-1].message) if answers and not getattr(answers[-1], "success", True) else None
 
 
 def _no_probe() -> Any:

@@ -27,13 +27,19 @@ class Table:
     missing: int = 0
 
     @classmethod
-    def parse(cls, content: Any) -> Table:
-        """Raises: Unusable: this is no table."""
+    def parse(cls, content: Any, total: Any = None) -> Table:
+        """`total` is the number of rows that the record tells. W&B's file holds 10,000 of them at most.
+
+        Raises:
+            Unusable: this is no table.
+        """
         columns = content.get("columns") if isinstance(content, dict) else None
         rows = content.get("data") if isinstance(content, dict) else None
         if not isinstance(columns, list) or not isinstance(rows, list):
             raise Unusable("the file is broken", "no table")
-        return cls([limits.clean_text(str(name)) for name in columns], [row for row in rows if isinstance(row, list)])
+        names = [limits.clean_text(str(name)) for name in columns]
+        rows = [row for row in rows if isinstance(row, list)]
+        return cls(names, rows, max(0, total - len(rows)) if isinstance(total, int) else 0)
 
     def column(self, name: Any) -> list[Any] | None:
         """The cells of a column, or None if there is no such column."""
@@ -74,10 +80,13 @@ def echart(table: Table, lose: Callable[[str, str], None]) -> Any:
         if room < 0:
             break
         rows.append(cells)
-    left_out = len(table.rows) - len(rows) + table.missing
-    if left_out:
-        whole = len(table.rows) + table.missing
+    whole = len(table.rows) + table.missing
+    if table.missing:
+        lose("W&B itself left out rows of a long table", f"{len(table.rows)} of {whole} rows kept")
+    if len(rows) < len(table.rows):
         lose("a table was cut to SwanLab's 10 MB", f"{len(rows)} of {whole} rows kept")
+    left_out = whole - len(rows)
+    if left_out:
         rows.append([f"… {left_out} of {whole} rows are left out here", *[None] * (len(headers) - 1)][: len(headers)])
     return swanlab.echarts.Table().add(headers, rows)
 

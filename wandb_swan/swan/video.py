@@ -29,26 +29,26 @@ def gif(path: FilePath, item: Item) -> bytes:
         Unusable: the `media` extra is not installed, or the video cannot be decoded.
     """
     try:
-        imageio: Any = importlib.import_module("imageio.v2")
-        importlib.import_module("imageio_ffmpeg")
+        ffmpeg: Any = importlib.import_module("imageio_ffmpeg")
         from PIL import Image
     except ImportError:
         reason = "a video that is no GIF needs wandb-swan[media]: kept as a run file"
         raise Unusable(reason, keep=item.file) from None
+    frames: list[Any] = []
+    reader = ffmpeg.read_frames(str(path))
     try:
-        with imageio.get_reader(str(path), "ffmpeg") as reader:
-            facts = reader.get_meta_data()
-            rate = float(facts["fps"]) or 1.0
-            total = max(1, round(rate * float(facts["duration"])))
-            stride = max(math.ceil(total / _BOUNDS[0][1]), math.ceil(rate / _FASTEST))
-            frames: list[Any] = []
-            for frame in islice(reader, 0, _DECODED, stride):
-                picture = Image.fromarray(frame)
-                picture.thumbnail((_BOUNDS[0][0], _BOUNDS[0][0]))
-                frames.append(picture)
-            size = tuple(facts["size"])
+        size = tuple(next(reader)["size"])
+        total, seconds = ffmpeg.count_frames_and_secs(str(path))  # the rate that ffmpeg tells is 0 for some files
+        rate = total / seconds if total and seconds else 10.0
+        stride = max(math.ceil(total / _BOUNDS[0][1]), math.ceil(rate / _FASTEST))
+        for frame in islice(reader, 0, _DECODED, stride):
+            picture = Image.frombytes("RGB", size, frame)
+            picture.thumbnail((_BOUNDS[0][0], _BOUNDS[0][0]))
+            frames.append(picture)
     except Exception as error:  # whatever ffmpeg says of a broken file
         raise Unusable("a video that cannot be decoded: kept as a run file", str(error)[-300:], item.file) from error
+    finally:
+        reader.close()
     for side, most in _BOUNDS:
         skip = math.ceil(len(frames) / most)
         chosen = [frame.copy() for frame in frames[::skip]]
