@@ -34,6 +34,7 @@ _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
 
 _POLICIES = ("now", "end", "live")
+_NUMBER_STARTS = frozenset("-0123456789")
 _SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
 
 
@@ -175,8 +176,18 @@ class Decoder:
 
     def _on_history(self, message: Any) -> Iterator[HistoryRow]:
         row: dict[str, Any] = {}
-        for path, value in self._items(message.item):
-            set_value(row, path, value)
+        for item in message.item:
+            try:
+                nested = item.nested_key
+                text = item.value_json
+                value = _number(text) if text and text[0] in _NUMBER_STARTS else _value(item)
+                if len(nested) < 2 and not isinstance(value, dict):
+                    row[nested[0] if nested else item.key] = value
+                else:
+                    set_value(row, tuple(nested) or (item.key,), value)
+            except (ValueError, RecursionError):
+                self.unreadable += 1
+        row.pop("", None)
         step = row.get("_step")
         if message.HasField("step"):
             step = message.step.num
@@ -307,8 +318,9 @@ def _value(item: Any) -> Any:
     Raises:
         ValueError: the text is not JSON.
     """
-    if item.value_json:
-        return json.loads(item.value_json)
+    text = item.value_json
+    if text:
+        return _number(text) if text[0] in _NUMBER_STARTS else json.loads(text)
     if "value" in item.DESCRIPTOR.oneofs_by_name:
         form = item.WhichOneof("value")
         if form in _SCALAR_FORMS:
@@ -318,6 +330,14 @@ def _value(item: Any) -> Any:
         if form == "none":
             return None
     raise ValueError("an item without a value")
+
+
+def _number(text: str) -> Any:
+    """The number that a JSON text is: almost every value is one, and `json.loads` takes four times as long."""
+    try:
+        return float(text) if "." in text or "e" in text or "E" in text else int(text)
+    except ValueError:  # -Infinity, and what is no JSON at all
+        return json.loads(text)
 
 
 def _charts(visualize: Any) -> Iterator[ChartDefined]:
