@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ..exceptions import WandbSwanError
 from . import local
-from .converter import WandbConverter, WandbLocalConverter, plan
+from .converter import Converter, plan
 from .units import Unit
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
@@ -108,13 +108,10 @@ def convert(**given: Any) -> None:
         "max_file_mb": given["max_file_mb"],
         "verify": given["verified"],
     }
-    if given["kind"] == "wandb-local":
-        units, converter = _local_units(given), WandbLocalConverter(**common)
-    else:
-        units, converter = _cloud_units(given), WandbConverter(**common)
+    units = _local_units(given) if given["kind"] == "wandb-local" else _cloud_units(given)
     if not units:
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
-    result = plan(units) if given["dry_run"] else converter.convert(units)
+    result = plan(units) if given["dry_run"] else Converter(**common).convert(units)
     result.show(Console(width=None if console.is_terminal else 200))
     if given["report"]:
         given["report"].write_text(result.model_dump_json(indent=1), "utf-8")

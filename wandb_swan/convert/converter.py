@@ -16,8 +16,10 @@ from .report import Report, RunReport
 from .units import Options, Unit
 
 
-class _Converter:
-    def __init__(
+class Converter:
+    """Converts runs, whatever their source."""
+
+    def __init__(  # noqa: PLR0917  (swanlab.converter's signature)
         self,
         project: str | None = None,
         workspace: str | None = None,
@@ -96,7 +98,7 @@ class _Converter:
         )
 
 
-class WandbLocalConverter(_Converter):
+class WandbLocalConverter(Converter):
     """Converts the runs of a local `wandb/` folder."""
 
     def __init__(self, *args: Any, root_wandb_dir: str = "./wandb", wandb_run_dir: str | None = None, **more: Any):
@@ -121,7 +123,7 @@ class WandbLocalConverter(_Converter):
         return self.convert(local.units(chosen))
 
 
-class WandbConverter(_Converter):
+class WandbConverter(Converter):
     """Converts runs of W&B's cloud or of a self-hosted W&B."""
 
     def __init__(self, *args: Any, wb_project: str | None = None, wb_entity: str | None = None, **more: Any):

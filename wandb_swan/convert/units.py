@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,6 +58,27 @@ class Options(BaseModel):
     verify: bool = True
     cache: FilePath = FilePath("swanlog.cache")
     """Downloads from W&B's cloud: a second try reuses them."""
+
+
+class Source(Protocol):
+    """A run of the past, wherever it is."""
+
+    notices: list[str]
+    """What a reader of the report should know; complete when the events are read."""
+    finished_at: float
+    """The time of the last thing that happened, seconds since the epoch; right when the events are read."""
+    on_folder: Callable[[FilePath], None]
+    """Told the folder of the media and saved files that come next."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Facts for the config key `wandb_run`."""
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happened: first the RunStarted, last the RunFinished."""
 
 
 class Job(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from ..swan.media import items
 from ..swan.sink import remove_json, set_json
 from ..swan.store import StoredRun
 from .local import LocalRun, discover
+from .units import Source
 
 
 class MetricParity(BaseModel):
@@ -248,6 +249,7 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
         OSError: something can not be read.
     """
     folder = FilePath(wandb)
+    sources: Sequence[Source]
     if folder.is_dir():
         sources = discover(folder)
     elif wandb.count("/") == 2 and not wandb.startswith((".", "/")):

@@ -16,7 +16,7 @@ from ..exceptions import WandbSwanError
 from ..stream.events import HistoryRow, RunFinished, RunStarted
 from .local import LocalRun
 from .report import Lost, RunReport
-from .units import Job, Selection, Unit
+from .units import Job, Options, Selection, Source, Unit
 
 log = logging.getLogger("wandb_swan")
 
@@ -47,13 +47,13 @@ def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
     return RunReport(**facts, seconds=time.monotonic() - begin)
 
 
-def source_of(unit: Unit, job: Job | None = None) -> Any:
-    """The source of a run's events: `events()`, `notices`, `finished_at`, `on_folder`, `told`."""
+def source_of(unit: Unit, options: Options) -> Source:
+    """Where a run's events come from."""
     if unit.kind == "local":
         return LocalRun(list(unit.logs), unit.number)
     from .cloud import CloudRun
 
-    return CloudRun(unit.path, job.options if job else None)
+    return CloudRun(unit.path, options)
 
 
 def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     from .verify import RecordedRun, compare_runs
 
     unit, options = job.unit, job.options
-    source = source_of(unit, job)
+    source = source_of(unit, options)
     selection = Selection(options)
     recorded = RecordedRun() if options.verify else None
     events = selection.of(source.events())
