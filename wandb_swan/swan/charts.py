@@ -17,6 +17,9 @@ from .tables import Table
 
 def plot(chart: ChartDefined, table: Table) -> Any | None:
     """The pyecharts chart of a `wandb.plot` spec; None for a user's own spec, or if the table lacks its columns."""
+    if not chart.fields and chart.spec in PANELS:
+        spec, fields = PANELS[chart.spec]
+        chart = chart.model_copy(update={"spec": spec, "fields": fields, "strings": {"title": chart.key}})
     draw = SPECS.get(chart.spec)
     return draw(chart, table) if draw else None
 
@@ -57,7 +60,7 @@ def _area_under_curve(chart: ChartDefined, table: Table) -> Any | None:
 
 
 def _scatter(chart: ChartDefined, table: Table) -> Any | None:
-    return _curves(chart, table, Scatter, ("x", "y", None))
+    return _curves(chart, table, Scatter, ("x", "y", "series"))
 
 
 def _bar(chart: ChartDefined, table: Table) -> Any | None:
@@ -120,6 +123,26 @@ SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
 """The Vega spec of each `wandb.plot` function -> the same chart."""
 
 
+PANELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wandb/confusion_matrix/v1": (
+        "wandb/confusion_matrix/v1",
+        {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "Count"},
+    ),
+    "wandb/learning_curve/v1": ("wandb/line/v0", {"x": "train_size", "y": "score", "stroke": "dataset"}),
+    "wandb/calibration/v1": (
+        "wandb/line/v0",
+        {"x": "mean_predicted_value", "y": "fraction_of_positives", "stroke": "model"},
+    ),
+    "wandb/elbow/v1": ("wandb/line/v0", {"x": "cluster_ranges", "y": "errors"}),
+    "wandb/residuals_plot/v1": ("wandb/scatter/v0", {"x": "y_pred", "y": "residuals", "series": "dataset"}),
+    "wandb/decision_boundaries/v1": ("wandb/scatter/v0", {"x": "x", "y": "y", "series": "color"}),
+    "wandb/outliers/v1": ("wandb/scatter/v0", {"x": "instance_indicies", "y": "distance"}),
+    "wandb/feature_importances/v1": ("wandb/bar/v0", {"label": "feature_names", "value": "importances"}),
+    "wandb/metrics/v1": ("wandb/bar/v0", {"label": "metric_name", "value": "metric_value"}),
+}
+"""A panel of `wandb.sklearn` -> the spec that draws it, and the columns of its table for the fields of the spec."""
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +150,7 @@ def _curves(
     chart: ChartDefined,
     table: Table,
     kind: Any,
-    roles: tuple[str, str, str | None],
+    roles: tuple[str, str, str],
     *,
     x_name: Any = None,
     y_name: Any = None,
@@ -138,7 +161,7 @@ def _curves(
     xs, ys = table.column(x_column), table.column(y_column)
     if xs is None or ys is None:
         return None
-    by = chart.fields.get(series) if series else None
+    by = chart.fields.get(series)
     names = table.column(by) if by is not None else None
     curves: dict[str, tuple[list[Any], list[Any]]] = {}
     for index, (across, up) in enumerate(zip(xs, ys, strict=True)):

@@ -13,7 +13,7 @@ import swanlab
 
 from ..stream.events import ChartDefined, MaskLabels, Path, Tree
 from . import charts, limits, plotly, tables
-from .runfiles import RunFiles, Unusable
+from .runfiles import RunFiles, Staged, Unusable
 
 Lose = Callable[[str, str], None]
 """Takes a reason and a detail: part of a value that SwanLab does not get."""
@@ -32,6 +32,7 @@ class Item:
     mask_labels: Mapping[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
     tables: tables.Increments = field(default_factory=tables.Increments)
+    staged: Staged = field(default_factory=Staged)
 
     @property
     def file(self) -> str:
@@ -59,6 +60,7 @@ class MediaReader:
         self._mask_labels: dict[tuple[str, str], dict[str, str]] = {}
         self._charts: dict[str, ChartDefined] = {}
         self._increments = tables.Increments()
+        self.staged = Staged()
 
     def labels(self, event: MaskLabels) -> None:
         """From now on the masks of this layer have these class names."""
@@ -90,6 +92,7 @@ class MediaReader:
             mask_labels=self._mask_labels,
             chart=chart,
             tables=self._increments,
+            staged=self.staged,
         )
         yield (path if chart is None else (chart.key,)), convert(item)
         if self._keep_original and kind == "image-file" and (value.get("boxes") or value.get("masks")):
@@ -256,6 +259,9 @@ def _molecule(item: Item) -> Any:
 def _table(item: Item) -> Any:
     grows = item.value.get("_type") == "incremental-table-file"
     table = tables.Table.parse(item.files.json(item.file), None if grows else item.value.get("nrows"))
+    staged = item.staged.json(item.value.get("artifact_path"))
+    if staged is not None:
+        table = table.with_media(staged)
     if grows:
         table = item.tables.grown(item.path, table, item.value)
     if item.chart is not None:
@@ -265,6 +271,16 @@ def _table(item: Item) -> Any:
             if len(media.json_content.encode()) <= limits.MEDIA_BYTES:
                 return media
         item.lose("a chart that is not known: its table is shown", item.chart.spec)
+    return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
+
+
+def _joined_table(item: Item) -> Any:
+    uri = item.value.get("artifact_path")
+    joined = item.staged.json(uri)
+    parts = [item.staged.json(uri, joined.get(name)) for name in ("table1", "table2")] if joined else []
+    if not parts or None in parts:
+        raise Unusable("the data of a joined table is not on this machine: kept as text", as_text=True)
+    table = tables.joined(tables.Table.parse(parts[0]), tables.Table.parse(parts[1]), joined.get("join_key"))
     return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
 
 
@@ -282,6 +298,7 @@ KINDS: dict[str, Callable[[Item], Any]] = {
     "molecule-file": _molecule,
     "table-file": _table,
     "incremental-table-file": _table,
+    "joined-table": _joined_table,
     "histogram": _histogram,
 }
 

@@ -32,6 +32,7 @@ from ..stream.events import (
     RunFinished,
     RunStarted,
     SummaryChanged,
+    SystemStats,
     Tree,
 )
 from ..stream.steps import leaves, set_value
@@ -72,6 +73,7 @@ class Sink:
         self._summary: Tree = {}
         self._last: dict[Path, Any] = {}
         self._step = 0
+        self._samples = 0
         self._started: RunStarted | None = None
         self._run: Any = None
         self._writer: Writer | None = None
@@ -109,6 +111,7 @@ class Sink:
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
             **({} if target.monitor else {"probe": _no_probe()}),
+            **({"run": swanlab.Settings.Run(dir=target.run_dir)} if target.run_dir else {}),
         )
         self._run = swanlab.init(
             mode=target.mode,
@@ -124,7 +127,7 @@ class Sink:
             job_type=limits.name(started.job_type),
             settings=settings,
         )
-        self._writer = writer_for(self._run)
+        self._writer = writer_for(self._run, bulk=target.past and target.mode == "offline")
         self._about = {
             "id": started.run_id,
             "project": started.project,
@@ -223,6 +226,10 @@ class Sink:
     def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
         for key, value in tree.items():
             path = (*above, key)
+            if isinstance(value, (int, float)):
+                self._last[path] = value
+                self._scalar(path, value, step, timestamp)
+                continue
             for leaf, last in leaves({key: value}, above):
                 self._last[leaf] = last
             media = items(value)
@@ -231,8 +238,6 @@ class Sink:
             if isinstance(value, dict):
                 if media is None:
                     self._values(value, path, step, timestamp)
-            elif isinstance(value, int | float):
-                self._scalar(path, value, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
             elif media is None or len(media) != len(value):
@@ -374,7 +379,8 @@ class Sink:
 
     def _on_Artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
-        if event.type in {"run_table", "wandb-run-incremental-table"}:
+        if event.is_table:
+            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,
@@ -409,6 +415,22 @@ class Sink:
             self._lose(key, f"file not saved: {type(error).__name__}", str(error))
         else:
             self.counts["files"] += 1
+
+    def _on_SystemStats(self, event: SystemStats) -> None:
+        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
+        if not self._target.past:
+            return
+        assert self._writer is not None
+        for name, value in event.values.items():
+            if isinstance(value, int | float):
+                key = self._names.name(("system", name), "system")
+                self._writer.scalar(key, self._samples, event.timestamp, float(value))
+                self.counts["system"] += 1
+        self._samples += 1
+
+    def files_in(self, folder: FilePath) -> None:
+        """From now on media and saved files are read in `folder`: a run that was resumed has several."""
+        self._files.root = folder.resolve()
 
     def _on_RunFinished(self, event: RunFinished) -> None:
         self.tell(exit_code=event.exit_code)
@@ -465,10 +487,12 @@ def _no_probe() -> Any:
 
 
 def _pattern(path: FilePath) -> str:
-    """A glob pattern for this file alone. Its last letter is in brackets, so that SwanLab does not resolve a link."""
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
     name = path.name
-    last = name[-1] if name[-1] == "!" else f"[{name[-1]}]"
-    return str(FilePath(glob.escape(str(path.parent))) / (glob.escape(name[:-1]) + last))
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 def _plain(value: Any) -> Any:
