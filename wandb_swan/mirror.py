@@ -6,14 +6,19 @@ import argparse
 import json
 import logging
 import os
+import shutil
+import signal
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .capture.journal import LogReader
-from .stream.events import Event, RunChanged, RunStarted
+from .capture.journal import LogReader, parse_note
+from .exceptions import WandbSwanError
+from .reconcile import Reconciler
+from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
 from .stream.records import Decoder
 
 log = logging.getLogger("wandb_swan")
@@ -22,7 +27,12 @@ POLL = 0.1
 """Seconds between two looks at a journal that has nothing new."""
 STATUS_INTERVAL = 1.0
 """Seconds between two writes of the status file."""
-RECORDS_A_TURN = 20_000
+RECORDS_A_TURN = 5_000
+FIRST_RETRY, LAST_RETRY = 2.0, 60.0
+"""Seconds between two tries to start the SwanLab run."""
+
+_ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
+"""Events that must not be written a second time when wandb's log repeats them."""
 
 
 class Mirror:
@@ -32,37 +42,61 @@ class Mirror:
         """`trainer` is the process id that must live for the journal to grow; None: the journal grows no more."""
         self.journal = journal
         self._trainer = trainer
-        self._decoder = Decoder()
-        self._sink: Any = None
+        self._lock: IO[bytes] | None = None
+        self._told_to_end = False
+        self._superseded: list[str] = []
+        """SwanLab folders of earlier tries, removed once a whole one is there."""
+        self._status_at = 0.0
         self._mode = ""
         self._no_credentials = False
-        self._status_at = 0.0
+        self._fresh(from_log=False)
+
+    def _fresh(self, *, from_log: bool) -> None:
+        self._decoder = Decoder()
+        self._sink: Any = None
+        self._checks = Reconciler(None)
+        self._rows_from_log = from_log
+        self._written: Counter[type[Event]] = Counter()
 
     def run(self) -> int:
-        """Follows the journal to its end. Returns the exit code: 0 finished, 1 not whole in SwanLab."""
+        """Follows the journal to its end.
+
+        Returns the exit code: 0 finished, 1 not whole in SwanLab, 3 another process is at it.
+        """
+        if not self._alone():
+            log.error("%s is being mirrored by another process", self.journal.name)
+            return 3
         try:
+            self._remember_earlier_try()
             return self._follow()
         except Exception as error:
             log.exception("the mirror stopped")
             self._status("failed", reason=f"{type(error).__name__}: {error}")
             return 1
 
+    def stop_following(self, *_: Any) -> None:
+        """The journal grows no more (its writer had to give up): finish with what is there."""
+        self._told_to_end = True
+
+    # -- following -------------------------------------------------------------------------------------------------
+
     def _follow(self) -> int:
         self._status("starting")
         with LogReader(self.journal) as reader:
             while True:
                 alive = self._trainer_lives()  # asked before the read: what was written before the death is read
-                worked = self._turn(reader)
-                if self._decoder.ended or reader.damage is not None or (not worked and not alive):
-                    break
-                if worked:
-                    self._status("running", offset=reader.offset)
-                else:
+                logged = self._checks.read_ahead()
+                drained = self._turn(reader)
+                if self._sink is not None:
+                    self._take_from_log(drained=drained)
+                if drained and (self._decoder.ended or self._told_to_end or reader.damage is not None or not alive):
+                    return self._end(reader)
+                self._status("running", offset=reader.offset)
+                if drained and not logged:
                     time.sleep(POLL)
-            return self._end(reader)
 
     def _turn(self, reader: LogReader) -> bool:
-        """Reads what is there, at most some thousands of records; whether there was any."""
+        """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
         events: list[Event] = []
         count = 0
         for payload in reader:
@@ -70,18 +104,38 @@ class Mirror:
             events.extend(self._decoder.feed(payload))
             if count >= RECORDS_A_TURN:
                 break
+        if self._decoder.rows_from_core:
+            self._checks.from_log = True
         if self._sink is None and self._decoder.started is not None:
             # A name or tags set right after init are known by now: SwanLab takes them only at the start.
             changes = [event for event in events if isinstance(event, RunChanged)]
             started = self._decoder.started
             self._open(started.model_copy(update=changes[-1].model_dump()) if changes else started)
-        if self._sink is not None:
+        if events and self._sink is not None:
             for event in events:
-                if not isinstance(event, RunStarted):
-                    self._sink.write(event)
-            if events:
-                self._sink.flush()
-        return count > 0
+                self._write(event)
+            self._sink.flush()
+        return count < RECORDS_A_TURN
+
+    def _write(self, event: Event) -> None:
+        if isinstance(event, HistoryRow):
+            if self._checks.from_log and self._checks.active:
+                return
+            self._checks.live(event)
+        elif isinstance(event, RunStarted):
+            return
+        self._written[type(event)] += 1
+        self._sink.write(event)
+
+    def _take_from_log(self, *, drained: bool) -> None:
+        rows = 0
+        for row in self._checks.follow(self._decoder.step, drained=drained):
+            self._sink.write(row)
+            rows += 1
+        if rows:
+            self._sink.flush()
+
+    # -- the SwanLab run -------------------------------------------------------------------------------------------
 
     def _open(self, started: RunStarted) -> None:
         from .swan import trainer
@@ -91,55 +145,160 @@ class Mirror:
         begin = self._decoder.begin
         settings = begin.get("settings", {})
         run = begin.get("run", {})
-        mode, self._no_credentials, project, workspace = resolve(settings)
-        self._mode = mode
-        trainer.describe(begin.get("trainer", {}), monitor=self._trainer is not None)
-        self._sink = Sink(
-            Target(
-                mode=mode,
-                log_dir=settings.get("log_dir") or "swanlog",
-                project=project,
-                workspace=workspace,
-                files=run.get("files"),
-                plotly_inline=bool(settings.get("plotly_inline")),
-                keep_original=bool(settings.get("keep_original")),
-                monitor=self._trainer is not None,
-            )
+        self._mode, self._no_credentials, project, workspace = resolve(settings)
+        live = self._trainer is not None
+        trainer.describe(begin.get("trainer", {}), monitor=live)
+        target = Target(
+            mode=self._mode,
+            log_dir=settings.get("log_dir") or "swanlog",
+            project=project,
+            workspace=workspace,
+            files=run.get("files"),
+            plotly_inline=bool(settings.get("plotly_inline")),
+            keep_original=bool(settings.get("keep_original")),
+            monitor=live,
         )
-        self._sink.open(started)
-        self._sink.tell(url=run.get("url"), mode=run.get("mode"), versions=begin.get("versions"))
+        self._sink = self._started(lambda: Sink(target), started)
+        told = {name: run.get(name) for name in ("url", "mode", "fork_from", "resume_from")}
+        self._sink.tell(**told, versions=begin.get("versions"))
+        if run.get("log_written") and run.get("log") and not run.get("shared"):
+            self._checks = Reconciler(Path(run["log"]))
+            self._checks.from_log = self._rows_from_log or self._decoder.rows_from_core
         self._status("running", force=True)
 
+    def _started(self, make: Any, started: RunStarted) -> Any:
+        """A sink with a started run. Tries again as long as the run goes on, and once more when it has ended."""
+        pause = FIRST_RETRY
+        with LogReader(self.journal) as watch:
+            while True:
+                last = self._over(watch)
+                sink = make()
+                try:
+                    sink.open(started)
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {error}"
+                    if self._mode != "online":
+                        raise
+                    if last:
+                        raise WandbSwanError(f"SwanLab can not be reached: {reason}") from error
+                    log.warning("SwanLab can not be reached (%s); the journal waits, next try in %.0f s", reason, pause)
+                    self._status("waiting", reason=reason)
+                    until = time.monotonic() + pause
+                    while time.monotonic() < until and not self._over(watch):
+                        time.sleep(POLL)
+                    pause = min(2 * pause, LAST_RETRY)
+                else:
+                    return sink
+
+    def _over(self, watch: LogReader) -> bool:
+        """Whether the run has ended, told from the journal's notes without decoding its records."""
+        alive = self._trainer_lives()
+        for payload in watch:
+            note = parse_note(payload)
+            if note is not None and note.get("type") == "end":
+                return True
+        return not alive or self._told_to_end
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
     def _end(self, reader: LogReader) -> int:
-        decoder = self._decoder
         torn = reader.torn()
         if self._sink is None:
-            reason = torn or "the journal holds no started run"
-            self._status("failed" if torn else "empty", reason=reason)
+            self._status("failed" if torn else "empty", reason=torn or "the journal holds no started run")
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        reason = torn or "the training process ended without finishing the run (killed?)"
-        for event in decoder.finish(reason=reason):
-            self._sink.write(event)
-        finished = decoder.finished
+        if self._told_to_end or reader.damage is not None:
+            self._complete_from_log()
+        for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
+            self._write(event)
+        while self._checks.read_ahead():
+            self._take_from_log(drained=True)
+        self._checks.finish()
+        self._checks.close()
+        if self._checks.conflicts and self._checks.whole and self._mode != "online" and not self._rows_from_log:
+            return self._again_from_log()
+        return self._close(reader.offset, torn)
+
+    def _complete_from_log(self) -> None:
+        """The journal ends early (a full disk, damage): what a whole log of wandb has besides is taken from it."""
+        while self._checks.read_ahead():
+            self._take_from_log(drained=True)
+        path = self._checks.path
+        if path is None or not self._checks.whole:
+            return
+        repeated = Counter(self._written)
+        decoder = Decoder()
+        with LogReader(path) as reader:
+            for payload in reader:
+                for event in decoder.feed(payload):
+                    if isinstance(event, HistoryRow | RunStarted):
+                        continue
+                    if isinstance(event, _ONCE) and repeated[type(event)] > 0:
+                        repeated[type(event)] -= 1
+                        continue
+                    self._sink.write(event)
+        self._decoder.finished = self._decoder.finished or decoder.finished
+
+    def _again_from_log(self) -> int:
+        """The live steps were wrong (a process without the tap logged to the run): made anew with the log's rows."""
+        log.warning("%d values differ from wandb's log: the SwanLab run is made anew from it", self._checks.conflicts)
+        self._superseded.append(self._sink.run_dir)
+        self._sink.close("crashed", "replaced by a run with the rows of wandb's log")
+        self._trainer = None
+        self._fresh(from_log=True)
+        return self._follow()
+
+    def _close(self, offset: int, torn: str | None) -> int:
+        finished = self._decoder.finished
         assert finished is not None
         if finished.interrupted:
             state, why = "aborted", finished.reason or "interrupted by Ctrl-C"
         elif finished.exit_code:
-            state, why = "crashed", finished.reason or f"exit code {finished.exit_code}"
+            state, why = "crashed", torn or finished.reason or f"exit code {finished.exit_code}"
         else:
             state, why = "success", None
-        run_dir, url = self._sink.run_dir, self._sink.url
-        self._status("finishing", offset=reader.offset, force=True)
-        self._sink.close(state, why)
-        self._status("finished", offset=reader.offset, result=state, run_dir=run_dir, url=url)
+        self._status("finishing", offset=offset)
+        problem = self._sink.close(state, why)
+        facts: dict[str, Any] = {"offset": offset, "result": state, "torn": torn}
+        if problem:
+            self._status("failed", reason=problem, **facts)
+            return 1
+        for folder in self._superseded:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._superseded = []
+        self._status("finished", **facts)
+        if not self._decoder.begin.get("settings", {}).get("keep_journal"):
+            with suppress(OSError):
+                self.journal.unlink()
         return 0
+
+    # -- around it -------------------------------------------------------------------------------------------------
+
+    def _alone(self) -> bool:
+        """Takes the journal's lock; False if another mirror has it."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return True
+        self._lock = self.journal.open("rb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return not isinstance(error, BlockingIOError)  # a file system without locks
+        return True
+
+    def _remember_earlier_try(self) -> None:
+        with suppress(OSError, ValueError, TypeError):
+            status = json.loads(self.journal.with_suffix(".status.json").read_bytes())
+            if status.get("mode") != "online":
+                folders = [*(status.get("superseded") or []), status.get("run_dir")]
+                self._superseded = [folder for folder in folders if folder]
 
     def _trainer_lives(self) -> bool:
         if self._trainer is None:
             return False
-        if hasattr(os, "getppid") and sys.platform != "win32":
+        if sys.platform != "win32":
             return os.getppid() == self._trainer
         import psutil
 
@@ -159,14 +318,13 @@ class Mirror:
             "mode": self._mode,
             "no_credentials": self._no_credentials,
             "run_id": self._decoder.started.run_id if self._decoder.started else None,
+            "project": self._decoder.started.project if self._decoder.started else None,
             "run_dir": sink.run_dir if sink else None,
             "url": sink.url if sink else None,
+            "superseded": self._superseded,
             "counts": dict(sink.counts) if sink else {},
-            "not_mirrored": [
-                {"key": key, "reason": reason, "count": count} for (key, reason), count in sink.not_mirrored.items()
-            ]
-            if sink
-            else [],
+            "not_mirrored": sink.lost() if sink else [],
+            "self_check": self._checks.summary() if self._checks.active else None,
             "unreadable": self._decoder.unreadable,
             **facts,
         }
@@ -185,6 +343,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trainer", type=int)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    with suppress(OSError, AttributeError):
+    mirror = Mirror(given.journal, given.trainer)
+    if sys.platform != "win32":
         os.nice(10)  # yield to the trainer and to wandb's core
-    return Mirror(given.journal, given.trainer).run()
+        # A scheduler's SIGTERM to the whole job is for the trainer; the mirror ends when the trainer has.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, mirror.stop_following)
+    return mirror.run()

@@ -58,6 +58,9 @@ class SwanSettings(BaseSettings):
     finish_timeout: float = Field(default=300.0, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
     """Seconds that `finish()` waits for the mirror; then it goes on alone."""
 
+    keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
+    """True: the journal stays after its SwanLab run is finished."""
+
     plotly_inline: bool = Field(default=False, validation_alias="WANDB_SWAN_PLOTLY_INLINE")
     """True: pages of plotly figures hold plotly.js, about 5 MB each, for networks that do not reach its CDN."""
 
@@ -74,6 +77,7 @@ _ALLOWED = {
     "enabled": "0 or 1",
     "mode": "online (or cloud), local, offline, disabled",
     "wandb_run": "true or false",
+    "keep_journal": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
     "plotly_inline": "true or false",
     "keep_original": "true or false",

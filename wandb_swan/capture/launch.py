@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -133,6 +134,7 @@ class Capture:
         self._settings = settings
         self._silent = silent
         self._mirror: subprocess.Popen[bytes] | None = None
+        self._broken = False
 
     def run_is_not(self, run: Any) -> bool:
         return run is not self._run
@@ -150,35 +152,48 @@ class Capture:
 
     def broken(self, reason: str) -> None:
         """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
-        self.journal.close()
-        warn(
-            f"the journal of run {self.stream_id} stopped ({reason}); wandb is not affected, "
-            f"what is missing is read from wandb's own log at the end"
-        )
+        if not self._broken:
+            self._broken = True
+            self.journal.close()
+            warn(
+                f"the journal of run {self.stream_id} stopped ({reason}); wandb is not affected, "
+                f"what is missing is read from wandb's own log at the end"
+            )
 
     def close(self) -> None:
         """Ends the capture without waiting; the mirror finishes by itself."""
-        with contextlib.suppress(OSError):
-            self.journal.note(type="end")
-        self.journal.close()
+        self._end_journal(None)
         if self._mirror is not None:
             _abandoned.append(self._mirror)
 
     def finish(self, *, wait: bool, exit_code: int | None = None) -> None:
         """Waits for the mirror as long as the settings say, and tells where the SwanLab run is.
 
-        `exit_code` where wandb's core ends the run by itself, so that no exit record passes the tap.
+        A mirror that was killed is started once more. `exit_code` is given where wandb's core ends the run by
+        itself, so that no exit record passes the tap.
         """
-        with contextlib.suppress(OSError):
-            self.journal.note(type="end", exit_code=exit_code)
-        self.journal.close()
-        mirror = self._mirror
-        if mirror is None:
+        self._end_journal(exit_code)
+        if self._mirror is None:
             return
-        ended = wait and _wait(mirror, self._settings.finish_timeout, show=not self._silent)
+        deadline = time.monotonic() + self._settings.finish_timeout
+        ended = wait and _wait(self._mirror, deadline, show=not self._silent)
+        if ended and self._mirror.returncode < 0:  # killed
+            self._mirror = start(self.journal.path)
+            ended = _wait(self._mirror, deadline, show=not self._silent)
         if not ended:
-            _abandoned.append(mirror)
+            _abandoned.append(self._mirror)
         self.say(outcome(self.journal.path, ended=ended))
+
+    def _end_journal(self, exit_code: int | None) -> None:
+        try:
+            self.journal.note(type="end", exit_code=exit_code)
+        except OSError:
+            self._broken = True
+        self.journal.close()
+        if self._broken and self._mirror is not None and sys.platform != "win32":
+            # Nothing in the journal can tell the mirror that the run is over.
+            with contextlib.suppress(OSError):
+                self._mirror.send_signal(signal.SIGUSR1)
 
 
 def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -207,11 +222,11 @@ def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _wait(mirror: subprocess.Popen[bytes], timeout: float, *, show: bool) -> bool:
-    """Whether the mirror ended within `timeout` seconds. One Ctrl-C ends the wait, not the mirror."""
+def _wait(mirror: subprocess.Popen[bytes], deadline: float, *, show: bool) -> bool:
+    """Whether the mirror ended before `deadline` (monotonic). One Ctrl-C ends the wait, not the mirror."""
     try:
         with _status_line() if show else contextlib.nullcontext():
-            mirror.wait(timeout)
+            mirror.wait(max(0.0, deadline - time.monotonic()))
         return True
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         return False

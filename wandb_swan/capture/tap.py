@@ -39,7 +39,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_live.clear)
 
 # Records that say nothing of the run itself, or that wandb's core repeats in another form.
-_SKIPPED = frozenset({"telemetry", "header", "footer", "final", "tbrecord", "environment", "noop_link_artifact"})
+_SKIPPED = frozenset({"telemetry", "header", "footer", "final", "environment", "noop_link_artifact"})
 _KEPT_REQUESTS = frozenset({"run_start", "partial_history", "log_artifact"})
 
 
@@ -186,12 +186,7 @@ def _tap_finish(original: Any) -> Any:
             wait = False
             raise
         finally:
-            if _live.get(capture.stream_id) is capture:
-                del _live[capture.stream_id]
-            try:
-                capture.finish(wait=wait)
-            except Exception as error:
-                warn(f"waiting for the mirror failed ({_short(error)})")
+            _end(capture, wait=wait)
 
     return _finish
 
@@ -206,8 +201,7 @@ def _tap_teardown(original: Any) -> Any:
             return original(self, *args, **kwargs)
         finally:
             for capture in captures:
-                if _live.pop(capture.stream_id, None) is capture:
-                    capture.finish(wait=True, exit_code=code)
+                _end(capture, wait=True, exit_code=code)
 
     return teardown
 
@@ -250,6 +244,15 @@ def _begin(stream_id: str, run: Any) -> None:
         _live[stream_id] = capture
 
 
+def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
+    if _live.get(capture.stream_id) is capture:
+        del _live[capture.stream_id]
+    try:
+        capture.finish(wait=wait, exit_code=exit_code)
+    except Exception as error:
+        warn(f"waiting for the mirror failed ({_short(error)})")
+
+
 def _record(capture: Capture, record: Any) -> None:
     """Appends one record to the journal. Whatever goes wrong costs the mirror, never the caller."""
     try:
@@ -261,7 +264,6 @@ def _record(capture: Capture, record: Any) -> None:
             return
         capture.journal.append(record.SerializeToString())
     except Exception as error:
-        _live.pop(capture.stream_id, None)
         capture.broken(_short(error))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -237,7 +238,10 @@ def _point_cloud(item: Item) -> Any:
     if scene.get("vectors"):
         item.lose("SwanLab shows no vectors in a point cloud", f"{len(scene['vectors'])} left out")
     width = len(points[0]) if points else 3
-    points = [[float(number) for number in point] for point in points if len(point) == width]
+    numbers = [[float(number) for number in point] for point in points]
+    points = [point for point in numbers if len(point) == width and all(map(math.isfinite, point))]
+    if len(points) < len(numbers):
+        item.lose("points without a place were left out of a point cloud", f"{len(points)} of {len(numbers)} kept")
     room = max(1, (limits.MEDIA_BYTES - len(json.dumps(boxes)) - 1000) // 140)  # six numbers as JSON, at their longest
     if len(points) > room:
         stride = -(-len(points) // room)

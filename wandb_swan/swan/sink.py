@@ -7,7 +7,9 @@ import json
 import logging
 import math
 import re
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -30,6 +32,7 @@ from ..stream.events import (
     RunFinished,
     RunStarted,
     SummaryChanged,
+    SystemStats,
     Tree,
 )
 from ..stream.steps import leaves, set_value
@@ -70,6 +73,7 @@ class Sink:
         self._summary: Tree = {}
         self._last: dict[Path, Any] = {}
         self._step = 0
+        self._samples = 0
         self._started: RunStarted | None = None
         self._run: Any = None
         self._writer: Writer | None = None
@@ -90,6 +94,16 @@ class Sink:
 
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
+        before = set(self._target.log_dir.glob("run-*"))
+        try:
+            self._open(started)
+        except BaseException:
+            for folder in set(self._target.log_dir.glob("run-*")) - before:
+                if folder.name.split("-", 2)[-1] == limits.run_id(started.run_id).replace("-", "_"):
+                    shutil.rmtree(folder, ignore_errors=True)  # what SwanLab left behind holds nothing
+            raise
+
+    def _open(self, started: RunStarted) -> None:
         self._started = started
         target = self._target
         project = limits.project(target.project or started.project)
@@ -97,6 +111,7 @@ class Sink:
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
             **({} if target.monitor else {"probe": _no_probe()}),
+            **({"run": swanlab.Settings.Run(dir=target.run_dir)} if target.run_dir else {}),
         )
         self._run = swanlab.init(
             mode=target.mode,
@@ -112,7 +127,7 @@ class Sink:
             job_type=limits.name(started.job_type),
             settings=settings,
         )
-        self._writer = writer_for(self._run)
+        self._writer = writer_for(self._run, bulk=target.past and target.mode == "offline")
         self._about = {
             "id": started.run_id,
             "project": started.project,
@@ -151,19 +166,23 @@ class Sink:
                 self._about[field] = list(value) if field == "tags" else value
                 self._config_dirty = True
 
-    def close(self, state: State, reason: str | None = None) -> None:
-        """Writes what is left and ends the SwanLab run."""
+    def lost(self) -> list[dict[str, Any]]:
+        """What SwanLab has no place for: key, reason, count."""
+        return [{"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())]
+
+    def close(self, state: State, reason: str | None = None) -> str | None:
+        """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         self._about["summary"] = self._hand_set_summary()
         self._config_dirty = True
         renamed = self._names.changed()
         if renamed:
             self._about["keys"] = renamed
         if self.not_mirrored:
-            self._about["not_mirrored"] = [
-                {"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())
-            ]
+            self._about["not_mirrored"] = self.lost()
         self.flush()
+        confirmed = _confirmation(self._run)
         self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
+        return confirmed()
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -208,7 +227,7 @@ class Sink:
         for key, value in tree.items():
             path = (*above, key)
             self._last[path] = value
-            if isinstance(value, int | float):
+            if isinstance(value, (int, float)):
                 self._scalar(path, value, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
@@ -400,6 +419,22 @@ class Sink:
         else:
             self.counts["files"] += 1
 
+    def _on_SystemStats(self, event: SystemStats) -> None:
+        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
+        if not self._target.past:
+            return
+        assert self._writer is not None
+        for name, value in event.values.items():
+            if isinstance(value, int | float):
+                key = self._names.name(("system", name), "system")
+                self._writer.scalar(key, self._samples, event.timestamp, float(value))
+                self.counts["system"] += 1
+        self._samples += 1
+
+    def files_in(self, folder: FilePath) -> None:
+        """From now on media and saved files are read in `folder`: a run that was resumed has several."""
+        self._files.root = folder.resolve()
+
     def _on_RunFinished(self, event: RunFinished) -> None:
         self.tell(exit_code=event.exit_code)
 
@@ -427,6 +462,25 @@ class Sink:
         if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
             stored.update(dict.fromkeys(empty))
             config.update({})
+
+
+def _confirmation(run: Any) -> Callable[[], str | None]:
+    """After `run.finish()`: why SwanLab's cloud has not confirmed the run, None if it has or need not.
+
+    `Run.finish` (SwanLab 0.10) only prints what its core answers; the answer is noted on its way.
+    """
+    core: Any = getattr(run, "_core", None)
+    original = getattr(core, "confirm_run_finish", None)
+    if original is None:
+        return lambda: None
+    answers: list[Any] = []
+
+    def noted() -> Any:
+        answers.append(original())
+        return answers[-1]
+
+    core.confirm_run_finish = noted
+    return lambda: str(answers[-1].message) if answers and not getattr(answers[-1], "success", True) else None
 
 
 def _no_probe() -> Any:
