@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,13 @@ Record = Callable[..., Recorded]
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Iterator[Record]:
+def record(tmp_path: Path) -> Record:
     """`record(script, *args, **environment)`: runs a script as a user would and waits for its mirrors."""
+    return recorder(tmp_path)
+
+
+def recorder(folder: Path) -> Record:
+    """`record` with a folder of its own, for fixtures that many tests share."""
 
     def run(
         script: str,
@@ -114,8 +119,8 @@ def record(tmp_path: Path) -> Iterator[Record]:
         python: tuple[str, ...] = (),
         **env: str | None,
     ) -> Recorded:
-        home = tmp_path / "home"
-        work = tmp_path / "work"
+        home = folder / "home"
+        work = folder / "work"
         home.mkdir(exist_ok=True)
         work.mkdir(exist_ok=True)
         path = work / "train.py"
@@ -135,4 +140,4 @@ def record(tmp_path: Path) -> Iterator[Record]:
             assert done.returncode == expect, result.explain()
         return result
 
-    yield run
+    return run

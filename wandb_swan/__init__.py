@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import functools as _functools
 import inspect as _inspect
-import sys as _sys
-import types as _types
 from importlib.metadata import version as _version
 from typing import Any as _Any
 
 import wandb as _wandb
 
+from . import _surface
 from . import capture as _capture
 
 __swan_version__ = _version("wandb-swan")
-__version__ = _wandb.__version__
-
-_SWITCHES = ("wandb_run", "swanlab_mode", "swanlab_project", "swanlab_workspace", "swanlab_log_dir")
 
 
 @_functools.wraps(_wandb.init)
-def init(
+def _init(
     *args: _Any,
     wandb_run: bool | None = None,
     swanlab_mode: str | None = None,
@@ -33,17 +29,6 @@ def init(
     swanlab_log_dir: str | None = None,
     **kwargs: _Any,
 ) -> _Any:
-    """Starts a run in wandb and in SwanLab: `wandb.init`, its arguments, result and errors, and these besides.
-
-    Args:
-        wandb_run: False: nothing is uploaded to W&B, the real run is made with `mode="offline"`.
-        swanlab_mode: online (or cloud), local, offline, disabled.
-        swanlab_project: SwanLab project; the wandb project if not given.
-        swanlab_workspace: SwanLab workspace.
-        swanlab_log_dir: SwanLab's log directory.
-        args: as in `wandb.init`.
-        kwargs: as in `wandb.init`.
-    """
     given = {
         "wandb_run": wandb_run,
         "mode": swanlab_mode,
@@ -52,7 +37,7 @@ def init(
         "log_dir": swanlab_log_dir,
     }
     with _capture.overrides(**{name: value for name, value in given.items() if value is not None}):
-        return _wandb.init(*args, **kwargs)
+        return _init.__wrapped__(*args, **kwargs)
 
 
 def sync_wandb(
@@ -63,45 +48,36 @@ def sync_wandb(
 ) -> None:
     """Mirrors every later wandb run of this process; for scripts that keep `import wandb`.
 
-    The signature of `swanlab.sync_wandb`. What is not given comes from the environment.
+    The signature of `swanlab.sync_wandb`. What is not given comes from the environment; `WANDB_SWAN=0` makes it do
+    nothing.
+
+    Args:
+        mode: online (or cloud), local, offline, disabled.
+        wandb_run: False: nothing is uploaded to W&B, the real runs are made with `mode="offline"`.
+        workspace: SwanLab workspace.
+        log_dir: SwanLab's log directory.
     """
     if not _capture.switched_off():
         _capture.install(mode=mode, wandb_run=wandb_run, workspace=workspace, log_dir=log_dir)
 
 
-class _Surface(_types.ModuleType):
-    """wandb's names as they are at the moment of asking: `run`, `config` and `log` change with every init."""
-
-    def __getattr__(self, name: str) -> _Any:
-        try:
-            return getattr(_wandb, name)
-        except AttributeError as error:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from error
-
-    def __setattr__(self, name: str, value: _Any) -> None:
-        ours = name.startswith("__") or name in self.__dict__
-        if ours or (isinstance(value, _types.ModuleType) and value.__name__ == f"{self.__name__}.{name}"):
-            super().__setattr__(name, value)
-        else:
-            setattr(_wandb, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        if name in self.__dict__:
-            super().__delattr__(name)
-        else:
-            delattr(_wandb, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *dir(_wandb)})
-
-
-_signature = _inspect.signature(_wandb.init)
-init.__signature__ = _signature.replace(  # type: ignore[attr-defined]
+_theirs = _inspect.signature(_wandb.init)
+_init.__module__ = __name__  # pickled by this name
+_init.__signature__ = _theirs.replace(  # type: ignore[attr-defined]
     parameters=[
-        *_signature.parameters.values(),
-        *(p for p in _inspect.signature(init, follow_wrapped=False).parameters.values() if p.name in _SWITCHES),
+        *_theirs.parameters.values(),
+        *(p for p in _inspect.signature(_init, follow_wrapped=False).parameters.values() if p.kind is p.KEYWORD_ONLY),
     ]
 )
-_sys.modules[__name__].__class__ = _Surface
+_init.__doc__ = f"""{(_inspect.getdoc(_wandb.init) or "").rstrip()}
+
+Besides these, for the run in SwanLab (none of them is passed to wandb):
+    wandb_run: False: nothing is uploaded to W&B, the real run is made with `mode="offline"`.
+    swanlab_mode: online (or cloud), local, offline, disabled.
+    swanlab_project: SwanLab project; the wandb project if not given.
+    swanlab_workspace: SwanLab workspace.
+    swanlab_log_dir: SwanLab's log directory.
+"""
+_surface.cover(__name__)
 if not _capture.switched_off():
     _capture.install()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __swan_version__
+from .activate import run
 from .exceptions import WandbSwanError
 
 
@@ -112,5 +113,7 @@ def resume(where: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(run)
+
 if __name__ == "__main__":
-    main()
+    main(prog_name="wandb-swan")

@@ -156,6 +156,8 @@ class Mirror:
             project=project,
             workspace=workspace,
             files=run.get("files"),
+            plotly_inline=bool(settings.get("plotly_inline")),
+            keep_original=bool(settings.get("keep_original")),
             monitor=live,
         )
         self._sink = self._started(lambda: Sink(target), started)

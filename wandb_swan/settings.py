@@ -61,6 +61,12 @@ class SwanSettings(BaseSettings):
     keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
     """True: the journal stays after its SwanLab run is finished."""
 
+    plotly_inline: bool = Field(default=False, validation_alias="WANDB_SWAN_PLOTLY_INLINE")
+    """True: pages of plotly figures hold plotly.js, about 5 MB each, for networks that do not reach its CDN."""
+
+    keep_original: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_ORIGINAL")
+    """True: an image with boxes or masks is also kept without them, under `<key>/original`."""
+
     @property
     def journals(self) -> Path:
         """The folder of the journals."""
@@ -73,6 +79,8 @@ _ALLOWED = {
     "wandb_run": "true or false",
     "keep_journal": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
+    "plotly_inline": "true or false",
+    "keep_original": "true or false",
 }
 
 

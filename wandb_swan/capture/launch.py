@@ -250,8 +250,8 @@ def outcome(journal: Path, *, ended: bool) -> str:
     where = status.get("url") or status.get("run_dir")
     if state == "finished":
         log = _relative(journal.with_suffix(".log"))
-        lost = sum(item.get("count", 0) for item in status.get("not_mirrored") or [])
-        more = f"; {lost} values could not be kept there, see {log}" if lost else ""
+        lost = _lost(status.get("not_mirrored") or [])
+        more = f"; {lost}, see {log}" if lost else ""
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {_relative(Path(str(where)))}`"
@@ -264,6 +264,18 @@ def outcome(journal: Path, *, ended: bool) -> str:
         reason = status.get("reason") or f"the mirror ended early, see {_relative(journal.with_suffix('.log'))}"
         return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {_resume(journal)}"
     return f"the mirror goes on by itself; if it is interrupted type {_resume(journal)}"
+
+
+def _lost(not_mirrored: list[dict[str, Any]]) -> str:
+    """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
+    by_reason: dict[str, int] = {}
+    for item in not_mirrored:
+        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
+    if not by_reason:
+        return ""
+    most = sorted(by_reason.items(), key=lambda item: -item[1])
+    kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
+    return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
 
 
 def read_status(journal: Path) -> dict[str, Any]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 
+from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict
+from wandb.proto import wandb_internal_pb2 as pb
 
 from ..capture.journal import LogReader
 from ..exceptions import WandbSwanError
-from ..stream.events import Event, HistoryRow, RunChanged, RunFinished, RunStarted
+from ..stream.events import Event, HistoryRow, Path, RunChanged, RunFinished, RunStarted, SummaryChanged
 from ..stream.records import Decoder
 
-_HISTORY, _RUN, _EXIT = 2, 17, 18
+_HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
 """Field numbers of `wandb_internal.Record`."""
 _LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb")
 
@@ -24,7 +28,7 @@ class Segment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    log: Path
+    log: FilePath
     started: RunStarted
     described: RunChanged
     """Name, notes, tags, group and job type as they were last."""
@@ -35,7 +39,7 @@ class Segment(BaseModel):
     torn: str | None = None
 
 
-def survey(log: Path) -> Segment | None:
+def survey(log: FilePath) -> Segment | None:
     """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError."""
     decoder = Decoder()
     described: RunChanged | None = None
@@ -108,7 +112,7 @@ def _step(payload: bytes) -> int | None:
 class LocalRun:
     """One run in one or, if it was resumed, several transaction logs."""
 
-    def __init__(self, logs: list[Path]) -> None:
+    def __init__(self, logs: list[FilePath]) -> None:
         self.logs = logs
         self.notices: list[str] = []
         """What a reader of the report should know: torn files, rows that a later log replaced."""
@@ -117,7 +121,7 @@ class LocalRun:
         """The time of the last thing that happened, seconds since the epoch."""
 
     @classmethod
-    def in_folder(cls, run_dir: Path) -> LocalRun:
+    def in_folder(cls, run_dir: FilePath) -> LocalRun:
         """The run of a folder. Raises WandbSwanError if there is none, or several."""
         logs = sorted(run_dir.glob("*.wandb")) if run_dir.is_dir() else []
         if len(logs) != 1:
@@ -132,7 +136,7 @@ class LocalRun:
         return sorted(found, key=lambda segment: (segment.started.started_at, segment.log.parent.name))
 
     @property
-    def files(self) -> list[Path]:
+    def files(self) -> list[FilePath]:
         """The files folders, the newest first: where media and saved files are."""
         return [segment.log.parent / "files" for segment in reversed(self.segments)]
 
@@ -148,22 +152,27 @@ class LocalRun:
             names = ", ".join(log.name for log in self.logs)
             raise WandbSwanError(f"{names}: no run was started in it")
         first, last = segments[0], segments[-1]
+        summary = _Summary()
         yield first.started.model_copy(update={**dict(last.described), "resumed": len(segments) > 1})
         finished: RunFinished | None = None
         for number, segment in enumerate(segments):
-            for event in self._segment(segment, _cut_at(segments[number + 1 :])):
+            for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
                 if isinstance(event, RunFinished):
                     finished = event
                 elif not isinstance(event, RunStarted | RunChanged):
                     yield event
         assert finished is not None
+        yield summary.event()
         yield finished
 
-    def _segment(self, segment: Segment, cut: int | None) -> Iterator[Event]:
+    def _segment(self, segment: Segment, cut: int | None, summary: _Summary) -> Iterator[Event]:
         decoder = Decoder()
         replaced = 0
         with LogReader(segment.log) as reader:
             for payload in reader:
+                if record_field(payload) == _SUMMARY:
+                    summary.take(payload)
+                    continue
                 for event in decoder.feed(payload):
                     if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
                         replaced += 1
@@ -179,6 +188,34 @@ class LocalRun:
             self.notices.append(f"{segment.log.name}: {decoder.unreadable} records or values are unreadable")
         self.unreadable += decoder.unreadable
         yield from decoder.finish(reason=torn or "the run ended without an exit record (killed?)")
+
+
+class _Summary:
+    """The summary at the end of the log. wandb's core writes the changes of every row, so only the last are decoded."""
+
+    def __init__(self) -> None:
+        self._items: dict[Path, tuple[int, str]] = {}
+        self._records = 0
+
+    def take(self, payload: bytes) -> None:
+        try:
+            summary = pb.Record.FromString(payload).summary
+        except DecodeError:
+            return
+        self._records += 1
+        for item in summary.remove:
+            self._items.pop(tuple(item.nested_key) or (item.key,), None)
+        for item in summary.update:
+            nested = item.nested_key
+            self._items[tuple(nested) if nested else (item.key,)] = (self._records, item.value_json)
+
+    def event(self) -> SummaryChanged:
+        update = []
+        # The latest last: it wins over what lies above or below it in the tree.
+        for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):
+            with suppress(ValueError, RecursionError):
+                update.append((path, json.loads(text)))
+        return SummaryChanged.model_construct(update=tuple(update), remove=())
 
 
 def _cut_at(later: list[Segment]) -> int | None:

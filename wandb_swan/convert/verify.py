@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -259,10 +258,11 @@ class _Matcher:
     def unclaimed(self) -> list[MetricParity]:
         """What SwanLab has and wandb does not."""
         found = []
-        for name, held in chain(self._stored.scalars.items(), self._stored.media.items()):
+        every: dict[str, Series | dict[int, list[Any]]] = {**self._stored.scalars, **self._stored.media}
+        for name, held in every.items():
             if name not in self._claimed:
                 kind = "scalar" if isinstance(held, Series) else self._stored.kinds.get(name, "media")
-                steps: Iterable[int] = held.steps if isinstance(held, Series) else held
+                steps: Iterable[int] = held.steps if isinstance(held, Series) else held.keys()
                 found.append(_presence((name,), kind, [], name, dict.fromkeys(steps)))
         return found
 

@@ -115,7 +115,11 @@ class Alert(Event):
 
 
 class Artifact(Event):
-    """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say."""
+    """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say.
+
+    `files` is there for the tables of the run alone: path in the artifact, path on disk, MD5 as base64. wandb's
+    `client_id` names an artifact in history rows before it has a name.
+    """
 
     name: str
     type: str
@@ -124,6 +128,34 @@ class Artifact(Event):
     description: str = ""
     size: int | None = None
     used: bool = False
+    client_id: str = ""
+    files: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether wandb made it for a table of the run: the user did not log it as an artifact."""
+        return self.type in {"run_table", "wandb-run-incremental-table"}
+
+
+class ChartDefined(Event):
+    """A `wandb.plot` chart: its data come in history rows, as a table under `table_key`."""
+
+    key: str
+    spec: str
+    """The name of the Vega spec: `wandb/line/v0`, ..., or a user's own."""
+    table_key: str
+    fields: dict[str, Any]
+    """Field of the spec -> column of the table."""
+    strings: dict[str, Any]
+    """Title and axis titles."""
+
+
+class MaskLabels(Event):
+    """The class names of one mask layer of an image metric; wandb keeps them apart from the masks."""
+
+    key: str
+    layer: str
+    labels: dict[str, str]
 
 
 class SystemStats(Event):

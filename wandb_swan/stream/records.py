@@ -14,10 +14,12 @@ from .console import Console
 from .events import (
     Alert,
     Artifact,
+    ChartDefined,
     ConfigChanged,
     Event,
     FileSaved,
     HistoryRow,
+    MaskLabels,
     MetricDefined,
     Path,
     RunChanged,
@@ -32,6 +34,7 @@ _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
 
 _POLICIES = ("now", "end", "live")
+_NUMBER_STARTS = frozenset("-0123456789")
 _SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
 
 
@@ -53,6 +56,7 @@ class Decoder:
         self._described: RunChanged | None = None
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
         self._cause: dict[str, Any] = {}
+        self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
         self._exit_code: int | None = None
 
     @property
@@ -172,8 +176,18 @@ class Decoder:
 
     def _on_history(self, message: Any) -> Iterator[HistoryRow]:
         row: dict[str, Any] = {}
-        for path, value in self._items(message.item):
-            set_value(row, path, value)
+        for item in message.item:
+            try:
+                nested = item.nested_key
+                text = item.value_json
+                value = _number(text) if text and text[0] in _NUMBER_STARTS else _value(item)
+                if len(nested) < 2 and not isinstance(value, dict):
+                    row[nested[0] if nested else item.key] = value
+                else:
+                    set_value(row, tuple(nested) or (item.key,), value)
+            except (ValueError, RecursionError):
+                self.unreadable += 1
+        row.pop("", None)
         step = row.get("_step")
         if message.HasField("step"):
             step = message.step.num
@@ -181,10 +195,32 @@ class Decoder:
             yield history_row(row, step if isinstance(step, int) else None)
 
     def _on_config(self, message: Any) -> Iterator[Event]:
-        update = tuple((path, value) for path, value in self._items(message.update) if path[0] != "_wandb")
+        items = self._items(message.update)
+        for path, value in items:
+            if path[0] == "_wandb":
+                yield from self._on_own_config(path, value)
+        update = tuple((path, value) for path, value in items if path[0] != "_wandb")
         remove = tuple(_path(item) for item in message.remove)
         if update or remove:
             yield ConfigChanged.model_construct(update=update, remove=remove)
+
+    def _on_own_config(self, path: Path, value: Any) -> Iterator[Event]:
+        """wandb's own part of the config: it holds the specs of charts and the class names of masks."""
+        tree: Any = value
+        for key in reversed(path[1:]):
+            tree = {key: tree}
+        if not isinstance(tree, dict):
+            return
+        events: list[ChartDefined | MaskLabels] = [
+            *_charts(tree.get("visualize")),
+            *_panels(tree.get("viz")),
+            *_mask_labels(tree.get("mask/class_labels")),
+        ]
+        for event in events:
+            of = (event.key, event.layer if isinstance(event, MaskLabels) else "")
+            if self._own_config.get(of) != event:  # wandb sends the masks' names again with every image
+                self._own_config[of] = event
+                yield event
 
     def _on_summary(self, message: Any) -> Iterator[Event]:
         update = tuple(self._items(message.update))
@@ -232,6 +268,8 @@ class Decoder:
 
     def _on_files(self, message: Any) -> Iterator[Event]:
         for item in message.files:
+            if item.type == pb.FilesItem.WANDB:  # requirements.txt and the like: SwanLab writes its own
+                continue
             policy = _POLICIES[item.policy] if 0 <= item.policy < len(_POLICIES) else "now"
             yield FileSaved(path=item.path, policy=policy)
 
@@ -243,14 +281,19 @@ class Decoder:
 
     def _on_artifact(self, message: Any) -> Iterator[Event]:
         contents = message.manifest.contents
-        yield Artifact(
+        artifact = Artifact(
             name=message.name,
             type=message.type,
             aliases=tuple(message.aliases),
             digest=message.digest,
             description=message.description,
             size=sum(entry.size for entry in contents) if contents else None,
+            client_id=message.client_id,
         )
+        if artifact.is_table:
+            files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
+            artifact = artifact.model_copy(update={"files": files})
+        yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
         yield Artifact(name=message.name or message.id, type=message.type, used=True)
@@ -275,8 +318,9 @@ def _value(item: Any) -> Any:
     Raises:
         ValueError: the text is not JSON.
     """
-    if item.value_json:
-        return json.loads(item.value_json)
+    text = item.value_json
+    if text:
+        return _number(text) if text[0] in _NUMBER_STARTS else json.loads(text)
     if "value" in item.DESCRIPTOR.oneofs_by_name:
         form = item.WhichOneof("value")
         if form in _SCALAR_FORMS:
@@ -286,6 +330,60 @@ def _value(item: Any) -> Any:
         if form == "none":
             return None
     raise ValueError("an item without a value")
+
+
+def _number(text: str) -> Any:
+    """The number that a JSON text is: almost every value is one, and `json.loads` takes four times as long."""
+    try:
+        return float(text) if "." in text or "e" in text or "E" in text else int(text)
+    except ValueError:  # -Infinity, and what is no JSON at all
+        return json.loads(text)
+
+
+def _charts(visualize: Any) -> Iterator[ChartDefined]:
+    """`wandb.plot.CustomChartSpec.config_value`, by the key of the chart."""
+    for key, panel in _dicts(visualize):
+        config = panel.get("panel_config")
+        if not isinstance(config, dict):
+            continue
+        fields, strings = config.get("fieldSettings"), config.get("stringSettings")
+        yield ChartDefined(
+            key=key,
+            spec=str(config.get("panelDefId") or ""),
+            table_key=_table_key(config.get("userQuery")) or f"{key}_table",
+            fields=fields if isinstance(fields, dict) else {},
+            strings=strings if isinstance(strings, dict) else {},
+        )
+
+
+def _panels(viz: Any) -> Iterator[ChartDefined]:
+    """`wandb.visualize`, as the scikit-learn integration uses it: the columns of the table have fixed names."""
+    for key, panel in _dicts(viz):
+        yield ChartDefined(key=key, spec=str(panel.get("id") or ""), table_key=key, fields={}, strings={})
+
+
+def _table_key(query: Any) -> str | None:
+    """The argument `tableKey` of a chart's query, wherever it is in it."""
+    if isinstance(query, dict):
+        if query.get("name") == "tableKey" and isinstance(query.get("value"), str):
+            return str(query["value"])
+        query = list(query.values())
+    if isinstance(query, list):
+        return next((key for item in query if (key := _table_key(item))), None)
+    return None
+
+
+def _mask_labels(singletons: Any) -> Iterator[MaskLabels]:
+    """`Run._add_singleton("mask/class_labels", "<key>_wandb_delimeter_<layer>", ...)`."""
+    for name, item in _dicts(singletons):
+        key, _, layer = name.partition("_wandb_delimeter_")
+        if isinstance(item.get("value"), dict):
+            yield MaskLabels(key=key, layer=layer, labels={str(k): str(v) for k, v in item["value"].items()})
+
+
+def _dicts(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield from ((str(key), item) for key, item in value.items() if isinstance(item, dict))
 
 
 def _seconds(timestamp: Any) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import math
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -16,11 +18,13 @@ import swanlab
 from ..stream.events import (
     Alert,
     Artifact,
+    ChartDefined,
     ConfigChanged,
     ConsoleLine,
     Event,
     FileSaved,
     HistoryRow,
+    MaskLabels,
     MetricDefined,
     Path,
     RowDropped,
@@ -28,11 +32,14 @@ from ..stream.events import (
     RunFinished,
     RunStarted,
     SummaryChanged,
+    SystemStats,
     Tree,
 )
 from ..stream.steps import leaves, set_value
 from . import limits
 from .limits import KeyNames
+from .media import MediaReader, items
+from .runfiles import RunFiles, Unusable
 from .target import Target
 from .writer import Writer, writer_for
 
@@ -40,12 +47,24 @@ log = logging.getLogger("wandb_swan")
 
 State = Literal["success", "crashed", "aborted"]
 
+_MEDIA_FILE = re.compile(r"media/.*_[0-9a-f]{20}\.")
+"""Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
+_TOLD = 10
+"""How many losses of one key and reason the log tells one by one."""
+
 
 class Sink:
     """One SwanLab run. Events in, in order; `close()` at the end. Raises what SwanLab raises when a run starts."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._files = RunFiles(target.files)
+        self._media_reader = MediaReader(
+            self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
+        )
+        self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
+        self._alert_step = -1
+        self._now = (0, 0.0)
         self._names = KeyNames()
         self._rules: dict[str, MetricDefined] = {}
         self._config: Tree = {}
@@ -54,13 +73,14 @@ class Sink:
         self._summary: Tree = {}
         self._last: dict[Path, Any] = {}
         self._step = 0
+        self._samples = 0
         self._started: RunStarted | None = None
         self._run: Any = None
         self._writer: Writer | None = None
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
         self.not_mirrored: Counter[tuple[str, str]] = Counter()
-        """(key, reason) -> how many values SwanLab has no place for."""
+        """(key, reason) -> how many values SwanLab has no place for, or has in another form only."""
 
     @property
     def run_dir(self) -> str | None:
@@ -91,6 +111,7 @@ class Sink:
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
             **({} if target.monitor else {"probe": _no_probe()}),
+            **({"run": swanlab.Settings.Run(dir=target.run_dir)} if target.run_dir else {}),
         )
         self._run = swanlab.init(
             mode=target.mode,
@@ -106,7 +127,7 @@ class Sink:
             job_type=limits.name(started.job_type),
             settings=settings,
         )
-        self._writer = writer_for(self._run)
+        self._writer = writer_for(self._run, bulk=target.past and target.mode == "offline")
         self._about = {
             "id": started.run_id,
             "project": started.project,
@@ -196,25 +217,30 @@ class Sink:
             self._step += 1
         if not 0 <= step <= limits.LAST_STEP:
             for path, _ in leaves(event.values):
-                self._lose(path, "the step is outside SwanLab's 0 to 2**48")
+                self._lose(path, "the step is outside SwanLab's 0 to 2**48", str(step))
             return
         self.counts["rows"] += 1
+        self._now = (step, event.timestamp)
         self._values(event.values, (), step, event.timestamp)
 
     def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
         for key, value in tree.items():
             path = (*above, key)
-            self._last[path] = value
-            if isinstance(value, dict):
-                if "_type" in value:
-                    self._media(path, value, step, timestamp)
-                else:
-                    self._values(value, path, step, timestamp)
-            elif isinstance(value, int | float):
+            if isinstance(value, (int, float)):
+                self._last[path] = value
                 self._scalar(path, value, step, timestamp)
+                continue
+            for leaf, last in leaves({key: value}, above):
+                self._last[leaf] = last
+            media = items(value)
+            if media is not None:
+                self._media(path, media, step, timestamp)
+            if isinstance(value, dict):
+                if media is None:
+                    self._values(value, path, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
-            else:
+            elif media is None or len(media) != len(value):
                 self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
 
     def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
@@ -237,12 +263,47 @@ class Sink:
         if len(encoded) > limits.MEDIA_BYTES:
             text = encoded[: limits.MEDIA_BYTES - 200].decode("utf-8", "ignore")
             text += f"\n… cut: the whole text has {len(encoded)} bytes, SwanLab takes {limits.MEDIA_BYTES}"
-            self._lose(path, "a text was cut to SwanLab's 10 MB")
+            self._lose(path, "a text was cut to SwanLab's 10 MB", f"step {step}: {len(encoded)} bytes")
         self._writer.media(self._names.name(path, "text"), step, timestamp, [swanlab.Text(text)])
         self.counts["texts"] += 1
 
-    def _media(self, path: Path, value: Tree, step: int, timestamp: float) -> None:
-        self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+    def _media(self, path: Path, values: list[Tree], step: int, timestamp: float) -> None:
+        """Writes a value's media, those of one kind together. What is unusable costs itself alone."""
+        found: dict[tuple[Path, str], list[Any]] = {}
+        for value in values:
+            for where, media in self._read_media(path, value, step, timestamp):
+                found.setdefault((where, type(media).__name__.lower()), []).append(media)
+        for (where, kind), media in found.items():
+            if len(media) > limits.MEDIA_ITEMS:
+                reason = f"SwanLab takes {limits.MEDIA_ITEMS} items a step: the others are left out"
+                self._lose(where, reason, f"step {step}: {len(media)} items", count=len(media) - limits.MEDIA_ITEMS)
+            self._write_media(where, kind, media[: limits.MEDIA_ITEMS], step, timestamp)
+
+    def _read_media(self, path: Path, value: Tree, step: int, timestamp: float) -> list[tuple[Path, Any]]:
+        def lose(reason: str, detail: str) -> None:
+            self._lose(path, reason, f"step {step}: {detail}")
+
+        try:
+            return list(self._media_reader.read(path, value, lose))
+        except Unusable as error:
+            lose(error.reason, error.detail)
+            if error.keep:
+                self._save(path, error.keep, "now")
+            if error.as_text:
+                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+        except Exception as error:
+            log.warning("%s at step %d", ".".join(path), step, exc_info=True)
+            lose(f"cannot be read: {type(error).__name__}", str(error))
+        return []
+
+    def _write_media(self, path: Path, kind: str, media: list[Any], step: int, timestamp: float) -> None:
+        assert self._writer is not None
+        try:
+            self._writer.media(self._names.name(path, kind), step, timestamp, media)
+        except (ValueError, TypeError, AttributeError) as error:
+            self._lose(path, f"SwanLab refuses it: {type(error).__name__}", f"step {step}: {error}", count=len(media))
+        else:
+            self.counts["media"] += len(media)
 
     def _declare(self, path: Path, key: str) -> None:
         """Declares a metric's column where `define_metric` said something of it, before its first value."""
@@ -299,22 +360,90 @@ class Sink:
         )
         self.counts["rows dropped by wandb"] += 1
 
-    def _on_Alert(self, event: Alert) -> None: ...
+    def _on_ChartDefined(self, event: ChartDefined) -> None:
+        self._media_reader.chart(event)
 
-    def _on_Artifact(self, event: Artifact) -> None: ...
+    def _on_MaskLabels(self, event: MaskLabels) -> None:
+        self._media_reader.labels(event)
 
-    def _on_FileSaved(self, event: FileSaved) -> None: ...
+    def _on_Alert(self, event: Alert) -> None:
+        """A text under `alerts`, at the step of the last row or the next free one: SwanLab keeps one a step."""
+        assert self._writer is not None
+        step, timestamp = self._now
+        self._alert_step = max(self._alert_step + 1, step)
+        text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
+        self._write_media(("alerts",), "alert", [swanlab.Text(text)], self._alert_step, timestamp)
+        line = ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=timestamp)
+        self._on_ConsoleLine(line)
+        self.counts["alerts"] += 1
+
+    def _on_Artifact(self, event: Artifact) -> None:
+        """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
+        if event.is_table:
+            self._media_reader.staged.add(event)
+            return
+        facts = {
+            "type": event.type,
+            "name": event.name,
+            "aliases": list(event.aliases),
+            "digest": event.digest,
+            "size": event.size,
+            "description": event.description,
+            "used": event.used or None,
+        }
+        told = {name: value for name, value in facts.items() if value not in (None, "", [])}
+        self._artifacts[event.name, event.digest, event.used] = told
+        self.tell(artifacts=list(self._artifacts.values()))
+
+    def _on_FileSaved(self, event: FileSaved) -> None:
+        if not _MEDIA_FILE.match(event.path):
+            self._save((event.path,), event.path, event.policy)
+
+    def _save(self, key: Path, path: str, policy: str) -> None:
+        """Saves a file of the wandb run's files folder as a file of the SwanLab run, under the same relative path."""
+        try:
+            found = self._files.find(path, link=True)
+            assert self._files.root is not None
+            own = FilePath(self._run.dir) / "files" / found.relative_to(self._files.root)
+            if own.exists() and not own.is_symlink():
+                raise Unusable("SwanLab has a file of its own with this name", path)
+            if not self._run.save(_pattern(found), base_path=str(self._files.root), policy=policy):
+                raise Unusable("SwanLab does not save it", path)
+        except Unusable as error:
+            self._lose(key, f"file not saved: {error.reason}", error.detail)
+        except Exception as error:
+            self._lose(key, f"file not saved: {type(error).__name__}", str(error))
+        else:
+            self.counts["files"] += 1
+
+    def _on_SystemStats(self, event: SystemStats) -> None:
+        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
+        if not self._target.past:
+            return
+        assert self._writer is not None
+        for name, value in event.values.items():
+            if isinstance(value, int | float):
+                key = self._names.name(("system", name), "system")
+                self._writer.scalar(key, self._samples, event.timestamp, float(value))
+                self.counts["system"] += 1
+        self._samples += 1
+
+    def files_in(self, folder: FilePath) -> None:
+        """From now on media and saved files are read in `folder`: a run that was resumed has several."""
+        self._files.root = folder.resolve()
 
     def _on_RunFinished(self, event: RunFinished) -> None:
         self.tell(exit_code=event.exit_code)
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
-    def _lose(self, path: Path, reason: str) -> None:
+    def _lose(self, path: Path, reason: str, detail: str = "", *, count: int = 1) -> None:
+        """Counts what SwanLab does not get, and says it in the log, the first times with the details."""
         key = limits.clean_text(".".join(path))
-        self.not_mirrored[key, reason] += 1
-        if self.not_mirrored[key, reason] == 1:
-            log.warning("%s: %s", key, reason)
+        before = self.not_mirrored[key, reason]
+        self.not_mirrored[key, reason] += count
+        if before < _TOLD:
+            log.warning("%s: %s%s", key, reason, f" ({limits.clean_text(detail)})" if detail else "")
 
     def _write_config(self) -> None:
         ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
@@ -355,6 +484,15 @@ def _no_probe() -> Any:
     return swanlab.Settings.Probe(
         hardware=False, runtime=False, requirements=False, conda=False, git=False, swanlab=True, monitor=False
     )
+
+
+def _pattern(path: FilePath) -> str:
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
+    name = path.name
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 def _plain(value: Any) -> Any:

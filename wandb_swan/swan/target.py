@@ -20,8 +20,14 @@ class Target(BaseModel):
     workspace: str | None = None
     files: FilePath | None = None
     """The wandb run's files folder: media and saved files are read there."""
+    plotly_inline: bool = False
+    keep_original: bool = False
     monitor: bool = True
     """Whether SwanLab watches the machine: yes for a live run."""
+    past: bool = False
+    """A run of the past: its system metrics become scalars, and it has its own times and folder name."""
+    run_dir: str | None = None
+    """The name of the run folder in the log directory. None: SwanLab names it."""
 
 
 def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None]:

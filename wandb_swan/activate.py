@@ -1,0 +1,40 @@
+"""`wandb-swan run`: starts a program whose wandb runs, and those of its children, are mirrored without an edit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--mode", type=click.Choice(["online", "cloud", "local", "offline", "disabled"]), help="SwanLab's mode.")
+@click.option("--wandb-run/--no-wandb-run", default=None, help="Whether anything is uploaded to W&B.")
+@click.option("--workspace", help="SwanLab workspace.")
+@click.option("--project", help="SwanLab project; the wandb project if not given.")
+@click.option("--log-dir", type=click.Path(file_okay=False, path_type=Path), help="SwanLab's log directory.")
+@click.option("--journal-dir", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journals.")
+@click.option("--finish-timeout", type=click.FloatRange(min=0), help="Seconds a finished run waits for its mirror.")
+@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(program: tuple[str, ...], **switches: Any) -> None:
+    """Run PROGRAM with every wandb run mirrored.
+
+    Its children's runs too. What is not given comes from the environment: --mode is WANDB_SWAN_MODE, and so on.
+    PROGRAM's Python must have wandb-swan installed.
+    """
+    os.environ["WANDB_SWAN"] = "1"
+    for name, value in switches.items():
+        if value is not None:
+            # Absolute: the program may change its folder before its run starts.
+            os.environ[f"WANDB_SWAN_{name.upper()}"] = str(value.absolute() if isinstance(value, Path) else value)
+    try:
+        if sys.platform == "win32":  # exec there returns to the shell before the program has ended
+            sys.exit(subprocess.call(program))
+        os.execvp(program[0], program)
+    except OSError as error:
+        click.echo(f"wandb-swan run: {program[0]}: {error.strerror}", err=True)
+        sys.exit(127 if isinstance(error, FileNotFoundError) else 126)  # as a shell does
