@@ -145,6 +145,7 @@ def _unit(run: Any) -> Unit:
     return Unit(
         kind="cloud",
         source=path,
+        origin=path,
         run_id=run.id,
         name=run.name or run.id,
         project=run.project,

@@ -71,6 +71,12 @@ def survey(log: FilePath) -> Segment | None:
     )
 
 
+def _why_empty(log: FilePath) -> str:
+    with LogReader(log) as reader:
+        records = sum(1 for _ in reader)
+        return reader.torn() or f"{log.name} holds no run ({records} records)"
+
+
 def record_field(payload: bytes) -> int:
     """The field number of a Record's content, found without parsing it; 0 if there is none."""
     at = 0
@@ -171,6 +177,7 @@ class LocalRun:
         return Unit(
             kind="local",
             source=", ".join(f"{log.parent.name}/{log.name}" for log in self.logs),
+            origin=f"{self.logs[0].parent.name}/{self.logs[0].name}",
             run_id=self.run_id,
             name=started.name if started else "",
             project=started.project if started else "",
@@ -192,8 +199,7 @@ class LocalRun:
         """
         segments = self.segments
         if not segments:
-            names = ", ".join(log.name for log in self.logs)
-            raise WandbSwanError(f"{names}: no run was started in it")
+            raise WandbSwanError("; ".join(map(_why_empty, self.logs)))
         first, last = segments[0], segments[-1]
         summary = _Summary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}

@@ -22,6 +22,8 @@ class Unit(BaseModel):
     kind: Literal["local", "cloud"]
     source: str
     """How the source is called in reports."""
+    origin: str
+    """The part of the source that stays when it grows: the first log of a run."""
     run_id: str
     """The id of the SwanLab run."""
     name: str = ""
@@ -38,7 +40,7 @@ class Unit(BaseModel):
     @property
     def key(self) -> str:
         """The name of the source in the manifest."""
-        return f"{self.kind}:{self.source}:{self.run_id}"
+        return f"{self.kind}:{self.origin}:{self.run_id}"
 
 
 class Options(BaseModel):
