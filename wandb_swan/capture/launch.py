@@ -47,6 +47,9 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
+    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
+        root = Path(run._settings.root_dir).expanduser()
+        settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
