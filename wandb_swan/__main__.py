@@ -13,6 +13,7 @@ from rich.table import Table
 
 from . import __swan_version__
 from .activate import run
+from .convert.command import convert, verify
 from .exceptions import WandbSwanError
 
 
@@ -113,6 +114,8 @@ def resume(where: Path | None) -> None:
 
 
 main.add_command(run)
+main.add_command(convert)
+main.add_command(verify)
 
 if __name__ == "__main__":
     main(prog_name="wandb-swan")

@@ -30,6 +30,8 @@ POLL = 0.1
 """Seconds between two looks at a journal that has nothing new."""
 STATUS_INTERVAL = 1.0
 """Seconds between two writes of the status file."""
+LOG_PATIENCE = 5.0
+"""Seconds that wandb's core has, after a finished run, to write the end of its own log."""
 RECORDS_A_TURN = 5_000
 FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 """Seconds between two tries to start the SwanLab run."""
@@ -294,18 +296,28 @@ class Mirror:
             self._complete_from_log()
         for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
             self._write(event)
-        while self._checks.read_ahead():
-            self._take_from_log(drained=True)
+        self._read_log_to_its_end()
         self._checks.finish()
         self._checks.close()
         if self._checks.conflicts and self._checks.whole and self._mode != "online" and not self._rows_from_log:
             return self._again_from_log()
         return self._close(reader.offset, torn)
 
+    def _read_log_to_its_end(self) -> None:
+        """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
+        deadline = time.monotonic() + LOG_PATIENCE
+        finished = self._trainer is not None and (self._decoder.ended or self._told_to_end)
+        while True:
+            if self._checks.read_ahead():
+                self._take_from_log(drained=True)
+            elif finished and self._checks.active and not self._checks.whole and time.monotonic() < deadline:
+                time.sleep(POLL / 5)
+            else:
+                return
+
     def _complete_from_log(self) -> None:
         """The journal ends early (a full disk, damage): what a whole log of wandb has besides is taken from it."""
-        while self._checks.read_ahead():
-            self._take_from_log(drained=True)
+        self._read_log_to_its_end()
         path = self._checks.path
         if path is None or not self._checks.whole:
             return

@@ -47,6 +47,9 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
+    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
+        root = Path(run._settings.root_dir).expanduser()
+        settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
@@ -329,8 +332,8 @@ def outcome(journal: Path, *, ended: bool) -> str:
     where = status.get("url") or status.get("run_dir")
     if state == "finished":
         log = _relative(journal.with_suffix(".log"))
-        lost = sum(item.get("count", 0) for item in status.get("not_mirrored") or [])
-        more = f"; {lost} values could not be kept there, see {log}" if lost else ""
+        lost = _lost(status.get("not_mirrored") or [])
+        more = f"; {lost}, see {log}" if lost else ""
         differences = (status.get("self_check") or {}).get("differences")
         if differences:
             more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
@@ -347,6 +350,18 @@ def outcome(journal: Path, *, ended: bool) -> str:
         return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {_resume(journal)}"
     why = f" (SwanLab can not be reached: {status['reason']})" if status.get("reason") else ""
     return f"the mirror goes on by itself{why}; if it is interrupted type {_resume(journal)}"
+
+
+def _lost(not_mirrored: list[dict[str, Any]]) -> str:
+    """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
+    by_reason: dict[str, int] = {}
+    for item in not_mirrored:
+        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
+    if not by_reason:
+        return ""
+    most = sorted(by_reason.items(), key=lambda item: -item[1])
+    kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
+    return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
 
 
 def read_status(journal: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from ..stream.events import (
     RunFinished,
     RunStarted,
     SummaryChanged,
+    SystemStats,
     Tree,
 )
 from ..stream.steps import leaves, set_value
@@ -76,6 +77,7 @@ class Sink:
         self._summary: Tree = {}
         self._last: dict[Path, Any] = {}
         self._step = 0
+        self._samples = 0
         self._started: RunStarted | None = None
         self._run: Any = run
         self._writer: Writer | None = None
@@ -114,6 +116,7 @@ class Sink:
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
             **({} if target.monitor else {"probe": _no_probe()}),
+            **({"run": swanlab.Settings.Run(dir=target.run_dir)} if target.run_dir else {}),
         )
         self._run = swanlab.init(
             mode=target.mode,
@@ -135,7 +138,7 @@ class Sink:
 
     def _begin(self, started: RunStarted) -> None:
         self._started = started
-        self._writer = writer_for(self._run)
+        self._writer = writer_for(self._run, bulk=self._target.past and self._target.mode == "offline")
         self._about = {
             "id": started.run_id,
             "project": started.project,
@@ -240,20 +243,25 @@ class Sink:
     def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
         for key, value in tree.items():
             path = (*above, key)
-            for leaf, last in leaves({key: value}, above):
-                self._last[leaf] = last
-            media = items(value)
-            if media is not None:
-                self._media(path, media, step, timestamp)
-            if isinstance(value, dict):
-                if media is None:
-                    self._values(value, path, step, timestamp)
-            elif isinstance(value, int | float):
+            self._last[path] = value
+            if isinstance(value, (int, float)):
                 self._scalar(path, value, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
-            elif media is None or len(media) != len(value):
-                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+            elif isinstance(value, dict) and "_type" not in value:
+                self._values(value, path, step, timestamp)
+            else:
+                self._other(path, value, step, timestamp)
+
+    def _other(self, path: Path, value: Any, step: int, timestamp: float) -> None:
+        """A media item, or a list: of media, or of anything."""
+        if isinstance(value, dict):
+            self._last.update({(*path, *leaf): last for leaf, last in leaves(value)})
+        media = items(value)
+        if media:
+            self._media(path, media, step, timestamp)
+        if not media or (isinstance(value, list) and len(media) < len(value)):
+            self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
 
     def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
         assert self._writer is not None
@@ -391,7 +399,8 @@ class Sink:
 
     def _on_Artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
-        if event.type in {"run_table", "wandb-run-incremental-table"}:
+        if event.is_table:
+            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,
@@ -426,6 +435,22 @@ class Sink:
             self._lose(key, f"file not saved: {type(error).__name__}", str(error))
         else:
             self.counts["files"] += 1
+
+    def _on_SystemStats(self, event: SystemStats) -> None:
+        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
+        if not self._target.past:
+            return
+        assert self._writer is not None
+        for name, value in event.values.items():
+            if isinstance(value, int | float):
+                key = self._names.name(("system", name), "system")
+                self._writer.scalar(key, self._samples, event.timestamp, float(value))
+                self.counts["system"] += 1
+        self._samples += 1
+
+    def files_in(self, folder: FilePath) -> None:
+        """From now on media and saved files are read in `folder`: a run that was resumed has several."""
+        self._files.root = folder.resolve()
 
     def _on_RunFinished(self, event: RunFinished) -> None:
         self.tell(exit_code=event.exit_code)
@@ -464,10 +489,12 @@ def _no_probe() -> Any:
 
 
 def _pattern(path: FilePath) -> str:
-    """A glob pattern for this file alone. Its last letter is in brackets, so that SwanLab does not resolve a link."""
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
     name = path.name
-    last = name[-1] if name[-1] == "!" else f"[{name[-1]}]"
-    return str(FilePath(glob.escape(str(path.parent))) / (glob.escape(name[:-1]) + last))
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,10 @@ class Target(BaseModel):
     """Seconds without any progress after which an online run that has ended is no longer waited for."""
     monitor: bool = True
     """Whether SwanLab watches the machine: yes for a live run."""
+    past: bool = False
+    """A run of the past: its system metrics become scalars, and it has its own times and folder name."""
+    run_dir: str | None = None
+    """The name of the run folder in the log directory. None: SwanLab names it."""
 
 
 def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None]:

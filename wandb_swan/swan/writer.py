@@ -33,8 +33,18 @@ class Writer(Protocol):
     def flush(self) -> None: ...
 
 
-def writer_for(run: Any, *, public_only: bool = False) -> Writer:
-    """The best writer for this run: CoreWriter where SwanLab has what it needs, else LogWriter."""
+def writer_for(run: Any, *, public_only: bool = False, bulk: bool = False) -> Writer:
+    """The best writer for this run: CoreWriter where SwanLab has what it needs, else LogWriter.
+
+    With `bulk`, BulkWriter before them: for an offline run that is written once and that nobody follows.
+    """
+    if bulk:
+        from .bulk import BulkWriter
+
+        try:
+            return BulkWriter(run)
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            log.warning("this SwanLab's store has another form (%s): points are written one by one", error)
     if not public_only:
         try:
             return CoreWriter(run)
