@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
+
+HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1} if sys.platform != "win32" else set()
+"""Signals that wait until a starting mirror can take them: by default they would kill it."""
 
 _abandoned: list[subprocess.Popen[bytes]] = []
 """Mirrors that nobody waits for any more; reaped when they have ended."""
@@ -242,19 +246,33 @@ def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
     log = -1
     try:
         log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-            pass_fds=() if lock is None else (lock,),
-        )
+        with _signals_held():
+            return subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                pass_fds=() if lock is None else (lock,),
+            )
     finally:
         for opened in (log, -1 if lock is None else lock):
             if opened >= 0:
                 os.close(opened)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """A process that is started here inherits `HELD_SIGNALS` blocked."""
+    if not HELD_SIGNALS:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _locked(journal: Path) -> int | None:
