@@ -288,7 +288,7 @@ class Mirror:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if self._told_to_end or reader.damage is not None:
+        if self._told_to_end or torn or not self._decoder.ended:
             self._complete_from_log()
         for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
             self._write(event)

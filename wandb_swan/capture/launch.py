@@ -334,6 +334,9 @@ def outcome(journal: Path, *, ended: bool) -> str:
         log = _relative(journal.with_suffix(".log"))
         lost = _lost(status.get("not_mirrored") or [])
         more = f"; {lost}, see {log}" if lost else ""
+        differences = (status.get("self_check") or {}).get("differences")
+        if differences:
+            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {_relative(Path(str(where)))}`"
