@@ -13,6 +13,7 @@ from rich.table import Table
 
 from . import __swan_version__
 from .activate import run
+from .convert.command import convert, verify
 from .exceptions import WandbSwanError
 
 
@@ -69,8 +70,7 @@ def status(where: Path | None, everything: bool) -> None:
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
-    from .capture.launch import read_status
-    from .recovery import is_live
+    from .capture.launch import is_live, read_status
 
     table = Table(box=None, header_style="bold")
     for column in ("run", "state", "points", "age", "journal", "SwanLab run or reason"):
@@ -114,6 +114,8 @@ def resume(where: Path | None) -> None:
 
 
 main.add_command(run)
+main.add_command(convert)
+main.add_command(verify)
 
 if __name__ == "__main__":
     main(prog_name="wandb-swan")

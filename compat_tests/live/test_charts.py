@@ -16,7 +16,7 @@ from wandb_swan.swan import charts, tables
 pytestmark = pytest.mark.live
 
 SCRIPT = """
-import datetime
+import datetime, inspect
 import numpy as np, pandas as pd
 import wandb_swan as wandb
 
@@ -41,6 +41,8 @@ def joined(run):
     run.log({"joined": wandb.JoinedTable(left, right, "id"), "x": 1})
 
 def growing(run):
+    if "log_mode" not in inspect.signature(wandb.Table).parameters:
+        return  # wandb 0.19
     added = wandb.Table(columns=["a"], log_mode="INCREMENTAL")
     changed = wandb.Table(columns=["a"], log_mode="MUTABLE")
     for i in range(3):
@@ -159,6 +161,8 @@ def test_long_tables_end_with_how_many_rows_are_left_out(stores: dict[str, tuple
 
 def test_growing_tables_are_whole_at_each_step(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
     _, swan = stores["growing"]
+    if not swan.media:
+        pytest.skip("this wandb has no growing tables")
     for key in ("added", "changed"):
         for step in range(3):
             assert chart(swan, key, step)["rowData"] == [{"a": i} for i in range(step + 1)], key

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path as FilePath
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +18,7 @@ from ..capture.journal import LogReader
 from ..exceptions import WandbSwanError
 from ..stream.events import Event, HistoryRow, Path, RunChanged, RunFinished, RunStarted, SummaryChanged
 from ..stream.records import Decoder
+from .units import Unit
 
 _HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
 """Field numbers of `wandb_internal.Record`."""
@@ -69,6 +71,12 @@ def survey(log: FilePath) -> Segment | None:
     )
 
 
+def _why_empty(log: FilePath) -> str:
+    with LogReader(log) as reader:
+        records = sum(1 for _ in reader)
+        return reader.torn() or f"{log.name} holds no run ({records} records)"
+
+
 def record_field(payload: bytes) -> int:
     """The field number of a Record's content, found without parsing it; 0 if there is none."""
     at = 0
@@ -112,13 +120,17 @@ def _step(payload: bytes) -> int | None:
 class LocalRun:
     """One run in one or, if it was resumed, several transaction logs."""
 
-    def __init__(self, logs: list[FilePath]) -> None:
+    def __init__(self, logs: list[FilePath], number: int = 1) -> None:
         self.logs = logs
+        self.number = number
+        """Over 1 where the run id was used before, for another run."""
         self.notices: list[str] = []
         """What a reader of the report should know: torn files, rows that a later log replaced."""
         self.unreadable = 0
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
+        self.on_folder: Callable[[FilePath], None] = lambda folder: None
+        """Told the files folder of what comes next: media and saved files are there."""
 
     @classmethod
     def in_folder(cls, run_dir: FilePath) -> LocalRun:
@@ -135,10 +147,48 @@ class LocalRun:
         found = [segment for log in self.logs if (segment := survey(log)) is not None]
         return sorted(found, key=lambda segment: (segment.started.started_at, segment.log.parent.name))
 
+    @cached_property
+    def started(self) -> RunStarted | None:
+        """The run's start, without reading the whole log."""
+        return head(self.logs[0])
+
     @property
-    def files(self) -> list[FilePath]:
-        """The files folders, the newest first: where media and saved files are."""
-        return [segment.log.parent / "files" for segment in reversed(self.segments)]
+    def run_id(self) -> str:
+        """wandb's id; with a number where it was used before for another run."""
+        name = self.started.run_id if self.started else self.logs[0].stem.removeprefix("run-")
+        return name if self.number == 1 else f"{name}-{self.number}"
+
+    @property
+    def state(self) -> str:
+        """As W&B calls it: finished, failed, killed, or crashed where there is no exit."""
+        code = self.segments[-1].exit_code if self.segments else None
+        return {None: "crashed", 0: "finished", 255: "killed"}.get(code, "failed")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Facts for the config key `wandb_run`."""
+        started = self.started
+        return {"id": started.run_id if started else None, "converted_from": [log.parent.name for log in self.logs]}
+
+    def unit(self) -> Unit:
+        """The run as a piece of work."""
+        started = self.started
+        stats = [log.stat() for log in self.logs]
+        return Unit(
+            kind="local",
+            source=", ".join(f"{log.parent.name}/{log.name}" for log in self.logs),
+            origin=f"{self.logs[0].parent.name}/{self.logs[0].name}",
+            run_id=self.run_id,
+            name=started.name if started else "",
+            project=started.project if started else "",
+            started_at=started.started_at if started else min(stat.st_mtime for stat in stats),
+            tags=started.tags if started else (),
+            fingerprint=",".join(
+                f"{log.name}:{stat.st_size}:{stat.st_mtime_ns}" for log, stat in zip(self.logs, stats, strict=True)
+            ),
+            logs=tuple(log.absolute() for log in self.logs),
+            number=self.number,
+        )
 
     def events(self) -> Iterator[Event]:
         """Everything that happened: first the RunStarted, last the RunFinished.
@@ -149,11 +199,11 @@ class LocalRun:
         """
         segments = self.segments
         if not segments:
-            names = ", ".join(log.name for log in self.logs)
-            raise WandbSwanError(f"{names}: no run was started in it")
+            raise WandbSwanError("; ".join(map(_why_empty, self.logs)))
         first, last = segments[0], segments[-1]
         summary = _Summary()
-        yield first.started.model_copy(update={**dict(last.described), "resumed": len(segments) > 1})
+        own = {"run_id": self.run_id, "resumed": len(segments) > 1}
+        yield first.started.model_copy(update={**dict(last.described), **own})
         finished: RunFinished | None = None
         for number, segment in enumerate(segments):
             for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
@@ -166,6 +216,7 @@ class LocalRun:
         yield finished
 
     def _segment(self, segment: Segment, cut: int | None, summary: _Summary) -> Iterator[Event]:
+        self.on_folder(segment.log.parent / "files")
         decoder = Decoder()
         replaced = 0
         with LogReader(segment.log) as reader:
@@ -225,3 +276,75 @@ def _cut_at(later: list[Segment]) -> int | None:
         for segment in later
     ]
     return min((start for start in starts if start is not None), default=None)
+
+
+def discover(root: FilePath, run_dir: str | None = None) -> list[LocalRun]:
+    """The runs below a `wandb/` folder, oldest first; with `run_dir` those of that run folder alone.
+
+    Links (`latest-run`) are not followed, so that no run comes twice. Several logs of one run id are one run where
+    each one goes on after the one before it; a log that starts again is a run of its own.
+
+    Raises:
+        WandbSwanError: there is no such folder, or no run in it.
+    """
+    if run_dir is not None:
+        chosen = root / run_dir if (root / run_dir).is_dir() else FilePath(run_dir)
+        if not chosen.is_dir():
+            raise WandbSwanError(f"{root / run_dir} does not exist; give --wb-run-dir a folder of {root}")
+        folders = [chosen.resolve()]
+    elif not root.is_dir():
+        raise WandbSwanError(f"{root} does not exist; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
+    else:
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+        folders.append(root)
+    logs = [log for folder in folders for log in sorted(folder.glob("*.wandb")) if log.is_file()]
+    if not logs:
+        raise WandbSwanError(
+            f"{root} holds no run (no run-*/*.wandb file); give the folder that wandb wrote its runs to"
+        )
+    groups: dict[tuple[str, str, str], list[FilePath]] = {}
+    for log in logs:
+        found = head(log)
+        known = (found.entity, found.project, found.run_id) if found else ("", "", str(log))
+        groups.setdefault(known, []).append(log)
+    runs = [run for group in groups.values() for run in _continued(group)]
+    return sorted(runs, key=lambda run: (run.started.started_at if run.started else 0.0, run.run_id))
+
+
+def units(runs: list[LocalRun]) -> list[Unit]:
+    """The runs as work for `run.convert_all`."""
+    return [run.unit() for run in runs]
+
+
+def head(log: FilePath) -> RunStarted | None:
+    """The start of a log's run. None if none was started or the file can not be read."""
+    decoder = Decoder()
+    try:
+        with LogReader(log) as reader:
+            for payload in reader:
+                if record_field(payload) == _RUN:
+                    for _ in decoder.feed(payload):
+                        pass
+                    break
+    except OSError:
+        return None
+    return decoder.started
+
+
+def _continued(logs: list[FilePath]) -> list[LocalRun]:
+    """The runs that some logs of one run id are."""
+    if len(logs) == 1:
+        return [LocalRun(logs)]
+    runs: list[LocalRun] = []
+    last: int | None = None
+    for segment in LocalRun(logs).segments:
+        first = segment.first_step
+        resumed = segment.started.resumed or segment.started.starting_step > 0
+        if runs and (resumed or first is None or last is None or first > last):
+            runs[-1] = LocalRun([*runs[-1].logs, segment.log], number=runs[-1].number)
+        else:
+            runs.append(LocalRun([segment.log], number=len(runs) + 1))
+            last = None
+        if segment.last_step is not None:
+            last = max(segment.last_step, last or 0)
+    return runs

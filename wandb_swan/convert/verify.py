@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from ..exceptions import WandbSwanError
 from ..stream.events import (
+    Alert,
+    ChartDefined,
     ConfigChanged,
     ConsoleLine,
     Event,
@@ -25,9 +28,11 @@ from ..stream.events import (
 )
 from ..stream.series import Series
 from ..swan import limits
+from ..swan.media import items
 from ..swan.sink import remove_json, set_json
 from ..swan.store import StoredRun
-from .local import LocalRun
+from .local import LocalRun, discover
+from .units import Source
 
 
 class MetricParity(BaseModel):
@@ -89,6 +94,13 @@ class Parity(BaseModel):
     def points(self) -> int:
         return sum(metric.points_wandb for metric in self.metrics)
 
+    def differences(self) -> tuple[str, ...]:
+        """What differs, one sentence each."""
+        found = [
+            f"{metric.metric} ({metric.kind}): {verdict(metric)}" for metric in self.metrics if not metric.identical
+        ]
+        return (*found, *(f"config {difference}" for difference in self.config_differences))
+
     def count(self, kind: str) -> tuple[int, int]:
         """How many points of a kind wandb and SwanLab have."""
         chosen = [metric for metric in self.metrics if metric.kind == kind]
@@ -110,6 +122,10 @@ class RecordedRun:
         self.started: RunStarted | None = None
         self.finished: RunFinished | None = None
         self._samples = 0
+        self._charts: dict[str, str] = {}
+        self._next_step = 0
+        self._last_step = 0
+        self._alert_step = -1
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> RecordedRun:
@@ -121,8 +137,13 @@ class RecordedRun:
     def take(self, event: Event) -> None:
         """Adds one event."""
         if isinstance(event, HistoryRow):
-            if event.step is not None and 0 <= event.step <= limits.LAST_STEP:
-                self._values(event.values, (), event.step, event.timestamp)
+            step = event.step
+            if step is None:  # wandb's shared mode: numbered as they come
+                step = self._next_step
+                self._next_step += 1
+            if 0 <= step <= limits.LAST_STEP:
+                self._last_step = step
+                self._values(event.values, (), step, event.timestamp)
         elif isinstance(event, ConfigChanged):
             for path in event.remove:
                 remove_json(self.config, path)
@@ -135,6 +156,12 @@ class RecordedRun:
                 if isinstance(value, int | float):
                     self.system.setdefault(("system", key), Series()).add(self._samples, float(value), event.timestamp)
             self._samples += 1
+        elif isinstance(event, Alert):
+            self._alert_step = max(self._alert_step + 1, self._last_step)
+            self.media.setdefault(("alerts",), []).append(self._alert_step)
+            self.lines += 1
+        elif isinstance(event, ChartDefined):
+            self._charts[event.table_key] = event.key
         elif isinstance(event, RunStarted):
             self.started = event
         elif isinstance(event, RunFinished):
@@ -152,12 +179,15 @@ class RecordedRun:
                 except OverflowError:
                     number = math.copysign(math.inf, value)
                 series.add(step, number, time)
-            elif isinstance(value, dict):
-                if "_type" in value:
-                    self.media.setdefault(path, []).append(step)
-                else:
+                continue
+            found = items(value)
+            if found is not None:
+                chart = self._charts.get(".".join(path))
+                self.media.setdefault((chart,) if chart else path, []).append(step)
+            if isinstance(value, dict):
+                if found is None:
                     self._values(value, path, step, time)
-            else:
+            elif found is None or len(found) != len(value):
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                 self.texts.setdefault(path, {})[step] = hashlib.sha256(limits.clean_text(text).encode()).digest()
 
@@ -200,6 +230,51 @@ def compare_runs(recorded: RecordedRun, stored: StoredRun, source: str) -> Parit
         state=stored.state,
         told=tuple(f"{item['key']}: {item['reason']} ({item['count']})" for item in about.get("not_mirrored") or []),
     )
+
+
+class Pair(NamedTuple):
+    """Both sides of a run, and what came of comparing them."""
+
+    recorded: RecordedRun
+    stored: StoredRun
+    parity: Parity
+
+
+def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
+    """Compares the runs of a wandb place (a run folder, a `wandb/` folder, a path in W&B's cloud) with a SwanLab run
+    folder, or with those of a log directory that have the same run id.
+
+    Raises:
+        WandbSwanError: a place is none, or a run has no counterpart.
+        OSError: something can not be read.
+    """
+    folder = FilePath(wandb)
+    sources: Sequence[Source]
+    if folder.is_dir():
+        sources = discover(folder)
+    elif wandb.count("/") == 2 and not wandb.startswith((".", "/")):
+        from .cloud import CloudRun
+
+        sources = [CloudRun(wandb)]
+    else:
+        raise WandbSwanError(f"{wandb} is no folder and no entity/project/run-id")
+    if any(swanlab.glob("run-*.swanlab")):
+        if len(sources) > 1:
+            raise WandbSwanError(
+                f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
+            )
+        held = {sources[0].run_id: StoredRun(swanlab)}
+    else:
+        held = {}
+        for path in sorted(swanlab.glob("run-*/run-*.swanlab")):
+            stored = StoredRun(path.parent)
+            held[stored.run_id] = stored
+    for source in sources:
+        match = held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
+        if match is None:
+            raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")
+        recorded = RecordedRun.of(source.events())
+        yield Pair(recorded, match, compare_runs(recorded, match, wandb))
 
 
 class _Matcher:
@@ -366,7 +441,7 @@ def render(parity: Parity, *, every: int = 40) -> Table:
             points,
             steps,
             f"{metric.largest_difference:g}" if metric.kind in ("scalar", "system") else "",
-            "[green]identical[/]" if metric.identical else f"[red]{_verdict(metric)}[/]",
+            "[green]identical[/]" if metric.identical else f"[red]{verdict(metric)}[/]",
         )
     if len(metrics) > every:
         table.add_row(f"... and {len(metrics) - every} more", "", "", "", "", "")
@@ -377,6 +452,55 @@ def render(parity: Parity, *, every: int = 40) -> Table:
     return table
 
 
-def _verdict(metric: MetricParity) -> str:
+def verdict(metric: MetricParity) -> str:
+    """What is wrong with a metric, in a few words."""
     counts = {"missing": metric.missing, "extra": metric.extra, "different": metric.different}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+CURVE_POINTS = 2_000
+"""At most so many points of a curve are drawn: an even choice of them."""
+
+
+def page(found: list[Pair]) -> str:
+    """An HTML page with the verdict of every run, and both curves of every metric laid over each other."""
+    from pyecharts import options
+    from pyecharts.charts import Line
+    from pyecharts.charts import Page as Charts
+
+    charts = Charts(page_title="wandb | SwanLab", layout=Charts.SimplePageLayout)
+    for recorded, stored, parity in found:
+        by_metric = {limits.clean_text(".".join(path)): series for path, series in recorded.scalars.items()}
+        for metric in sorted(parity.metrics, key=lambda metric: metric.identical):
+            if metric.kind != "scalar":
+                continue
+            verdict_text = "identical" if metric.identical else verdict(metric)
+            line = Line(init_opts=options.InitOpts(width="900px", height="320px"))
+            line.set_global_opts(
+                title_opts=options.TitleOpts(title=metric.metric, subtitle=f"{parity.name}: {verdict_text}"),
+                xaxis_opts=options.AxisOpts(type_="value", name="step", min_="dataMin", max_="dataMax"),
+                yaxis_opts=options.AxisOpts(is_scale=True),
+                tooltip_opts=options.TooltipOpts(trigger="axis"),
+                datazoom_opts=[options.DataZoomOpts(type_="inside")],
+            )
+            sides = (
+                ("wandb", by_metric.get(metric.metric), 5, 0.35),
+                ("SwanLab", stored.scalars.get(metric.swanlab_key), 1, 1.0),
+            )
+            for name, series, width, opacity in sides:
+                if series is not None:
+                    line.add_xaxis([])
+                    line.add_yaxis(
+                        name,
+                        _curve(series),
+                        is_symbol_show=False,
+                        linestyle_opts=options.LineStyleOpts(width=width, opacity=opacity),
+                    )
+            charts.add(line)
+    return str(charts.render_embed())
+
+
+def _curve(series: Series) -> list[list[float | None]]:
+    every = max(1, len(series) // CURVE_POINTS)
+    points = zip(series.steps[::every], series.values[::every], strict=True)
+    return [[step, value if math.isfinite(value) else None] for step, value in points]

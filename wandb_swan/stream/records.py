@@ -27,6 +27,7 @@ from .events import (
     RunStarted,
     SummaryChanged,
     SystemStats,
+    Tree,
 )
 from .steps import Steps, history_row, set_value
 
@@ -211,12 +212,7 @@ class Decoder:
             tree = {key: tree}
         if not isinstance(tree, dict):
             return
-        events: list[ChartDefined | MaskLabels] = [
-            *_charts(tree.get("visualize")),
-            *_panels(tree.get("viz")),
-            *_mask_labels(tree.get("mask/class_labels")),
-        ]
-        for event in events:
+        for event in own_config(tree):
             of = (event.key, event.layer if isinstance(event, MaskLabels) else "")
             if self._own_config.get(of) != event:  # wandb sends the masks' names again with every image
                 self._own_config[of] = event
@@ -338,6 +334,13 @@ def _number(text: str) -> Any:
         return float(text) if "." in text or "e" in text or "E" in text else int(text)
     except ValueError:  # -Infinity, and what is no JSON at all
         return json.loads(text)
+
+
+def own_config(tree: Tree) -> Iterator[ChartDefined | MaskLabels]:
+    """The specs of charts and the class names of masks in wandb's own part of a config."""
+    yield from _charts(tree.get("visualize"))
+    yield from _panels(tree.get("viz"))
+    yield from _mask_labels(tree.get("mask/class_labels"))
 
 
 def _charts(visualize: Any) -> Iterator[ChartDefined]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -100,16 +101,16 @@ class MediaReader:
             yield from self.read((*path, "original"), bare, lose)
 
 
-def items(value: Any) -> list[Tree] | None:
-    """The single media items of a row's value, in order; None if it holds none.
+def items(value: Any) -> list[Tree]:
+    """The single media items of a row's value, in order.
 
     wandb's lists have a form of their own for each kind (`seq_to_json` of its data types), or are plain lists.
     """
     if isinstance(value, list):
         found = [part for part in value if isinstance(part, dict) and "_type" in part]
-        return [item for part in found for item in items(part) or []] or None
+        return [item for part in found for item in items(part)]
     if not isinstance(value, dict) or "_type" not in value:
-        return None
+        return []
     kind = value["_type"]
     single = SEQUENCES.get(kind) if isinstance(kind, str) else None
     if single is None:
@@ -154,7 +155,12 @@ def _image(item: Item) -> Any:
     content = item.files.read(item.file)
     layers = images.Layers(item)
     if layers:
-        content = layers.draw(content)
+        try:
+            content = layers.draw(content)
+        except Unusable:
+            raise
+        except Exception as error:  # a font that is not there, a box that makes no sense
+            item.lose("boxes and masks cannot be drawn", f"{type(error).__name__}: {error}")
     content, file_type = images.showable(content, item)
     return _ready(swanlab.Image, item, content, file_type=file_type)
 
@@ -232,7 +238,10 @@ def _point_cloud(item: Item) -> Any:
     if scene.get("vectors"):
         item.lose("SwanLab shows no vectors in a point cloud", f"{len(scene['vectors'])} left out")
     width = len(points[0]) if points else 3
-    points = [[float(number) for number in point] for point in points if len(point) == width]
+    numbers = [[float(number) for number in point] for point in points]
+    points = [point for point in numbers if len(point) == width and all(map(math.isfinite, point))]
+    if len(points) < len(numbers):
+        item.lose("points without a place were left out of a point cloud", f"{len(points)} of {len(numbers)} kept")
     room = max(1, (limits.MEDIA_BYTES - len(json.dumps(boxes)) - 1000) // 140)  # six numbers as JSON, at their longest
     if len(points) > room:
         stride = -(-len(points) // room)

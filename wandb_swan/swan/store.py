@@ -37,6 +37,7 @@ class StoredRun:
         self.state = "unfinished"
         """finished, crashed, aborted, or unfinished."""
         self.project = ""
+        self.run_id = ""
         self._read()
 
     def _read(self) -> None:
@@ -66,6 +67,7 @@ class StoredRun:
                 self.saved.add(record.save.name)
             elif kind == "start":
                 self.project = record.start.project
+                self.run_id = record.start.id
             elif kind == "finish":
                 self.state = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
         config = self.dir / "files" / "config.yaml"

@@ -1,0 +1,100 @@
+"""What the commands say when something is wrong, and what `verify` finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compat_tests.convert.conftest import Cli, run_dirs
+from compat_tests.stores import WandbStore
+from wandb_swan.convert import WandbConverter
+from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.swan.store import StoredRun
+
+pytestmark = pytest.mark.live
+
+
+def test_one_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    wrong = {
+        ("-t", "wandb-local", "--wb-dir", "missing", "--mode", "offline"): "missing does not exist",
+        ("-t", "wandb-local", "--wb-dir", str(tmp_path / "nothing"), "--mode", "offline"): "holds no run",
+        ("-t", "wandb", "--mode", "offline"): "--wb-project",
+        ("-t", "wandb", "--wb-project", "p", "--mode", "offline"): "wandb login",
+        ("-t", "wandb", "--all-projects", "--wb-runid", "r", "--mode", "offline"): "--all-projects",
+        ("--workers", "0"): "--workers",
+        ("--mode", "sideways"): "--mode",
+    }
+    for arguments, told in wrong.items():
+        said = cli("convert", *arguments, expect=2)
+        line = [line for line in said.splitlines() if line.startswith(("wandb-swan:", "Error:"))]
+        assert len(line) == 1 and told in line[0], said
+    with pytest.raises(WandbSwanError, match="sideways"):
+        WandbConverter(mode="sideways")
+
+
+def test_no_swanlab_login(cli: Cli, cases: Path) -> None:
+    said = cli("convert", "-t", "wandb-local", "--wb-dir", cases, expect=2)
+    assert "swanlab login" in said and "--mode offline" in said
+
+
+def test_verify_finds_what_differs(cases: Path, cli: Cli) -> None:
+    cli.local(cases, "--tag", "x")
+    cli.local(cases, "--wb-run-dir", run_dirs(cases)["no0step"].name)
+    source = run_dirs(cases)["no0step"]
+    target = cli.stores()["no0step"].dir
+    said = cli("verify", source, target, "--json", "v.json", "--html", "v.html")
+    assert "1 of 1 runs identical" in said
+    assert json.loads((cli.dir / "v.json").read_text())[0]["metrics"][0]["points_wandb"] == 5
+    assert "echarts" in (cli.dir / "v.html").read_text()
+    other = run_dirs(cases)["nested"]
+    said = cli("verify", other, target, expect=1)
+    assert "0 of 1 runs identical" in said and "missing" in said and "extra" in said
+    assert "no folder and no entity/project/run-id" in cli("verify", "nowhere", target, expect=2)
+    change_a_point(target)
+    said = cli("verify", source, target, expect=1)
+    assert "1 different" in said
+
+
+def change_a_point(run_dir: Path) -> None:
+    """Another value for the first point of a scalar, with a right checksum."""
+    import struct
+
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+
+    from compat_tests.stores import SwanStore
+    from wandb_swan.capture.journal import frame
+
+    file = next(run_dir.glob("run-*.swanlab"))
+    assert SwanStore.read(run_dir).scalars["loss"][0] == 1.0
+    from swanlab.sdk.internal.core_python.store import DataStoreReader
+
+    reader = DataStoreReader()
+    reader.open(str(file))
+    out = file.read_bytes()[:7]
+    for payload in list(reader):
+        record = Record.FromString(payload)
+        if record.HasField("scalar") and record.scalar.key == "loss" and record.scalar.step == 0:
+            record.scalar.value.number = 1.0 + 2**-52
+        out += frame(record.SerializeToString(), len(out))
+    reader.close()
+    file.write_bytes(out)
+    assert struct.pack("<d", StoredRun(run_dir).scalars["loss"].values[0]) == struct.pack("<d", 1.0 + 2**-52)
+
+
+def test_verify_a_whole_folder(cases: Path, cli: Cli) -> None:
+    cli.local(cases, "--tag", "x")
+    wandb = cli.dir / "wandb"
+    wandb.mkdir()
+    (wandb / "one").symlink_to(run_dirs(cases)["whole"])  # a link: not followed
+    assert "holds no run" in cli("verify", wandb, cli.dir / "swanlog", expect=2)
+    (wandb / "one").unlink()
+    run_dirs(cases)["whole"].rename(wandb / "one")
+    try:
+        said = cli("verify", wandb, cli.dir / "swanlog")
+        assert "1 of 1 runs identical" in said
+        assert WandbStore.read(wandb / "one").rows
+    finally:
+        (wandb / "one").rename(run_dirs(cases).get("whole", cases / "offline-run-20240101_000000-whole"))

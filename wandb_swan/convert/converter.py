@@ -1,0 +1,172 @@
+"""The Python interface: `swanlab.converter`'s two classes and their signatures, with a report as the result."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any, get_args
+
+from rich.console import Console
+
+from ..exceptions import WandbSwanError
+from ..settings import Mode
+from . import local
+from .report import Report, RunReport
+from .units import Options, Unit
+
+
+class Converter:
+    """Converts runs, whatever their source."""
+
+    def __init__(  # noqa: PLR0917  (swanlab.converter's signature)
+        self,
+        project: str | None = None,
+        workspace: str | None = None,
+        mode: str = "online",
+        log_dir: str | None = None,
+        logdir: str | None = None,
+        tags: Sequence[str] | None = None,
+        resume: bool = False,
+        *,
+        force: bool = False,
+        workers: int = 0,
+        dask: str | None = None,
+        console: Console | None = None,
+        **options: Any,
+    ) -> None:
+        """Takes `swanlab.converter`'s arguments, and these besides.
+
+        Args:
+            project: SwanLab project; the wandb project if not given.
+            workspace: SwanLab workspace.
+            mode: online (or cloud), local, offline, disabled (nothing is written: the report lists the runs).
+            log_dir: SwanLab's log directory; `swanlog` if not given.
+            logdir: The old name of `log_dir`.
+            tags: Added to the tags of every run.
+            resume: Taken for compatibility. A run keeps its id, and what is converted already is always skipped.
+            force: Convert again what is converted already.
+            workers: Worker processes; 0: one for each processor, at most eight.
+            dask: The address of a dask scheduler to spread the runs over.
+            console: Where progress is shown; nowhere if not given.
+            options: media, console_lines, system (True), max_file_mb (100), verify (True), cache.
+
+        Raises:
+            WandbSwanError: an argument is not allowed.
+        """
+        mode = "online" if mode == "cloud" else mode
+        if mode not in get_args(Mode):
+            raise WandbSwanError(f"mode={mode!r} is not allowed; use online (or cloud), local, offline, disabled")
+        folder = FilePath(log_dir or logdir or "swanlog")
+        given = {
+            "mode": "offline" if mode == "disabled" else mode,
+            "log_dir": folder,
+            "project": project,
+            "workspace": workspace,
+            "tags": tuple(tags or ()),
+            "cache": FilePath(options.pop("cache", None) or f"{folder}.cache"),
+            **({"console": options.pop("console_lines")} if "console_lines" in options else {}),
+        }
+        unknown = set(options) - set(Options.model_fields)
+        if unknown:
+            raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
+        self._options = Options.model_validate({**given, **options})
+        self._disabled = mode == "disabled"
+        self._force = force
+        self._workers = workers
+        self._dask = dask
+        self._console = console
+
+    def convert(self, units: Sequence[Unit]) -> Report:
+        """Converts these runs.
+
+        Raises:
+            WandbSwanError: SwanLab can not be used that way (no login, no dashboard extra), or see `run.convert_all`.
+        """
+        from .run import convert_all
+
+        if self._disabled:
+            return plan(units)
+        ready(self._options.mode)
+        return convert_all(
+            units,
+            self._options,
+            workers=self._workers,
+            dask=self._dask,
+            force=self._force,
+            console=self._console,
+        )
+
+
+class WandbLocalConverter(Converter):
+    """Converts the runs of a local `wandb/` folder."""
+
+    def __init__(self, *args: Any, root_wandb_dir: str = "./wandb", wandb_run_dir: str | None = None, **more: Any):
+        super().__init__(*args, **more)
+        self._root, self._run_dir = root_wandb_dir, wandb_run_dir
+
+    def run(
+        self,
+        root_wandb_dir: str | None = None,
+        wandb_run_dir: str | None = None,
+        wb_run_id: str | None = None,
+    ) -> Report:
+        """Converts all runs below `root_wandb_dir`, or that of `wandb_run_dir`, or those with this id.
+
+        Raises:
+            WandbSwanError: there is no such folder or run, or see `convert`.
+        """
+        runs = local.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
+        chosen = [run for run in runs if wb_run_id in (None, run.run_id)]
+        if not chosen:
+            raise WandbSwanError(f"no run has the id {wb_run_id}")
+        return self.convert(local.units(chosen))
+
+
+class WandbConverter(Converter):
+    """Converts runs of W&B's cloud or of a self-hosted W&B."""
+
+    def __init__(self, *args: Any, wb_project: str | None = None, wb_entity: str | None = None, **more: Any):
+        super().__init__(*args, **more)
+        self._wb_project, self._wb_entity = wb_project, wb_entity
+
+    def run(
+        self,
+        wb_project: str | None = None,
+        wb_entity: str | None = None,
+        wb_run_id: str | None = None,
+        *,
+        wb_runid: str | None = None,
+    ) -> Report:
+        """Converts the runs of a project, or one of them.
+
+        Raises:
+            WandbSwanError: no login, no such project or run, no permission, or see `convert`.
+        """
+        from . import cloud
+
+        project = wb_project or self._wb_project
+        if not project:
+            raise WandbSwanError("wb_project is missing: give the W&B project whose runs are to be converted")
+        return self.convert(cloud.units([project], wb_entity or self._wb_entity, wb_run_id or wb_runid))
+
+
+def plan(units: Sequence[Unit]) -> Report:
+    """What would be converted."""
+    return Report(
+        runs=tuple(
+            RunReport(source=unit.source, run_id=unit.run_id, name=unit.name, project=unit.project, state="planned")
+            for unit in units
+        )
+    )
+
+
+def ready(mode: str) -> None:
+    """Raises WandbSwanError, saying what to do, where SwanLab can not record in this mode."""
+    if mode == "local" and importlib.util.find_spec("swanboard") is None:
+        raise WandbSwanError('--mode local needs SwanLab\'s dashboard: type `pip install "swanlab[dashboard]"`')
+    if mode == "online":
+        import swanlab
+
+        if not swanlab.Settings().api_key:
+            raise WandbSwanError("no SwanLab login: type `swanlab login`, or add `--mode offline`")

@@ -1,0 +1,139 @@
+"""Brings the files of a cloud run here: several at once, checked, and only what is not there already."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+log = logging.getLogger("wandb_swan")
+
+AT_ONCE = 8
+TRIES = 6
+FIRST_PAUSE, LAST_PAUSE = float(os.environ.get("WANDB_SWAN_RETRY_PAUSE", "1")), 60.0
+"""Seconds between two tries: doubled each time; a server's Retry-After comes before it."""
+TIMEOUT = 60.0
+"""Seconds without a byte."""
+_BUSY = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Spoiled(Exception):
+    """What arrived is not what W&B announced."""
+
+
+def retrying() -> Retrying:
+    """Tries again while the server is busy or away, a bounded number of times; the last error is raised."""
+    return Retrying(
+        stop=stop_after_attempt(TRIES),
+        wait=_pause,
+        retry=retry_if_exception(_may_pass),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+
+
+def _may_pass(error: BaseException) -> bool:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if isinstance(status, int):
+        return status in _BUSY
+    cause = getattr(error, "exc", None)  # wandb's CommError holds what went wrong
+    if isinstance(cause, BaseException) and cause is not error:
+        return _may_pass(cause)
+    return isinstance(error, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError | Spoiled)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    response = getattr(error, "response", None)
+    if isinstance(response, requests.Response):
+        with suppress(ValueError):
+            return min(LAST_PAUSE, float(response.headers.get("Retry-After", "")))
+    return float(wait_exponential(multiplier=FIRST_PAUSE, max=LAST_PAUSE)(state))
+
+
+class Downloads:
+    """A folder of a run's files."""
+
+    def __init__(self, root: Path, settings: dict[str, Any], client: Any) -> None:
+        self.root = root
+        self._host = urlsplit(str(settings["base_url"])).netloc
+        self._key = client.api_key
+        root.mkdir(parents=True, exist_ok=True)
+        self._resolved = root.resolve()
+
+    def refuses(self, name: str) -> str | None:
+        """Why a file of this name is not brought here, or None: a path from the server must not leave the folder."""
+        parts = PurePosixPath(name)
+        if not name or "\0" in name or "\\" in name or parts.is_absolute() or ".." in parts.parts or ":" in name[:2]:
+            return "its path leaves the run's folder"
+        if not (self.root / name).resolve().is_relative_to(self._resolved):
+            return "its path leaves the run's folder"
+        return None
+
+    def fetch(self, files: list[Any]) -> dict[str, str]:
+        """Brings wandb's `File`s here. Returns name -> reason for those that did not arrive whole."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as threads:
+            reasons = list(threads.map(self._fetch, files))
+        return {file.name: reason for file, reason in zip(files, reasons, strict=True) if reason}
+
+    def _fetch(self, file: Any) -> str | None:
+        path = self.root / file.name
+        if self._is_whole(path, file):
+            return None
+        try:
+            retrying()(self._bring, file, path)
+        except Exception as error:
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return None
+
+    def _bring(self, file: Any, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name[:200]}.part")
+        # The key is for W&B alone: not for the bucket that a signed address leads to.
+        auth = ("api", self._key) if self._key and urlsplit(file.url).netloc == self._host else None
+        with requests.get(file.url, auth=auth, stream=True, timeout=TIMEOUT) as response:
+            response.raise_for_status()
+            with part.open("wb") as out:
+                for chunk in response.iter_content(1 << 20):
+                    out.write(chunk)
+        if not self._is_whole(part, file):
+            raise Spoiled(f"{part.stat().st_size} bytes arrived, {file.size} were announced, or their MD5 is another")
+        part.replace(path)
+
+    @staticmethod
+    def _is_whole(path: Path, file: Any) -> bool:
+        try:
+            if path.stat().st_size != file.size:
+                return False
+            digest = getattr(file, "md5", None)
+            if not digest or digest == "0":
+                return True
+            with path.open("rb") as content:
+                found = hashlib.file_digest(content, "md5") if hasattr(hashlib, "file_digest") else _md5(content)
+            return bool(base64.b64encode(found.digest()).decode() == digest)
+        except OSError:
+            return False
+
+
+def _md5(content: Any) -> Any:
+    found = hashlib.md5(usedforsecurity=False)
+    while chunk := content.read(1 << 20):
+        found.update(chunk)
+    return found

@@ -1,0 +1,144 @@
+"""What was converted before: a JSON file beside SwanLab's log directory, so that a command can be repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path as FilePath
+from typing import IO, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..exceptions import WandbSwanError
+from ..swan import limits
+from ..swan.discard import discard
+from .units import Options, Unit
+
+SAVE_INTERVAL = 1.0
+"""Seconds between two writes of the file while runs end; what is lost with them is only converted again."""
+
+
+class Entry(BaseModel):
+    """One run in one SwanLab project."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: Literal["started", "done", "failed"]
+    run_dir: str
+    """The SwanLab run folder, in the log directory."""
+    replaces: str = ""
+    """The folder of an earlier conversion; removed when this one is done."""
+    fingerprint: str = ""
+    swanlab: str = ""
+    identical: bool | None = None
+
+
+class Manifest:
+    """The file, held by one command at a time."""
+
+    def __init__(self, log_dir: FilePath) -> None:
+        """Reads the file and takes its lock.
+
+        Raises:
+            WandbSwanError: another command converts into this log directory, or the file is damaged.
+            OSError: it can not be read or written.
+        """
+        self.path = log_dir.parent / f"{log_dir.name}.convert.json"
+        self._log_dir = log_dir
+        self._entries: dict[str, Entry] = {}
+        self._saved_at = 0.0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.path.with_suffix(".lock"))
+        if self.path.exists():
+            try:
+                told = json.loads(self.path.read_text("utf-8"))
+                self._entries = {key: Entry.model_validate(item) for key, item in told["runs"].items()}
+            except (ValueError, KeyError, AttributeError, ValidationError) as error:
+                raise WandbSwanError(f"{self.path} is damaged ({type(error).__name__}); move it away") from None
+        self._taken = {entry.run_dir for entry in self._entries.values()}
+
+    def close(self) -> None:
+        self.save()
+        self._lock.close()
+
+    def done(self, unit: Unit, options: Options) -> Entry | None:
+        """The earlier conversion of this run, if it is whole, still there and its source has not changed."""
+        entry = self._entries.get(_key(unit, options))
+        if entry is None or entry.state != "done" or entry.fingerprint != unit.fingerprint:
+            return None
+        there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
+        return entry if there else None
+
+    def start(self, unit: Unit, options: Options) -> str:
+        """Notes that the run is being converted; returns the name of its new SwanLab run folder.
+
+        What an interrupted conversion left is made anew under the same name. A whole earlier conversion stays until
+        the new one is done.
+        """
+        key = _key(unit, options)
+        before = self._entries.get(key)
+        replaces = ""
+        if before is not None and before.state == "started":
+            run_dir, replaces = before.run_dir, before.replaces
+        else:
+            replaces = before.run_dir if before is not None else ""
+            run_dir = self._free_name(unit)
+        self._entries[key] = Entry(state="started", run_dir=run_dir, replaces=replaces, fingerprint=unit.fingerprint)
+        return run_dir
+
+    def end(self, unit: Unit, options: Options, *, swanlab: str, identical: bool | None) -> None:
+        """Notes that the run is converted, and removes the conversion that it replaces."""
+        entry = self._entries[_key(unit, options)]
+        replaced = entry.replaces
+        self._entries[_key(unit, options)] = entry.model_copy(
+            update={"state": "done", "replaces": "", "swanlab": swanlab, "identical": identical}
+        )
+        if replaced and replaced != entry.run_dir:
+            with suppress(OSError):
+                discard(self._log_dir / replaced)
+        if time.monotonic() - self._saved_at > SAVE_INTERVAL:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the file, whole or not at all."""
+        self._saved_at = time.monotonic()
+        fresh = self.path.with_suffix(".tmp")
+        runs = {key: entry.model_dump(mode="json", exclude_defaults=True) for key, entry in self._entries.items()}
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump({"version": 1, "runs": runs}, file, ensure_ascii=False, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+
+    def _free_name(self, unit: Unit) -> str:
+        """`run-<start>-<id>` as SwanLab names its folders, with a number where that is taken."""
+        stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(unit.started_at or time.time()))
+        base = f"run-{stamp}-{limits.run_id(unit.run_id)}".encode()[:240].decode("utf-8", "ignore")
+        name, number = base, 1
+        while name in self._taken or (self._log_dir / name).exists():
+            number += 1
+            name = f"{base}-{number}"
+        self._taken.add(name)
+        return name
+
+
+def _key(unit: Unit, options: Options) -> str:
+    """A run converted into another project, workspace or mode is another conversion."""
+    return "|".join((unit.key, options.mode, options.workspace or "", options.project or ""))
+
+
+def _locked(path: FilePath) -> IO[bytes]:
+    file = path.open("ab")
+    with suppress(ImportError):  # Windows has no fcntl
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise WandbSwanError(f"another command converts into this log directory ({path.name} is locked)") from None
+        except OSError:
+            pass  # a file system without locks
+    return file

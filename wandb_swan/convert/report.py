@@ -1,0 +1,117 @@
+"""What became of each run: the report of a conversion, as JSON and in the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
+
+
+class Lost(BaseModel):
+    """Values that SwanLab has no place for, or has in another form only."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    reason: str
+    count: int
+
+
+class RunReport(BaseModel):
+    """What became of one run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    """Where it came from: wandb run folders, or `entity/project/run id`."""
+    run_id: str
+    name: str = ""
+    project: str = ""
+    state: State
+    """skipped: it was converted before and has not changed since."""
+    reason: str = ""
+    swanlab: str = ""
+    """The SwanLab run: its URL, or its folder."""
+    run_dir: str = ""
+    counts: dict[str, int] = {}
+    """What was written: rows, scalars, texts, media, lines, files, system."""
+    lost: tuple[Lost, ...] = ()
+    notices: tuple[str, ...] = ()
+    """Torn files, rows replaced by a resumption, things left out on request."""
+    identical: bool | None = None
+    """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
+    differences: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def points(self) -> int:
+        return sum(count for kind, count in self.counts.items() if kind in ("scalars", "texts", "media", "system"))
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything was carried over."""
+        done = self.state in ("converted", "skipped", "planned")
+        return done and not self.lost and not self.notices and self.identical is not False
+
+
+class Report(BaseModel):
+    """What became of all runs of one command."""
+
+    model_config = ConfigDict(frozen=True)
+
+    runs: tuple[RunReport, ...] = ()
+    seconds: float = 0.0
+    workers: int = 1
+
+    def having(self, state: State) -> list[RunReport]:
+        return [run for run in self.runs if run.state == state]
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything of every run was carried over: what `--strict` asks."""
+        return all(run.whole for run in self.runs)
+
+    @property
+    def points(self) -> int:
+        return sum(run.points for run in self.having("converted"))
+
+    def summary(self) -> str:
+        """One line."""
+        states = Counter(run.state for run in self.runs)
+        told = ", ".join(
+            f"{states[state]} {state}"
+            for state in ("converted", "planned", "skipped", "failed", "interrupted")
+            if states[state]
+        )
+        speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
+        return f"{told or 'no runs'}{speed}"
+
+    def show(self, console: Console, *, every: int = 50) -> None:
+        """Prints a table of the runs, what was not carried over by kind and reason, and the summary line."""
+        table = Table(box=None, header_style="bold")
+        for column in ("run", "project", "state", "points", "identical", "SwanLab run or reason"):
+            table.add_column(column, overflow="fold", justify="right" if column == "points" else "left")
+        odd_first = sorted(self.runs, key=lambda run: run.state not in ("failed", "interrupted"))
+        for run in odd_first[:every]:
+            verdict = {True: "yes", False: "NO", None: ""}[run.identical]
+            table.add_row(
+                run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict, run.reason or run.swanlab
+            )
+        if self.runs:
+            console.print(table)
+        if len(odd_first) > every:
+            console.print(f"... and {len(odd_first) - every} more (--report FILE.json has them all)")
+        kinds: Counter[str] = Counter()
+        for run in self.runs:
+            kinds.update({lost.reason: lost.count for lost in run.lost})
+        for reason, count in kinds.most_common(every):
+            console.print(f"not carried over: {count:,} x {reason}", markup=False)
+        for run in self.runs[:every]:
+            for notice in (*run.notices, *run.differences[:5]):
+                console.print(f"{run.name or run.run_id}: {notice}", markup=False)
+        console.print(self.summary(), markup=False)

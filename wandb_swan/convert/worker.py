@@ -1,0 +1,165 @@
+"""A worker process: converts one run after the other, as it is told on its standard input."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+from ..exceptions import WandbSwanError
+from ..stream.events import HistoryRow, RunFinished, RunStarted
+from .local import LocalRun
+from .report import Lost, RunReport
+from .units import Job, Options, Selection, Source, Unit
+
+log = logging.getLogger("wandb_swan")
+
+PROGRESS_ROWS = 2_000
+"""Rows between two words of how far a run is."""
+
+
+def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
+    """Converts one run. Anything that goes wrong is in the report, nothing is raised but the end of the process."""
+    begin = time.monotonic()
+    unit = job.unit
+    facts: dict[str, Any] = {
+        "source": unit.source,
+        "run_id": unit.run_id,
+        "name": unit.name,
+        "project": unit.project,
+        "run_dir": job.run_dir,
+    }
+    try:
+        facts |= _converted(job, progress)
+    except WandbSwanError as error:
+        log.error("%s: %s", unit.source, error)
+        facts |= {"state": "failed", "reason": str(error)}
+    except Exception as error:
+        log.exception("%s", unit.source)
+        first_line = (str(error).splitlines() or [""])[0]
+        facts |= {"state": "failed", "reason": f"{type(error).__name__}: {first_line}"[:500]}
+    return RunReport(**facts, seconds=time.monotonic() - begin)
+
+
+def source_of(unit: Unit, options: Options) -> Source:
+    """Where a run's events come from."""
+    if unit.kind == "local":
+        return LocalRun(list(unit.logs), unit.number)
+    from .cloud import CloudRun
+
+    return CloudRun(unit.path, options)
+
+
+def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
+    from ..swan import times
+    from ..swan.discard import discard
+    from ..swan.sink import Sink
+    from ..swan.store import StoredRun
+    from ..swan.target import Target
+    from .verify import RecordedRun, compare_runs
+
+    unit, options = job.unit, job.options
+    source = source_of(unit, options)
+    selection = Selection(options)
+    recorded = RecordedRun() if options.verify else None
+    events = selection.of(source.events())
+    started = next(events)
+    assert isinstance(started, RunStarted)
+    tags = tuple(dict.fromkeys((*started.tags, *options.tags)))
+    started = started.model_copy(update={"tags": tags})
+    sink = Sink(
+        Target(
+            mode=options.mode,
+            log_dir=options.log_dir,
+            project=options.project,
+            workspace=options.workspace,
+            monitor=False,
+            past=True,
+            run_dir=job.run_dir,
+        )
+    )
+
+    def folder(path: Any) -> None:
+        selection.folder = path
+        sink.files_in(path)
+
+    source.on_folder = folder
+    finished: RunFinished | None = None
+    rows = 0
+    discard(options.log_dir / job.run_dir)
+    with times.original(started.started_at, lambda: source.finished_at):
+        sink.open(started)
+        sink.tell(**source.told)
+        if recorded is not None:
+            recorded.take(started)
+        for event in events:
+            if recorded is not None:
+                recorded.take(event)
+            sink.write(event)
+            if isinstance(event, HistoryRow):
+                rows += 1
+                if rows % PROGRESS_ROWS == 0:
+                    progress(sink.counts["scalars"] + sink.counts["texts"] + sink.counts["media"])
+            elif isinstance(event, RunFinished):
+                finished = event
+        for path in selection.too_large:
+            sink.not_mirrored[path, f"file over --max-file-mb {options.max_file_mb:g}"] += 1
+        problem = sink.close(*state_of(finished))
+    if problem:
+        raise WandbSwanError(f"SwanLab has not confirmed the run: {problem}; type the same command again")
+    facts: dict[str, Any] = {
+        "state": "converted",
+        "name": started.name,
+        "swanlab": sink.url or str(options.log_dir / job.run_dir),
+        "counts": dict(sink.counts),
+        "lost": tuple(Lost(**item) for item in sink.lost()),
+        "notices": (*source.notices, *(f"{count} {reason}" for reason, count in selection.left_out.items())),
+    }
+    if recorded is not None:
+        parity = compare_runs(recorded, StoredRun(options.log_dir / job.run_dir), unit.source)
+        facts |= {"identical": parity.identical, "differences": parity.differences()}
+    return facts
+
+
+def state_of(finished: RunFinished | None) -> tuple[Any, str | None]:
+    """SwanLab's state and reason for wandb's exit."""
+    if finished is None or finished.exit_code:
+        reason = finished.reason if finished else ""
+        if finished is not None and finished.interrupted:
+            return "aborted", reason or "interrupted by Ctrl-C"
+        return "crashed", reason or f"exit code {finished.exit_code if finished else 'unknown'}"
+    return "success", None
+
+
+def main() -> int:
+    """Reads jobs as JSON lines, writes `{"points": n}` and `{"report": {...}}` lines.
+
+    Ends at once when its standard input does: the command that started it is gone, and what it has half written is
+    made anew by the next command.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever SwanLab and wandb print goes to the log
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(jobs, sys.stdin), daemon=True).start()
+    while True:
+        job = Job.model_validate_json(jobs.get())
+
+        def say(**message: Any) -> None:
+            out.write(json.dumps(message) + "\n")
+            out.flush()
+
+        report = convert(job, lambda points: say(points=points))
+        say(report=report.model_dump(mode="json"))
+
+
+def _listen(jobs: queue.SimpleQueue[str], stdin: IO[str]) -> None:
+    for line in stdin:
+        jobs.put(line)
+    os._exit(0)
