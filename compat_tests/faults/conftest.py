@@ -104,6 +104,13 @@ class Training(Recorded):
     def mirrors(self) -> list[psutil.Process]:
         return [process for process in processes(self.dir) if "wandb_swan.mirror" in " ".join(cmdline(process))]
 
+    def age(self, seconds: float = 60) -> Training:
+        """Makes the mirrors' last words that much older: nobody waits for SwanLab's server to count them."""
+        for path in (self.dir / "swanlog").glob("journals/*.status.json"):
+            told = json.loads(path.read_text())
+            path.write_text(json.dumps(told | {"sent_at": told["sent_at"] - seconds}))
+        return self
+
     def log(self) -> str:
         """What the mirrors logged."""
         return "\n".join(path.read_text() for path in sorted((self.dir / "swanlog").glob("journals/*.log")))

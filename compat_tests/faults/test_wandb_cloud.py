@@ -48,7 +48,7 @@ def test_a_wandb_resume_continues_the_experiment(
     train: Train, cloud: SwanLabCloud, wandb_cloud: WandbCloud, how: str
 ) -> None:
     first = "auto" if how == "auto" else ""
-    train(PART.format(part=1), gates=False, **both(wandb_cloud, cloud, RESUME=first)).end().mirrored()
+    train(PART.format(part=1), gates=False, **both(wandb_cloud, cloud, RESUME=first)).end().mirrored().age()
     second = train(PART.format(part=2), gates=False, **both(wandb_cloud, cloud, RESUME=how)).end().mirrored()
     assert "starts at 10" in second.stdout
     kept = cloud.experiment("r1")
@@ -75,7 +75,7 @@ def test_a_resumed_run_brings_its_unfinished_part_first(
     cloud.vanish()
     first.end()
     assert "wandb-swan resume" in first.said[-1]
-    first.mirrored()
+    first.mirrored().age()
     cloud.come_back()
     train(PART.format(part=2), gates=False, **both(wandb_cloud, cloud, RESUME="must")).end().mirrored()
     kept = cloud.experiment("r1")
