@@ -100,7 +100,8 @@ def main() -> None:
                 f"1 run: {wall:.2f} x the points/s ({unverified:.2f} x without verifying), {cpu:.2f} x per CPU second"
             )
         print(
-            f"{given.runs} runs, 2 workers: {we[0] / they[0]:.2f} x the points/s, {we[1] / they[1]:.2f} x per CPU second"
+            f"{given.runs} runs, 2 workers: {we[0] / they[0]:.2f} x the points/s, "
+            f"{we[1] / they[1]:.2f} x per CPU second"
         )
 
 
