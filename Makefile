@@ -18,6 +18,11 @@ test: $(VENV)/.test-ready
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py
 
+matrix: $(VENV)/.test-ready
+	rm -rf .tox/junit
+	$(BIN)/python -m tox run-parallel -m matrix -p 2 --parallel-no-spinner; code=$$?; \
+	$(BIN)/python -m compat_tests.matrix_report .tox/junit docs/compatibility.md && exit $$code
+
 $(VENV)/.demo-ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'

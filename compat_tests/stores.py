@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,14 @@ def log_payloads(path: Path) -> list[bytes]:
             payloads.append(b"".join(parts))
             parts = []
     return payloads
+
+
+def wait_for_exit(run_dir: Path, timeout: float = 10.0) -> None:
+    """Waits until a finished run's log holds its exit: wandb's core writes it after `finish()` has returned."""
+    deadline = time.monotonic() + timeout
+    while WandbStore.read(run_dir).exit_code is None:
+        assert time.monotonic() < deadline, f"no exit in {run_dir}"
+        time.sleep(0.002)
 
 
 def _value(item: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .capture.journal import LogReader, parse_note
+from .capture.launch import BUSY, read_status
 from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
@@ -27,9 +30,17 @@ POLL = 0.1
 """Seconds between two looks at a journal that has nothing new."""
 STATUS_INTERVAL = 1.0
 """Seconds between two writes of the status file."""
+LOG_PATIENCE = 5.0
+"""Seconds that wandb's core has, after a finished run, to write the end of its own log."""
 RECORDS_A_TURN = 5_000
 FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 """Seconds between two tries to start the SwanLab run."""
+
+BACKLOG = 50_000
+"""Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
+SERVER_LAG = 12.0
+"""Seconds until SwanLab's server counts what it got (5 to 10, says SwanLab's issue 1576): a run that is continued
+sooner would get points twice."""
 
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""
@@ -38,17 +49,24 @@ _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 class Mirror:
     """Replays one journal into one SwanLab run."""
 
-    def __init__(self, journal: Path, trainer: int | None = None) -> None:
-        """`trainer` is the process id that must live for the journal to grow; None: the journal grows no more."""
+    def __init__(self, journal: Path, trainer: int | None = None, lock: int | None = None) -> None:
+        """Args:
+        journal: What to replay.
+        trainer: The process id that must live for the journal to grow; None: the journal grows no more.
+        lock: A file descriptor that holds the journal's lock already; None: it is taken here.
+        """
         self.journal = journal
         self._trainer = trainer
-        self._lock: IO[bytes] | None = None
+        self._lock: IO[bytes] | None = os.fdopen(lock, "rb") if lock is not None else None
         self._told_to_end = False
         self._superseded: list[str] = []
         """SwanLab folders of earlier tries, removed once a whole one is there."""
         self._status_at = 0.0
         self._mode = ""
         self._no_credentials = False
+        self._sent_at = 0.0
+        self._lines_before: int | None = None
+        """Console lines that the experiment had before this journal; None: this is the first try."""
         self._fresh(from_log=False)
 
     def _fresh(self, *, from_log: bool) -> None:
@@ -65,10 +83,14 @@ class Mirror:
         """
         if not self._alone():
             log.error("%s is being mirrored by another process", self.journal.name)
-            return 3
+            return BUSY
         try:
             self._remember_earlier_try()
             return self._follow()
+        except WandbSwanError as error:
+            log.error("%s", error)
+            self._status("failed", reason=str(error))
+            return 1
         except Exception as error:
             log.exception("the mirror stopped")
             self._status("failed", reason=f"{type(error).__name__}: {error}")
@@ -85,15 +107,34 @@ class Mirror:
         with LogReader(self.journal) as reader:
             while True:
                 alive = self._trainer_lives()  # asked before the read: what was written before the death is read
+                if self._held_up(alive=alive and not self._told_to_end):
+                    time.sleep(POLL)
+                    continue
                 logged = self._checks.read_ahead()
                 drained = self._turn(reader)
                 if self._sink is not None:
                     self._take_from_log(drained=drained)
                 if drained and (self._decoder.ended or self._told_to_end or reader.damage is not None or not alive):
                     return self._end(reader)
-                self._status("running", offset=reader.offset)
+                problem = self._sink.uploads.problem if self._sink is not None and self._sink.uploads else None
+                self._status("running", offset=reader.offset, **({"reason": problem} if problem else {}))
                 if drained and not logged:
                     time.sleep(POLL)
+
+    def _held_up(self, *, alive: bool) -> bool:
+        """Whether SwanLab's server is so far behind that the journal has to wait for it.
+
+        Raises:
+            WandbSwanError: the trainer has ended, and the server takes nothing for as long as our patience lasts.
+        """
+        uploads = self._sink.uploads if self._sink is not None else None
+        if uploads is None or uploads.waiting < BACKLOG:
+            return False
+        reason = f"SwanLab does not take what is sent: {uploads.problem or 'no answer'}"
+        if uploads.stalled() and not alive:
+            raise WandbSwanError(reason)
+        self._status("running", reason=reason)
+        return True
 
     def _turn(self, reader: LogReader) -> bool:
         """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
@@ -147,7 +188,6 @@ class Mirror:
         run = begin.get("run", {})
         self._mode, self._no_credentials, project, workspace = resolve(settings)
         live = self._trainer is not None
-        trainer.describe(begin.get("trainer", {}), monitor=live)
         target = Target(
             mode=self._mode,
             log_dir=settings.get("log_dir") or "swanlog",
@@ -157,14 +197,55 @@ class Mirror:
             plotly_inline=bool(settings.get("plotly_inline")),
             keep_original=bool(settings.get("keep_original")),
             monitor=live,
+            patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
         )
-        self._sink = self._started(lambda: Sink(target), started)
+        swan_id = self._rewound_id(started)
+
+        def make() -> Any:
+            trainer.describe(begin.get("trainer", {}), monitor=live)
+            return Sink(target)
+
+        self._sink = self._started(make, started.model_copy(update={"run_id": swan_id}))
+        self._continue_lines()
         told = {name: run.get(name) for name in ("url", "mode", "fork_from", "resume_from")}
-        self._sink.tell(**told, versions=begin.get("versions"))
+        self._sink.tell(**told, id=started.run_id, versions=begin.get("versions"))
         if run.get("log_written") and run.get("log") and not run.get("shared"):
             self._checks = Reconciler(Path(run["log"]))
             self._checks.from_log = self._rows_from_log or self._decoder.rows_from_core
         self._status("running", force=True)
+
+    def _rewound_id(self, started: RunStarted) -> str:
+        """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab can not forget."""
+        if not self._decoder.begin.get("run", {}).get("resume_from"):
+            return started.run_id
+        return f"{started.run_id}-rewound-{started.started_at:.0f}"
+
+    def _continue_lines(self) -> None:
+        """Console lines that an earlier try has sent are skipped; points SwanLab skips by their steps."""
+        uploads = self._sink.uploads
+        if uploads is None:
+            return
+        there = uploads.first_line
+        if self._lines_before is None:
+            self._lines_before = there
+        self._sink.skip_lines(there - self._lines_before)
+
+    def _finish_earlier(self) -> None:
+        """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
+        one SwanLab experiment only grow."""
+        run, start = _name_parts(self.journal.name)
+        for name in sorted({file.name for file in self.journal.parent.glob(f"{glob.escape(run)}-*")}):
+            other, earlier = _name_parts(name)
+            journal = self.journal.parent / f"{other}-{earlier}.journal"
+            if other != run or earlier >= start:
+                continue
+            if name == journal.name and read_status(journal).get("state") != "finished":
+                log.info("%s comes first", journal.name)
+                mirror = Mirror(journal)
+                code = mirror.run()
+                if code == BUSY or (code and mirror._decoder.started is not None):
+                    raise WandbSwanError(f"{journal.name} has to be finished first")
+            self._sent_at = max(self._sent_at, float(read_status(journal).get("sent_at") or 0.0))
 
     def _started(self, make: Any, started: RunStarted) -> Any:
         """A sink with a started run. Tries again as long as the run goes on, and once more when it has ended."""
@@ -172,8 +253,11 @@ class Mirror:
         with LogReader(self.journal) as watch:
             while True:
                 last = self._over(watch)
-                sink = make()
                 try:
+                    if self._mode == "online":
+                        self._finish_earlier()
+                        time.sleep(max(0.0, min(SERVER_LAG, self._sent_at + SERVER_LAG - time.time())))
+                    sink = make()
                     sink.open(started)
                 except Exception as error:
                     reason = f"{type(error).__name__}: {error}"
@@ -208,22 +292,32 @@ class Mirror:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if self._told_to_end or reader.damage is not None:
+        if self._told_to_end or torn or not self._decoder.ended:
             self._complete_from_log()
         for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
             self._write(event)
-        while self._checks.read_ahead():
-            self._take_from_log(drained=True)
+        self._read_log_to_its_end()
         self._checks.finish()
         self._checks.close()
         if self._checks.conflicts and self._checks.whole and self._mode != "online" and not self._rows_from_log:
             return self._again_from_log()
         return self._close(reader.offset, torn)
 
+    def _read_log_to_its_end(self) -> None:
+        """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
+        deadline = time.monotonic() + LOG_PATIENCE
+        finished = self._trainer is not None and (self._decoder.ended or self._told_to_end)
+        while True:
+            if self._checks.read_ahead():
+                self._take_from_log(drained=True)
+            elif finished and self._checks.active and not self._checks.whole and time.monotonic() < deadline:
+                time.sleep(POLL / 5)
+            else:
+                return
+
     def _complete_from_log(self) -> None:
         """The journal ends early (a full disk, damage): what a whole log of wandb has besides is taken from it."""
-        while self._checks.read_ahead():
-            self._take_from_log(drained=True)
+        self._read_log_to_its_end()
         path = self._checks.path
         if path is None or not self._checks.whole:
             return
@@ -277,6 +371,8 @@ class Mirror:
 
     def _alone(self) -> bool:
         """Takes the journal's lock; False if another mirror has it."""
+        if self._lock is not None:
+            return True
         try:
             import fcntl
         except ImportError:  # Windows
@@ -291,9 +387,10 @@ class Mirror:
     def _remember_earlier_try(self) -> None:
         with suppress(OSError, ValueError, TypeError):
             status = json.loads(self.journal.with_suffix(".status.json").read_bytes())
-            if status.get("mode") != "online":
-                folders = [*(status.get("superseded") or []), status.get("run_dir")]
-                self._superseded = [folder for folder in folders if folder]
+            folders = [*(status.get("superseded") or []), status.get("run_dir")]
+            self._superseded = [folder for folder in folders if folder]
+            self._sent_at = float(status.get("sent_at") or 0.0)
+            self._lines_before = status.get("lines_before")
 
     def _trainer_lives(self) -> bool:
         if self._trainer is None:
@@ -322,6 +419,8 @@ class Mirror:
             "run_dir": sink.run_dir if sink else None,
             "url": sink.url if sink else None,
             "superseded": self._superseded,
+            "sent_at": sink.uploads.sent_at if sink and sink.uploads else self._sent_at,
+            "lines_before": self._lines_before,
             "counts": dict(sink.counts) if sink else {},
             "not_mirrored": sink.lost() if sink else [],
             "self_check": self._checks.summary() if self._checks.active else None,
@@ -336,14 +435,21 @@ class Mirror:
             fresh.replace(path)
 
 
+def _name_parts(name: str) -> tuple[str, str]:
+    """Run and start of the name of a journal, its status or its log: `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
+    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)\.(?:journal|status\.json|log)", name)
+    return (found[1], found[2]) if found else (name, "")
+
+
 def main(arguments: list[str]) -> int:
-    """The mirror process: `JOURNAL [--trainer PID]`."""
+    """The mirror process: `JOURNAL [--trainer PID] [--lock FD]`."""
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--trainer", type=int)
+    parser.add_argument("--lock", type=int, help="file descriptor that holds the journal's lock")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    mirror = Mirror(given.journal, given.trainer)
+    mirror = Mirror(given.journal, given.trainer, given.lock)
     if sys.platform != "win32":
         os.nice(10)  # yield to the trainer and to wandb's core
         # A scheduler's SIGTERM to the whole job is for the trainer; the mirror ends when the trainer has.

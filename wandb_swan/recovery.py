@@ -7,26 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .capture.launch import outcome, read_status, start
-
-_BUSY = 3
-"""The mirror's exit code when another process has the journal."""
-
-
-def is_live(journal: Path) -> bool:
-    """Whether a mirror holds the journal now."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    try:
-        with journal.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+from .capture.launch import BUSY, outcome, read_status, start
 
 
 def resume_all(journals: list[Path], console: Console) -> int:
@@ -39,11 +20,11 @@ def resume_all(journals: list[Path], console: Console) -> int:
         if read_status(journal).get("state") == "finished":
             console.print(f"{title}: is whole already")
             continue
-        if is_live(journal):
-            console.print(f"{title}: is being mirrored now, left alone")
-            continue
-        code = _mirror(journal, console, title)
-        if code == _BUSY:
+        try:
+            code = _mirror(journal, console, title)
+        except BlockingIOError:
+            code = BUSY
+        if code == BUSY:
             console.print(f"{title}: is being mirrored now, left alone")
             continue
         failed += code != 0

@@ -80,7 +80,10 @@ def test_names_notes_tags_of_any_shape(record: Record) -> None:
         run.finish()
         run = wandb.init(project="\\u5b9e\\u9a8c\\u4e8c")
         run.log({"a": 1})
-        import time; time.sleep(4)  # the SwanLab run exists by now
+        import pathlib, time
+        status = next(pathlib.Path("swanlog/journals").glob(f"{run.id}-*.journal")).with_suffix(".status.json")
+        while '"running"' not in (status.read_text() if status.exists() else ""):
+            time.sleep(0.1)  # until the SwanLab run exists
         run.name = "renamed"
         run.tags += ("late",)
         run.notes = "late notes"
@@ -210,7 +213,8 @@ def test_wandb_is_as_it_was(record: Record) -> None:
         else:
             raise AssertionError("log before init")
         run = wandb_swan.init(project="p")
-        assert isinstance(run, wandb.Run) and wandb_swan.run is wandb.run is run
+        from wandb.sdk.wandb_run import Run  # wandb.Run from 0.21
+        assert isinstance(run, Run) and wandb_swan.run is wandb.run is run
         assert wandb_swan.config is wandb.config and wandb_swan.log == wandb.log and wandb_swan.Image is wandb.Image
         run.log({"a": 1})
         ours = [name for name in sys.modules if name.startswith("wandb_swan.")]

@@ -83,7 +83,7 @@ class JournalWriter:
 
     def note(self, **fields: Any) -> None:
         """Adds one of our own notes."""
-        self.append(json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+        self.append(encode_note(fields))
 
     def close(self) -> None:
         with self._lock:
@@ -206,12 +206,17 @@ class LogReader:
         self.damage = f"{self.path.name} is damaged at offset {position}: {what}"
 
 
+def encode_note(fields: dict[str, Any]) -> bytes:
+    """The payload of a note."""
+    return json.dumps(fields, ensure_ascii=False, default=str).encode("utf-8", "replace")
+
+
 def parse_note(payload: bytes) -> dict[str, Any] | None:
     """The note that `payload` is, or None if it is a wandb record (or not readable)."""
     if not payload.startswith(b"{"):
         return None
     try:
         note = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return note if isinstance(note, dict) else None

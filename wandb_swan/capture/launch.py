@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ from .tap import warn
 
 if TYPE_CHECKING:
     from ..settings import SwanSettings
+    from ..swan.active import ActiveRun
+
+BUSY = 3
+"""The mirror's exit code when another process has the journal."""
 
 _abandoned: list[subprocess.Popen[bytes]] = []
 """Mirrors that nobody waits for any more; reaped when they have ended."""
@@ -42,11 +47,30 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
-    journal = _open_journal(settings, stream_id)
+    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
+        root = Path(run._settings.root_dir).expanduser()
+        settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
+    if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
+        if not silent:
+            warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
+        return None
+    if "swanlab" in sys.modules:
+        from ..swan.active import ActiveRun, active_run
+
+        first = active_run()
+        if first is not None:
+            capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
+            capture.journal.note(**_first_note(run, settings))
+            capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
+            return capture
+    left = unfinished(settings.journals.expanduser())
+    journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
     journal.note(**_first_note(run, settings))
     capture.start_mirror()
+    if left:
+        capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {_resume(journal.path.parent)}")
     capture.say(f"mirroring run {stream_id} to SwanLab, journal {_relative(journal.path)}")
     return capture
 
@@ -125,7 +149,7 @@ class Capture:
     """One live run: its journal, its mirror process, and what to say at its end."""
 
     def __init__(
-        self, stream_id: str, run: Any, journal: JournalWriter, settings: SwanSettings, *, silent: bool
+        self, stream_id: str, run: Any, journal: JournalWriter | ActiveRun, settings: SwanSettings, *, silent: bool
     ) -> None:
         self.stream_id = stream_id
         self.journal = journal
@@ -152,9 +176,14 @@ class Capture:
 
     def broken(self, reason: str) -> None:
         """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
-        if not self._broken:
-            self._broken = True
+        if self._broken:
+            return
+        self._broken = True
+        with contextlib.suppress(Exception):
             self.journal.close()
+        if self._mirror is None:
+            warn(f"the rest of run {self.stream_id} is not in SwanLab ({reason}); wandb is not affected")
+        else:
             warn(
                 f"the journal of run {self.stream_id} stopped ({reason}); wandb is not affected, "
                 f"what is missing is read from wandb's own log at the end"
@@ -197,19 +226,22 @@ class Capture:
 
 
 def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror` on a journal. Raises OSError."""
+    """Starts `wandb_swan.mirror` on a journal. Raises OSError; BlockingIOError if a mirror is at it."""
     if not sys.executable:
         raise OSError("this Python does not say where its executable is")
     # The same import path as the trainer, but its script folder last: a `random.py` beside it must not be ours.
     script, rest = sys.path[:1], sys.path[1:]
+    lock = _locked(journal)
+    if lock is not None:
+        arguments = (*arguments, "--lock", str(lock))
     code = (
         f"import sys; sys.path[:] = {[*rest, *script]!r}; from wandb_swan.mirror import main; "
         f"sys.exit(main({[str(journal), *arguments]!r}))"
     )
     environment = {**os.environ, "WANDB_SWAN": "0"}
-    # Created here, because a file that subprocess inherits must exist; the mirror's log shares the journal's mode.
-    log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = -1
     try:
+        log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
@@ -217,9 +249,59 @@ def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
             stderr=log,
             env=environment,
             start_new_session=True,
+            pass_fds=() if lock is None else (lock,),
         )
     finally:
-        os.close(log)
+        for opened in (log, -1 if lock is None else lock):
+            if opened >= 0:
+                os.close(opened)
+
+
+def _locked(journal: Path) -> int | None:
+    """A descriptor that holds the journal's lock, for the mirror to inherit: at no time does nobody hold it.
+
+    None where there are no locks. Raises BlockingIOError if a mirror is at it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    lock = os.open(journal, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise
+    except OSError:  # a file system without locks
+        os.close(lock)
+        return None
+    return lock
+
+
+def is_live(journal: Path) -> bool:
+    """Whether a mirror holds the journal now."""
+    try:
+        lock = _locked(journal)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    if lock is not None:
+        os.close(lock)
+    return False
+
+
+def unfinished(folder: Path, *, most: int = 100) -> int:
+    """How many journals wait for `wandb-swan resume`; of a full folder, `most` are looked at."""
+    return sum(map(_waits, islice(folder.glob("*.journal"), most)))
+
+
+def _waits(journal: Path) -> bool:
+    if is_live(journal):
+        return False
+    with contextlib.suppress(OSError):  # a kept journal; its status is not parsed, there may be many
+        return b'"state": "finished"' not in journal.with_suffix(".status.json").read_bytes()[:100]
+    return True
 
 
 def _wait(mirror: subprocess.Popen[bytes], deadline: float, *, show: bool) -> bool:
@@ -250,8 +332,11 @@ def outcome(journal: Path, *, ended: bool) -> str:
     where = status.get("url") or status.get("run_dir")
     if state == "finished":
         log = _relative(journal.with_suffix(".log"))
-        lost = sum(item.get("count", 0) for item in status.get("not_mirrored") or [])
-        more = f"; {lost} values could not be kept there, see {log}" if lost else ""
+        lost = _lost(status.get("not_mirrored") or [])
+        more = f"; {lost}, see {log}" if lost else ""
+        differences = (status.get("self_check") or {}).get("differences")
+        if differences:
+            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {_relative(Path(str(where)))}`"
@@ -263,7 +348,20 @@ def outcome(journal: Path, *, ended: bool) -> str:
     if state == "failed" or ended:
         reason = status.get("reason") or f"the mirror ended early, see {_relative(journal.with_suffix('.log'))}"
         return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {_resume(journal)}"
-    return f"the mirror goes on by itself; if it is interrupted type {_resume(journal)}"
+    why = f" (SwanLab can not be reached: {status['reason']})" if status.get("reason") else ""
+    return f"the mirror goes on by itself{why}; if it is interrupted type {_resume(journal)}"
+
+
+def _lost(not_mirrored: list[dict[str, Any]]) -> str:
+    """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
+    by_reason: dict[str, int] = {}
+    for item in not_mirrored:
+        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
+    if not by_reason:
+        return ""
+    most = sorted(by_reason.items(), key=lambda item: -item[1])
+    kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
+    return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
 
 
 def read_status(journal: Path) -> dict[str, Any]:

@@ -115,7 +115,11 @@ class Alert(Event):
 
 
 class Artifact(Event):
-    """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say."""
+    """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say.
+
+    `files` is there for the tables of the run alone: path in the artifact, path on disk, MD5 as base64. wandb's
+    `client_id` names an artifact in history rows before it has a name.
+    """
 
     name: str
     type: str
@@ -124,6 +128,13 @@ class Artifact(Event):
     description: str = ""
     size: int | None = None
     used: bool = False
+    client_id: str = ""
+    files: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether wandb made it for a table of the run: the user did not log it as an artifact."""
+        return self.type in {"run_table", "wandb-run-incremental-table"}
 
 
 class ChartDefined(Event):

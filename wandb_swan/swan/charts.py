@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from pyecharts import options as opts
@@ -17,6 +18,9 @@ from .tables import Table
 
 def plot(chart: ChartDefined, table: Table) -> Any | None:
     """The pyecharts chart of a `wandb.plot` spec; None for a user's own spec, or if the table lacks its columns."""
+    if not chart.fields and chart.spec in PANELS:
+        spec, fields = PANELS[chart.spec]
+        chart = chart.model_copy(update={"spec": spec, "fields": fields, "strings": {"title": chart.key}})
     draw = SPECS.get(chart.spec)
     return draw(chart, table) if draw else None
 
@@ -47,7 +51,7 @@ def _line(chart: ChartDefined, table: Table) -> Any | None:
 
 
 def _line_series(chart: ChartDefined, table: Table) -> Any | None:
-    return _curves(chart, table, Line, ("step", "lineVal", "lineKey"), x_name=chart.strings.get("xname"))
+    return _curves(chart, table, Line, ("step", "lineVal", "lineKey"), x_name=chart.strings.get("xname"), y_name="")
 
 
 def _area_under_curve(chart: ChartDefined, table: Table) -> Any | None:
@@ -57,7 +61,7 @@ def _area_under_curve(chart: ChartDefined, table: Table) -> Any | None:
 
 
 def _scatter(chart: ChartDefined, table: Table) -> Any | None:
-    return _curves(chart, table, Scatter, ("x", "y", None))
+    return _curves(chart, table, Scatter, ("x", "y", "series"))
 
 
 def _bar(chart: ChartDefined, table: Table) -> Any | None:
@@ -66,7 +70,7 @@ def _bar(chart: ChartDefined, table: Table) -> Any | None:
     if labels is None or values is None:
         return None
     drawn = Bar().add_xaxis([_text(cell) for cell in labels]).add_yaxis(str(value), values, label_opts=_no_label())
-    return _finish(drawn, chart, x=_axis(label, "category"), y=_axis(value, "value"))
+    return _finish(drawn, chart, x=_axis(label, "category"), y=_upright(value, "value"))
 
 
 def _histogram(chart: ChartDefined, table: Table) -> Any | None:
@@ -84,7 +88,7 @@ def _histogram(chart: ChartDefined, table: Table) -> Any | None:
         counts[min(max(index, 0), len(counts) - 1)] += 1
     drawn = _bins(counts, edges)
     drawn.options["dataset"] = {"source": [[name], *([number] for number in numbers)]}  # the values themselves
-    return _finish(drawn, chart, x=_axis(name, "category"), y=_axis("count", "value"))
+    return _finish(drawn, chart, x=_axis(name, "category"), y=_upright("count", "value"))
 
 
 def _confusion_matrix(chart: ChartDefined, table: Table) -> Any | None:
@@ -104,7 +108,7 @@ def _confusion_matrix(chart: ChartDefined, table: Table) -> Any | None:
     shades = opts.VisualMapOpts(
         min_=0, max_=most or 1, orient="vertical", pos_right="0", pos_top="center", range_color=["#f7fbff", "#6baed6"]
     )
-    across, down = _axis("Predicted", "category"), _axis("Actual", "category", is_inverse=True)
+    across, down = _axis("Predicted", "category"), _upright("Actual", "category", is_inverse=True)
     return _finish(drawn, chart, x=across, y=down, visualmap_opts=shades)
 
 
@@ -120,6 +124,26 @@ SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
 """The Vega spec of each `wandb.plot` function -> the same chart."""
 
 
+PANELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wandb/confusion_matrix/v1": (
+        "wandb/confusion_matrix/v1",
+        {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "Count"},
+    ),
+    "wandb/learning_curve/v1": ("wandb/line/v0", {"x": "train_size", "y": "score", "stroke": "dataset"}),
+    "wandb/calibration/v1": (
+        "wandb/line/v0",
+        {"x": "mean_predicted_value", "y": "fraction_of_positives", "stroke": "model"},
+    ),
+    "wandb/elbow/v1": ("wandb/line/v0", {"x": "cluster_ranges", "y": "errors"}),
+    "wandb/residuals_plot/v1": ("wandb/scatter/v0", {"x": "y_pred", "y": "residuals", "series": "dataset"}),
+    "wandb/decision_boundaries/v1": ("wandb/scatter/v0", {"x": "x", "y": "y", "series": "color"}),
+    "wandb/outliers/v1": ("wandb/scatter/v0", {"x": "instance_indicies", "y": "distance"}),
+    "wandb/feature_importances/v1": ("wandb/bar/v0", {"label": "feature_names", "value": "importances"}),
+    "wandb/metrics/v1": ("wandb/bar/v0", {"label": "metric_name", "value": "metric_value"}),
+}
+"""A panel of `wandb.sklearn` -> the spec that draws it, and the columns of its table for the fields of the spec."""
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +151,7 @@ def _curves(
     chart: ChartDefined,
     table: Table,
     kind: Any,
-    roles: tuple[str, str, str | None],
+    roles: tuple[str, str, str],
     *,
     x_name: Any = None,
     y_name: Any = None,
@@ -138,7 +162,7 @@ def _curves(
     xs, ys = table.column(x_column), table.column(y_column)
     if xs is None or ys is None:
         return None
-    by = chart.fields.get(series) if series else None
+    by = chart.fields.get(series)
     names = table.column(by) if by is not None else None
     curves: dict[str, tuple[list[Any], list[Any]]] = {}
     for index, (across, up) in enumerate(zip(xs, ys, strict=True)):
@@ -158,21 +182,26 @@ def _curves(
     for data in drawn.options["series"]:  # pyecharts leaves out the X of some kinds of chart
         across, up = curves[data["name"]]
         data["data"] = [[cell if numeric else _text(cell), value] for cell, value in zip(across, up, strict=True)]
-    x_axis = _axis(x_name or x_column, "value" if numeric else "category", is_scale=True)
-    y_axis = _axis(y_name or y_column, "value", is_scale=True)
+    x_axis = _axis(x_column if x_name is None else x_name, "value" if numeric else "category", is_scale=True)
+    y_axis = _upright(y_column if y_name is None else y_name, "value", is_scale=True)
     return _finish(drawn, chart, x=x_axis, y=y_axis, legend=len(curves) > 1)
 
 
 def _bins(counts: list[Any], edges: list[Any]) -> Any:
-    bars = [{"name": f"{edges[index]!r} … {edges[index + 1]!r}", "value": count} for index, count in enumerate(counts)]
-    drawn = Bar().add_xaxis([f"{edge:.4g}" if isinstance(edge, int | float) else str(edge) for edge in edges[:-1]])
+    pairs = list(pairwise(edges))
+    bars = [{"name": f"{low!r} … {high!r}", "value": count} for (low, high), count in zip(pairs, counts, strict=True)]
+    drawn = Bar().add_xaxis([f"{_short(low)} … {_short(high)}" for low, high in pairs])
     drawn.add_yaxis("count", [], category_gap="2%", label_opts=_no_label())
     drawn.options["series"][0]["data"] = bars
     return drawn.set_global_opts(
         legend_opts=opts.LegendOpts(is_show=False),
         tooltip_opts=opts.TooltipOpts(trigger="item", formatter="{b}: {c}"),
-        yaxis_opts=_axis("count", "value"),
+        yaxis_opts=_upright("count", "value"),
     )
+
+
+def _short(edge: Any) -> str:
+    return f"{edge:.4g}" if isinstance(edge, int | float) else _text(edge)
 
 
 def _round_edges(low: float, high: float) -> list[float]:
@@ -203,6 +232,12 @@ def _title(chart: ChartDefined) -> Any:
 
 def _axis(name: Any, kind: str, **more: Any) -> Any:
     return opts.AxisOpts(name=_text(name), type_=kind, name_location="middle", name_gap=28, **more)
+
+
+def _upright(name: Any, kind: str, **more: Any) -> Any:
+    """A Y axis: its name is above it, where long labels leave room."""
+    top = "start" if more.get("is_inverse") else "end"
+    return opts.AxisOpts(name=_text(name), type_=kind, name_location=top, **more)
 
 
 def _no_label() -> Any:

@@ -54,8 +54,9 @@ def showable(content: bytes, item: Item) -> tuple[bytes, str]:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             picture.load()
-            if getattr(picture, "n_frames", 1) > 1:
-                item.lose("SwanLab shows the first frame of an animated picture", f"{picture.n_frames} frames")
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                item.lose("SwanLab shows the first frame of an animated picture", f"{frames} frames")
             if file_type is None:
                 content, file_type = _encoded(picture, "png"), "png"
             if len(content) > limits.MEDIA_BYTES:

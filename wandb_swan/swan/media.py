@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -13,7 +14,7 @@ import swanlab
 
 from ..stream.events import ChartDefined, MaskLabels, Path, Tree
 from . import charts, limits, plotly, tables
-from .runfiles import RunFiles, Unusable
+from .runfiles import RunFiles, Staged, Unusable
 
 Lose = Callable[[str, str], None]
 """Takes a reason and a detail: part of a value that SwanLab does not get."""
@@ -32,6 +33,7 @@ class Item:
     mask_labels: Mapping[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
     tables: tables.Increments = field(default_factory=tables.Increments)
+    staged: Staged = field(default_factory=Staged)
 
     @property
     def file(self) -> str:
@@ -59,6 +61,7 @@ class MediaReader:
         self._mask_labels: dict[tuple[str, str], dict[str, str]] = {}
         self._charts: dict[str, ChartDefined] = {}
         self._increments = tables.Increments()
+        self.staged = Staged()
 
     def labels(self, event: MaskLabels) -> None:
         """From now on the masks of this layer have these class names."""
@@ -90,6 +93,7 @@ class MediaReader:
             mask_labels=self._mask_labels,
             chart=chart,
             tables=self._increments,
+            staged=self.staged,
         )
         yield (path if chart is None else (chart.key,)), convert(item)
         if self._keep_original and kind == "image-file" and (value.get("boxes") or value.get("masks")):
@@ -97,16 +101,16 @@ class MediaReader:
             yield from self.read((*path, "original"), bare, lose)
 
 
-def items(value: Any) -> list[Tree] | None:
-    """The single media items of a row's value, in order; None if it holds none.
+def items(value: Any) -> list[Tree]:
+    """The single media items of a row's value, in order.
 
     wandb's lists have a form of their own for each kind (`seq_to_json` of its data types), or are plain lists.
     """
     if isinstance(value, list):
         found = [part for part in value if isinstance(part, dict) and "_type" in part]
-        return [item for part in found for item in items(part) or []] or None
+        return [item for part in found for item in items(part)]
     if not isinstance(value, dict) or "_type" not in value:
-        return None
+        return []
     kind = value["_type"]
     single = SEQUENCES.get(kind) if isinstance(kind, str) else None
     if single is None:
@@ -151,7 +155,12 @@ def _image(item: Item) -> Any:
     content = item.files.read(item.file)
     layers = images.Layers(item)
     if layers:
-        content = layers.draw(content)
+        try:
+            content = layers.draw(content)
+        except Unusable:
+            raise
+        except Exception as error:  # a font that is not there, a box that makes no sense
+            item.lose("boxes and masks cannot be drawn", f"{type(error).__name__}: {error}")
     content, file_type = images.showable(content, item)
     return _ready(swanlab.Image, item, content, file_type=file_type)
 
@@ -229,7 +238,10 @@ def _point_cloud(item: Item) -> Any:
     if scene.get("vectors"):
         item.lose("SwanLab shows no vectors in a point cloud", f"{len(scene['vectors'])} left out")
     width = len(points[0]) if points else 3
-    points = [[float(number) for number in point] for point in points if len(point) == width]
+    numbers = [[float(number) for number in point] for point in points]
+    points = [point for point in numbers if len(point) == width and all(map(math.isfinite, point))]
+    if len(points) < len(numbers):
+        item.lose("points without a place were left out of a point cloud", f"{len(points)} of {len(numbers)} kept")
     room = max(1, (limits.MEDIA_BYTES - len(json.dumps(boxes)) - 1000) // 140)  # six numbers as JSON, at their longest
     if len(points) > room:
         stride = -(-len(points) // room)
@@ -256,6 +268,9 @@ def _molecule(item: Item) -> Any:
 def _table(item: Item) -> Any:
     grows = item.value.get("_type") == "incremental-table-file"
     table = tables.Table.parse(item.files.json(item.file), None if grows else item.value.get("nrows"))
+    staged = item.staged.json(item.value.get("artifact_path"))
+    if staged is not None:
+        table = table.with_media(staged)
     if grows:
         table = item.tables.grown(item.path, table, item.value)
     if item.chart is not None:
@@ -265,6 +280,16 @@ def _table(item: Item) -> Any:
             if len(media.json_content.encode()) <= limits.MEDIA_BYTES:
                 return media
         item.lose("a chart that is not known: its table is shown", item.chart.spec)
+    return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
+
+
+def _joined_table(item: Item) -> Any:
+    uri = item.value.get("artifact_path")
+    joined = item.staged.json(uri)
+    parts = [item.staged.json(uri, joined.get(name)) for name in ("table1", "table2")] if joined else []
+    if not parts or None in parts:
+        raise Unusable("the data of a joined table is not on this machine: kept as text", as_text=True)
+    table = tables.joined(tables.Table.parse(parts[0]), tables.Table.parse(parts[1]), joined.get("join_key"))
     return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
 
 
@@ -282,6 +307,7 @@ KINDS: dict[str, Callable[[Item], Any]] = {
     "molecule-file": _molecule,
     "table-file": _table,
     "incremental-table-file": _table,
+    "joined-table": _joined_table,
     "histogram": _histogram,
 }
 

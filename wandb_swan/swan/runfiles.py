@@ -1,10 +1,14 @@
-"""The wandb run's files folder, and what can go wrong with a file that a record names."""
+"""The files that records name: those of the wandb run's files folder, and what can go wrong with them."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from pathlib import Path as FilePath
 from typing import Any
+
+from ..stream.events import Artifact
 
 
 class Unusable(Exception):
@@ -70,3 +74,43 @@ class RunFiles:
             return json.loads(self.read(path))
         except (ValueError, RecursionError) as error:
             raise Unusable("the file is broken", f"{path}: {error}") from error
+
+
+class Staged:
+    """The artifacts that wandb makes of the run's tables, in its staging folder until they are uploaded.
+
+    A file is read only if it lies in this user's own staging folder and has the MD5 that the record tells.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, artifact: Artifact) -> None:
+        """Takes the artifact of a table; history rows name it by its client id."""
+        for path, local, digest in artifact.files:
+            self._files[artifact.client_id, path] = local, digest
+
+    def json(self, uri: Any, path: Any = None) -> Any:
+        """The content of `wandb-client-artifact://<client id>/<path>`, or of `path` beside it; None if not here."""
+        scheme, _, rest = str(uri).partition("://")
+        client_id, _, own = rest.partition("/")
+        local, digest = self._files.get((client_id, path if isinstance(path, str) else own), ("", ""))
+        if scheme != "wandb-client-artifact" or not local:
+            return None
+        try:
+            found = FilePath(local).resolve()
+            if not found.is_relative_to(_staging_folder()):
+                return None
+            content = found.read_bytes()
+            if base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode() != digest:
+                return None
+            return json.loads(content)
+        except (OSError, ValueError, RecursionError):
+            return None
+
+
+def _staging_folder() -> FilePath:
+    """`wandb.sdk.artifacts.staging.get_staging_dir`, without creating it."""
+    from wandb.env import get_data_dir
+
+    return FilePath(get_data_dir()).resolve() / "artifacts" / "staging"

@@ -9,7 +9,6 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -41,7 +40,8 @@ from .limits import KeyNames
 from .media import MediaReader, items
 from .runfiles import RunFiles, Unusable
 from .target import Target
-from .writer import Writer, writer_for
+from .upload import Uploads
+from .writer import CoreWriter, Writer, writer_for
 
 log = logging.getLogger("wandb_swan")
 
@@ -56,8 +56,12 @@ _TOLD = 10
 class Sink:
     """One SwanLab run. Events in, in order; `close()` at the end. Raises what SwanLab raises when a run starts."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, run: Any = None) -> None:
+        """`run` is a SwanLab run of the user's to write into: its name, project and end are the user's."""
         self._target = target
+        self._own = run is None
+        self.uploads: Uploads | None = None
+        """What an online run still has to send."""
         self._files = RunFiles(target.files)
         self._media_reader = MediaReader(
             self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
@@ -75,7 +79,7 @@ class Sink:
         self._step = 0
         self._samples = 0
         self._started: RunStarted | None = None
-        self._run: Any = None
+        self._run: Any = run
         self._writer: Writer | None = None
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
@@ -94,6 +98,9 @@ class Sink:
 
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
+        if not self._own:
+            self._begin(started)
+            return
         before = set(self._target.log_dir.glob("run-*"))
         try:
             self._open(started)
@@ -104,9 +111,7 @@ class Sink:
             raise
 
     def _open(self, started: RunStarted) -> None:
-        self._started = started
         target = self._target
-        project = limits.project(target.project or started.project)
         settings = swanlab.Settings(
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
@@ -116,7 +121,7 @@ class Sink:
         self._run = swanlab.init(
             mode=target.mode,
             log_dir=str(target.log_dir),
-            project=project,
+            project=limits.project(target.project or started.project),
             workspace=limits.workspace(target.workspace) if target.workspace else None,
             id=limits.run_id(started.run_id),
             resume="allow" if target.mode == "online" else None,
@@ -127,7 +132,13 @@ class Sink:
             job_type=limits.name(started.job_type),
             settings=settings,
         )
-        self._writer = writer_for(self._run, bulk=target.past and target.mode == "offline")
+        if target.mode == "online":
+            self.uploads = Uploads(self._run, target.patience)
+        self._begin(started)
+
+    def _begin(self, started: RunStarted) -> None:
+        self._started = started
+        self._writer = writer_for(self._run, bulk=self._target.past and self._target.mode == "offline")
         self._about = {
             "id": started.run_id,
             "project": started.project,
@@ -138,9 +149,12 @@ class Sink:
             "forked_from": started.forked_from,
         }
         self._describe(started, first=True)
-        if project != started.project:
-            self._about["project"] = started.project
         self._config_dirty = True
+
+    def skip_lines(self, count: int) -> None:
+        """The next `count` console lines are in the SwanLab run already."""
+        if isinstance(self._writer, CoreWriter):
+            self._writer.skip_lines = count
 
     def tell(self, **about: Any) -> None:
         """Adds facts of the run to the reserved config key `wandb_run`."""
@@ -167,8 +181,11 @@ class Sink:
                 self._config_dirty = True
 
     def lost(self) -> list[dict[str, Any]]:
-        """What SwanLab has no place for: key, reason, count."""
-        return [{"key": key, "reason": why, "count": count} for (key, why), count in sorted(self.not_mirrored.items())]
+        """What SwanLab has no place for, or refused: key, reason, count."""
+        losses = self.not_mirrored.copy()
+        if self.uploads is not None:
+            losses.update({("", reason): count for reason, count in self.uploads.refused.copy().items()})
+        return [{"key": key, "reason": why, "count": count} for (key, why), count in sorted(losses.items())]
 
     def close(self, state: State, reason: str | None = None) -> str | None:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
@@ -180,9 +197,9 @@ class Sink:
         if self.not_mirrored:
             self._about["not_mirrored"] = self.lost()
         self.flush()
-        confirmed = _confirmation(self._run)
-        self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
-        return confirmed()
+        if self._own:
+            self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
+        return self.uploads.unconfirmed() if self.uploads is not None else None
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -226,22 +243,25 @@ class Sink:
     def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
         for key, value in tree.items():
             path = (*above, key)
+            self._last[path] = value
             if isinstance(value, (int, float)):
-                self._last[path] = value
                 self._scalar(path, value, step, timestamp)
-                continue
-            for leaf, last in leaves({key: value}, above):
-                self._last[leaf] = last
-            media = items(value)
-            if media is not None:
-                self._media(path, media, step, timestamp)
-            if isinstance(value, dict):
-                if media is None:
-                    self._values(value, path, step, timestamp)
             elif isinstance(value, str):
                 self._text(path, value, step, timestamp)
-            elif media is None or len(media) != len(value):
-                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+            elif isinstance(value, dict) and "_type" not in value:
+                self._values(value, path, step, timestamp)
+            else:
+                self._other(path, value, step, timestamp)
+
+    def _other(self, path: Path, value: Any, step: int, timestamp: float) -> None:
+        """A media item, or a list: of media, or of anything."""
+        if isinstance(value, dict):
+            self._last.update({(*path, *leaf): last for leaf, last in leaves(value)})
+        media = items(value)
+        if media:
+            self._media(path, media, step, timestamp)
+        if not media or (isinstance(value, list) and len(media) < len(value)):
+            self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
 
     def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
         assert self._writer is not None
@@ -379,7 +399,8 @@ class Sink:
 
     def _on_Artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
-        if event.type in {"run_table", "wandb-run-incremental-table"}:
+        if event.is_table:
+            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,
@@ -450,33 +471,15 @@ class Sink:
         whole = {key: _plain(value) for key, value in self._config.items()}
         whole[ours] = _plain(told)
         config = self._run.config
-        for key in [key for key in config if key not in whole]:
-            del config[key]
+        if self._own:
+            for key in [key for key in config if key not in whole]:
+                del config[key]
         config.update(whole)
         empty = [key for key, value in whole.items() if value is None]
         stored = config.__dict__.get("_config")
         if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
             stored.update(dict.fromkeys(empty))
             config.update({})
-
-
-def _confirmation(run: Any) -> Callable[[], str | None]:
-    """After `run.finish()`: why SwanLab's cloud has not confirmed the run, None if it has or need not.
-
-    `Run.finish` (SwanLab 0.10) only prints what its core answers; the answer is noted on its way.
-    """
-    core: Any = getattr(run, "_core", None)
-    original = getattr(core, "confirm_run_finish", None)
-    if original is None:
-        return lambda: None
-    answers: list[Any] = []
-
-    def noted() -> Any:
-        answers.append(original())
-        return answers[-1]
-
-    core.confirm_run_finish = noted
-    return lambda: str(answers[-1].message) if answers and not getattr(answers[-1], "success", True) else None
 
 
 def _no_probe() -> Any:
@@ -486,10 +489,12 @@ def _no_probe() -> Any:
 
 
 def _pattern(path: FilePath) -> str:
-    """A glob pattern for this file alone. Its last letter is in brackets, so that SwanLab does not resolve a link."""
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
     name = path.name
-    last = name[-1] if name[-1] == "!" else f"[{name[-1]}]"
-    return str(FilePath(glob.escape(str(path.parent))) / (glob.escape(name[:-1]) + last))
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 def _plain(value: Any) -> Any:

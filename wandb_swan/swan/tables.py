@@ -41,12 +41,49 @@ class Table:
         rows = [row for row in rows if isinstance(row, list)]
         return cls(names, rows, max(0, total - len(rows)) if isinstance(total, int) else 0)
 
+    def with_media(self, staged: Any) -> Table:
+        """The table with its media cells, which W&B's run file holds as `Image` alone, from the table's artifact."""
+        whole = staged.get("data") if isinstance(staged, dict) and staged.get("columns") == self.columns else None
+        if not isinstance(whole, list):
+            return self
+        rows = [
+            [new if isinstance(new, dict) and "_type" in new else old for old, new in zip(row, other, strict=False)]
+            if isinstance(other, list) and len(other) == len(row)
+            else row
+            for row, other in zip(self.rows, whole, strict=False)
+        ]
+        return Table(self.columns, rows + self.rows[len(rows) :], self.missing)
+
     def column(self, name: Any) -> list[Any] | None:
         """The cells of a column, or None if there is no such column."""
         if str(name) not in self.columns:
             return None
         index = self.columns.index(str(name))
         return [row[index] if index < len(row) else None for row in self.rows]
+
+
+def joined(left: Table, right: Table, keys: Any) -> Table:
+    """All rows of both tables of a `wandb.JoinedTable`, those with the same key side by side.
+
+    Raises:
+        Unusable: a table lacks its key.
+    """
+    left_key, right_key = keys if isinstance(keys, list) and len(keys) == 2 else (keys, keys)
+    lefts, rights = left.column(left_key), right.column(right_key)
+    if lefts is None or rights is None:
+        raise Unusable("the file is broken", f"no column {keys}")
+    by_key: dict[str, list[list[Any]]] = {}
+    for key, row in zip(rights, right.rows, strict=True):
+        by_key.setdefault(json.dumps(key), []).append(row)
+    rows = []
+    matched = set()
+    for key, row in zip(lefts, left.rows, strict=True):
+        matched.add(json.dumps(key))
+        rows += [[*row, *other] for other in by_key.get(json.dumps(key), [[None] * len(right.columns)])]
+    for key, others in by_key.items():
+        if key not in matched:
+            rows += [[*[None] * len(left.columns), *other] for other in others]
+    return Table([*left.columns, *right.columns], rows)
 
 
 class Increments:

@@ -22,6 +22,8 @@ class Target(BaseModel):
     """The wandb run's files folder: media and saved files are read there."""
     plotly_inline: bool = False
     keep_original: bool = False
+    patience: float = 240.0
+    """Seconds without any progress after which an online run that has ended is no longer waited for."""
     monitor: bool = True
     """Whether SwanLab watches the machine: yes for a live run."""
     past: bool = False

@@ -93,6 +93,8 @@ class CoreWriter:
         self._media: list[Any] = []
         self._lines: list[Any] = []
         self._stamp = (0.0, _timestamp(0))
+        self.skip_lines = 0
+        """Console lines that the run has from an earlier try: unlike points, SwanLab would append them again."""
 
     def _serialise(self, name: str) -> None:
         """One lock around the core: its monitor and its consumer write from threads of their own, and it has none."""
@@ -137,6 +139,9 @@ class CoreWriter:
         self._core.upsert_columns([column])
 
     def console(self, line: str, timestamp: float, *, error: bool) -> None:
+        if self.skip_lines > 0:
+            self.skip_lines -= 1
+            return
         self._lines.append(self._log_record(line=line, level=self._levels[error], timestamp=_timestamp(timestamp)))
         if len(self._lines) >= BATCH:
             self.flush()

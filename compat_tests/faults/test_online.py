@@ -1,0 +1,187 @@
+"""SwanLab's cloud: what arrives there, and what its failures cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from compat_tests.faults.conftest import Train, Training, assert_cloud_has, kill, until
+from compat_tests.servers.swanlab_cloud import SwanLabCloud
+from compat_tests.stores import WandbStore
+
+LOGIN = "/login/api_key$"
+DATA = "/house/metrics$"
+STATE = "/state$"
+
+Check = Callable[..., None]
+
+
+def complete(training: Training, cloud: SwanLabCloud) -> None:
+    """SwanLab is well again: the mirror finishes, or `wandb-swan resume` does."""
+    cloud.heal()
+    cloud.come_back()
+    training.mirrored()
+    if training.journals:
+        training.command("resume")
+    assert training.journals == []
+    kept = cloud.experiment("r1")
+    assert_cloud_has(kept, WandbStore.read(training.wandb_dirs[0]))
+    assert [line for line in kept.lines if "wandb" not in line] == ["half way", "trained"]
+    assert kept.state == "FINISHED"
+    assert "Traceback" not in training.log()
+
+
+@pytest.mark.fault(
+    "Nothing: SwanLab online",
+    "name, id, tags, config, scalars, texts, console and state are in the cloud; the journal is gone",
+)
+def test_everything_arrives(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(**cloud.env(), gates=False).end().mirrored()
+    unharmed(training)
+    complete(training, cloud)
+    kept = cloud.experiment("r1")
+    assert (kept.name, kept.description, kept.tags, kept.group, kept.job_type) == ("first", "why", ["a", "b"], "g", "t")
+    assert {key: kept.config[key] for key in ("lr", "net")} == {"lr": 0.1, "net": {"width": [1, 2]}}
+    assert kept.config["wandb_run"]["id"] == "r1"
+    assert kept.states == ["RUNNING", "FINISHED"]
+    assert training.said[-1].startswith(f"SwanLab run at {cloud.url}/")
+    assert cloud.api_key not in training.stdout + training.stderr + training.log()
+
+
+@pytest.mark.fault(
+    "SwanLab's login answers 401, 404, 429, 500, hangs or cuts while the run starts",
+    "the training goes on, `finish()` ends in time and says what to type; the run is complete once SwanLab is back",
+)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(401, {}), (404, {}), (429, {"retry_after": 1}), (500, {}), ("hang", {}), ("cut", {"applied": False})],
+)
+def test_the_server_fails_at_the_start(
+    train: Train, cloud: SwanLabCloud, unharmed: Check, kind: Any, options: dict[str, Any]
+) -> None:
+    cloud.fail(LOGIN, kind, **options)
+    training = train(**cloud.env(), gates=False, WANDB_SWAN_FINISH_TIMEOUT="1").end(timeout=30)
+    unharmed(training)
+    assert "wandb-swan resume" in training.said[-1]
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "SwanLab refuses connections from the start to the end of the run",
+    "the same",
+)
+def test_the_server_is_away_at_the_start(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    cloud.vanish()
+    training = train(**cloud.env(), gates=False, WANDB_SWAN_FINISH_TIMEOUT="1").end(timeout=30)
+    unharmed(training)
+    assert "wandb-swan resume" in training.said[-1]
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "A batch is answered with 401, 403, 404, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
+    "sent again when SwanLab takes it; no point is lost or doubled",
+)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (401, {}),
+        (403, {}),
+        (404, {}),
+        (429, {"retry_after": 1}),
+        (500, {}),
+        ("hang", {"seconds": 2}),
+        ("trickle", {"seconds": 2}),
+        ("cut", {"applied": False}),
+        ("refuse", {"seconds": 3}),
+    ],
+)
+def test_the_server_fails_in_the_middle(
+    train: Train, cloud: SwanLabCloud, unharmed: Check, kind: Any, options: dict[str, Any]
+) -> None:
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    fault = cloud.fail(DATA, kind, 1, **options)
+    unharmed(training.end())
+    assert fault.hits == 1
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "SwanLab's login expires during the run",
+    "logged in again; no point is lost or doubled",
+)
+def test_the_session_ends_in_the_middle(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    cloud.expire_sessions()
+    unharmed(training.end())
+    complete(training, cloud)
+    assert training.said[-1].startswith("SwanLab run at")
+
+
+@pytest.mark.fault(
+    "SwanLab is away, hangs or answers 401, 404, 500 while the run finishes",
+    "`finish()` ends in time and says what to type; `wandb-swan resume` completes the experiment without duplicates",
+)
+@pytest.mark.parametrize("fault", ["away", 401, 404, 500, "hang"])
+def test_the_server_fails_at_the_end(train: Train, cloud: SwanLabCloud, unharmed: Check, fault: Any) -> None:
+    training = train(**cloud.env(), WANDB_SWAN_FINISH_TIMEOUT="3")
+    training.at("end")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) == 60)
+    if fault == "away":
+        cloud.vanish()
+    else:
+        cloud.fail(f"{DATA}|{STATE}", fault, retry_after=0)
+    unharmed(training.end(timeout=20))
+    assert training.seconds < 3 + 6
+    assert "wandb-swan resume" in training.said[-1]
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "SwanLab refuses values for what they are (400, 413, 415, 422)",
+    "all else arrives; the refused values are counted in the finish line and the log",
+)
+def test_batches_that_the_server_will_never_take_are_counted(
+    train: Train, cloud: SwanLabCloud, unharmed: Check
+) -> None:
+    cloud.fail(DATA, 422, body=b'"type": "media"')
+    training = train(**cloud.env(), gates=False).end().mirrored()
+    unharmed(training)
+    assert "2 values could not be kept" in training.said[-1]
+    assert "refused by SwanLab's server" in training.log()
+    assert len(cloud.experiment("r1").metrics["loss"]) == 60
+
+
+@pytest.mark.fault(
+    "`kill -9` of the mirror of an online run",
+    "restarted by `finish()`; the same experiment goes on without duplicates",
+)
+def test_the_mirror_is_killed_while_it_sends(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    time.sleep(1.2)
+    kill(training.mirrors()[0])
+    unharmed(training.end())
+    complete(training, cloud)
+    assert len(cloud.experiment("r1").opened) == 2
+
+
+@pytest.mark.fault(
+    "SwanLab is away for 30 s in the middle",
+    "caught up; no point is lost or doubled",
+)
+@pytest.mark.slow
+def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(**cloud.env())
+    training.at("middle")
+    cloud.vanish_for(30)
+    unharmed(training.end())
+    complete(training, cloud)
