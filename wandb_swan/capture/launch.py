@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
 
+NEWEST_TESTED = (0, 31)
+"""The newest wandb of the matrix (`tox.ini`)."""
+
 _abandoned: list[subprocess.Popen[bytes]] = []
 """Mirrors that nobody waits for any more; reaped when they have ended."""
 
@@ -70,6 +73,12 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {_resume(journal.path.parent)}")
     capture.say(f"mirroring run {stream_id} to SwanLab, journal {_relative(journal.path)}")
     return capture
+
+
+def newer_than_tested(wandb_version: str) -> bool:
+    """Whether a version of wandb is of a minor series that the matrix does not have yet."""
+    numbers = re.match(r"(\d+)\.(\d+)", wandb_version)
+    return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED
 
 
 def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
