@@ -1,11 +1,12 @@
 """A real training loop on scikit-learn's digits, written against wandb's API alone.
 
-Two epochs or twenty, offline or online: the only thing that makes it record in SwanLab as well is the first import.
+Offline or online, the only thing that makes it record in SwanLab as well is its import of wandb.
 """
 
 import argparse
 
 import numpy as np
+import plotly.graph_objects as go
 from sklearn.datasets import load_digits
 from sklearn.metrics import f1_score, log_loss
 from sklearn.model_selection import train_test_split
@@ -64,7 +65,30 @@ def main() -> None:
         if accuracy > best:
             best = accuracy
             run.summary["best"] = {"acc": accuracy, "epoch": epoch}
+    log_predictions(run, x_val, y_val, model.predict_proba(x_val))
     run.finish()
+
+
+def log_predictions(run: wandb.Run, pixels: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> None:
+    """The digits that the model gets wrong, and how sure it was of them."""
+    predicted = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
+    pictures = (255 * pixels.reshape(-1, 8, 8)).astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    names = [str(digit) for digit in range(10)]
+    figure = go.Figure(go.Histogram(x=sure, nbinsx=20), layout={"title": {"text": "How sure the model is"}})
+    rows = [[int(t), int(p), float(s), bool(t == p)] for t, p, s in zip(truth, predicted, sure, strict=True)]
+    run.log(
+        {
+            "wrong": [wandb.Image(pictures[i], caption=f"{truth[i]} taken for {predicted[i]}") for i in wrong[:16]],
+            "predictions": wandb.Table(columns=["digit", "guess", "sure", "right"], data=rows),
+            "confusion": wandb.plot.confusion_matrix(
+                y_true=truth.tolist(), preds=predicted.tolist(), class_names=names, title="Digits"
+            ),
+            "sureness": wandb.Histogram(sure, num_bins=20),
+            "sureness_figure": figure,
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import logging
 import os
@@ -37,7 +38,7 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
-SERVER_LAG = 15.0
+SERVER_LAG = 12.0
 """Seconds until SwanLab's server counts what it got (5 to 10, says SwanLab's issue 1576): a run that is continued
 sooner would get points twice."""
 
@@ -230,29 +231,32 @@ class Mirror:
         self._sink.skip_lines(there - self._lines_before)
 
     def _finish_earlier(self) -> None:
-        """A run that wandb resumed goes on in one SwanLab experiment, whose steps only grow: what an earlier journal of
-        the run still holds must come first."""
-        run, start = _name_parts(self.journal)
-        for journal in sorted(self.journal.parent.glob("*.journal")):
-            other, earlier = _name_parts(journal)
-            if other == run and earlier < start and read_status(journal).get("state") != "finished":
+        """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
+        one SwanLab experiment only grow."""
+        run, start = _name_parts(self.journal.name)
+        for name in sorted({file.name for file in self.journal.parent.glob(f"{glob.escape(run)}-*")}):
+            other, earlier = _name_parts(name)
+            journal = self.journal.parent / f"{other}-{earlier}.journal"
+            if other != run or earlier >= start:
+                continue
+            if name == journal.name and read_status(journal).get("state") != "finished":
                 log.info("%s comes first", journal.name)
                 mirror = Mirror(journal)
                 code = mirror.run()
                 if code == BUSY or (code and mirror._decoder.started is not None):
                     raise WandbSwanError(f"{journal.name} has to be finished first")
+            self._sent_at = max(self._sent_at, float(read_status(journal).get("sent_at") or 0.0))
 
     def _started(self, make: Any, started: RunStarted) -> Any:
         """A sink with a started run. Tries again as long as the run goes on, and once more when it has ended."""
         pause = FIRST_RETRY
-        if self._mode == "online" and self._sent_at:
-            time.sleep(max(0.0, min(SERVER_LAG, self._sent_at + SERVER_LAG - time.time())))
         with LogReader(self.journal) as watch:
             while True:
                 last = self._over(watch)
                 try:
                     if self._mode == "online":
                         self._finish_earlier()
+                        time.sleep(max(0.0, min(SERVER_LAG, self._sent_at + SERVER_LAG - time.time())))
                     sink = make()
                     sink.open(started)
                 except Exception as error:
@@ -288,7 +292,7 @@ class Mirror:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if self._told_to_end or reader.damage is not None:
+        if self._told_to_end or torn or not self._decoder.ended:
             self._complete_from_log()
         for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
             self._write(event)
@@ -431,10 +435,10 @@ class Mirror:
             fresh.replace(path)
 
 
-def _name_parts(journal: Path) -> tuple[str, str]:
-    """Run and start of a journal's name, `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
-    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)", journal.stem)
-    return (found[1], found[2]) if found else (journal.stem, "")
+def _name_parts(name: str) -> tuple[str, str]:
+    """Run and start of the name of a journal, its status or its log: `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
+    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)\.(?:journal|status\.json|log)", name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 def main(arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import psutil
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
+from compat_tests.faults.report import Report
 from compat_tests.servers.swanlab_cloud import Experiment, SwanLabCloud
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values, leaves
 
@@ -53,6 +55,9 @@ print("done")
 """The training of most tests."""
 
 
+GATES = ("middle", "end")
+
+
 @dataclass
 class Training(Recorded):
     """A training process, running or ended."""
@@ -62,7 +67,8 @@ class Training(Recorded):
     seconds: float = 0.0
 
     def at(self, gate: str, timeout: float = 60) -> None:
-        """Waits until the training has reached a gate."""
+        """Waits until the training has reached a gate; those before it are opened."""
+        self.go(*GATES[: GATES.index(gate)])
         until(lambda: (self.dir / f"{gate}.reached").exists() or self.process.poll() is not None, timeout)
         assert (self.dir / f"{gate}.reached").exists(), self.end(check=False).explain()
 
@@ -72,7 +78,7 @@ class Training(Recorded):
 
     def end(self, *, expect: int | None = 0, check: bool = True, timeout: float = 90) -> Training:
         """Opens every gate and waits for the training itself, not for its mirrors."""
-        self.go("start", "middle", "end")
+        self.go(*GATES)
         began = time.monotonic()
         self.stdout, self.stderr = self.process.communicate(timeout=timeout)
         self.seconds = time.monotonic() - began
@@ -97,6 +103,13 @@ class Training(Recorded):
 
     def mirrors(self) -> list[psutil.Process]:
         return [process for process in processes(self.dir) if "wandb_swan.mirror" in " ".join(cmdline(process))]
+
+    def age(self, seconds: float = 60) -> Training:
+        """Makes the mirrors' last words that much older: nobody waits for SwanLab's server to count them."""
+        for path in (self.dir / "swanlog").glob("journals/*.status.json"):
+            told = json.loads(path.read_text())
+            path.write_text(json.dumps(told | {"sent_at": told["sent_at"] - seconds}))
+        return self
 
     def log(self) -> str:
         """What the mirrors logged."""
@@ -169,7 +182,12 @@ def launch(folder: Path, script: str, name: str, **env: str | None) -> Training:
     home.mkdir(exist_ok=True)
     work.mkdir(exist_ok=True)
     (work / "train.py").write_text(PRELUDE + textwrap.dedent(script), "utf-8")
-    quiet = {"WANDB_X_DISABLE_STATS": "true", "WANDB_X_DISABLE_META": "true", "SWANLAB_PROBE_MONITOR": "false"}
+    quiet = {
+        "COLUMNS": "500",
+        "WANDB_X_DISABLE_STATS": "true",
+        "WANDB_X_DISABLE_META": "true",
+        "SWANLAB_PROBE_MONITOR": "false",
+    }
     environment = clean_environment(home, **{**quiet, **env})
     process = subprocess.Popen(
         [sys.executable, "train.py"],
@@ -203,16 +221,18 @@ def unharmed(bare: Callable[[str], Training]) -> Callable[..., None]:
     def check(training: Training, script: str = LOOP) -> None:
         alone = bare(script)
         assert training.returncode == alone.returncode, training.explain()
-        assert training.stdout == alone.stdout
+        assert own_lines(training.stdout) == own_lines(alone.stdout)
         assert own_lines(training.stderr) == own_lines(alone.stderr)
         assert wandb_facts(training) == wandb_facts(alone)
 
     return check
 
 
-def own_lines(stderr: str) -> list[str]:
-    """What is neither wandb's nor ours, without the places of files."""
-    return [line for line in stderr.splitlines() if not line.startswith(("wandb: ", "wandb_swan: ", "  File "))]
+def own_lines(output: str) -> list[str]:
+    """What the training itself said: no line of wandb's, SwanLab's or ours, and no place of a file."""
+    theirs = ("wandb:", "swanlab:", "wandb_swan:", "  File ")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    return [line for line in plain.splitlines() if not line.startswith(theirs)]
 
 
 def wandb_facts(training: Training) -> list[Any]:
@@ -221,7 +241,7 @@ def wandb_facts(training: Training) -> list[Any]:
     for folder in training.wandb_dirs:
         store = WandbStore.read(folder)
         summary = {k: v for k, v in store.summary.items() if k not in ("_runtime", "_timestamp", "_wandb")}
-        facts = [sorted(store.rows.items()), store.config, summary, store.console, store.exit_code]
+        facts = [sorted(store.rows.items()), store.config, summary, own_lines(store.console), store.exit_code]
         found.append(json.dumps(facts, sort_keys=True))
     return sorted(found)
 
@@ -284,6 +304,13 @@ def kill(process: psutil.Process | subprocess.Popen[str]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also the tests that take minutes")
+    parser.addoption("--reliability", type=Path, help="write the table of faults into this Markdown file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--reliability", default=None)
+    if path is not None:
+        config.pluginmanager.register(Report(path))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

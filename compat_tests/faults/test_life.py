@@ -33,6 +33,10 @@ def rows_before_the_death(training: Training, count: int) -> None:
     assert store.state == "crashed"
 
 
+@pytest.mark.fault(
+    "`os._exit`, `kill -9`, SIGTERM of the trainer",
+    "every value that reached `log()` is in SwanLab; the run is crashed",
+)
 @pytest.mark.parametrize(
     ("end", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", -9), ("os.kill(os.getpid(), 15)", -15)]
 )
@@ -44,6 +48,10 @@ def test_the_trainer_dies_without_a_word(train: Train, unharmed: Check, end: str
     rows_before_the_death(training, 30)
 
 
+@pytest.mark.fault(
+    "SIGTERM, then SIGKILL, to every process of the job",
+    "every value that reached `log()` is in SwanLab, at once or after `wandb-swan resume`",
+)
 def test_sigterm_and_sigkill_reach_the_whole_job(train: Train) -> None:
     """As Slurm and Kubernetes do: SIGTERM to every process, SIGKILL to what is left after a grace period."""
     training = train()
@@ -66,6 +74,10 @@ def test_sigterm_and_sigkill_reach_the_whole_job(train: Train) -> None:
     assert swan.state == "crashed"
 
 
+@pytest.mark.fault(
+    "An unhandled exception",
+    "equal stores; the run is crashed, with the traceback",
+)
 def test_an_unhandled_exception(train: Train, unharmed: Check) -> None:
     script = START + STEPS + "raise RuntimeError('boom')"
     training = ended_by_itself(train, unharmed, script, 1)
@@ -74,12 +86,20 @@ def test_an_unhandled_exception(train: Train, unharmed: Check) -> None:
     assert "RuntimeError: boom" in swan.finish.error
 
 
+@pytest.mark.fault(
+    "Ctrl-C",
+    "equal stores; the run is aborted",
+)
 def test_one_ctrl_c(train: Train, unharmed: Check) -> None:
     script = START + STEPS + "os.kill(os.getpid(), 2)\ntime.sleep(5)"
     training = ended_by_itself(train, unharmed, script, -signal.SIGINT)
     assert assert_whole(training).state == "aborted"
 
 
+@pytest.mark.fault(
+    "Ctrl-C twice",
+    "the training ends; the values are in SwanLab, at once or after `wandb-swan resume`",
+)
 def test_two_ctrl_c(train: Train) -> None:
     script = (
         START
@@ -97,6 +117,10 @@ def test_two_ctrl_c(train: Train) -> None:
     assert SwanStore.read(training.swan_dirs()[0]).scalars["loss"] == {i: i / 3 for i in range(30)}
 
 
+@pytest.mark.fault(
+    "Ctrl-C while `finish()` waits for the mirror",
+    "the wait ends at once; the mirror completes the run by itself",
+)
 def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train) -> None:
     script = (
         START
@@ -119,6 +143,10 @@ def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train) -> None:
     assert_whole(training)
 
 
+@pytest.mark.fault(
+    "`kill -9` of the mirror",
+    "restarted by `finish()`; equal stores",
+)
 def test_the_mirror_is_killed(train: Train, unharmed: Check) -> None:
     training = train()
     training.at("middle")
@@ -130,6 +158,10 @@ def test_the_mirror_is_killed(train: Train, unharmed: Check) -> None:
     assert training.journals == []
 
 
+@pytest.mark.fault(
+    "`kill -9` of trainer and mirror",
+    "`wandb-swan status` lists the run; `wandb-swan resume` completes it, once",
+)
 def test_trainer_and_mirror_are_killed(train: Train) -> None:
     training = train()
     training.at("end")
@@ -181,16 +213,28 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.fault(
+    "Forked workers, as in a DataLoader",
+    "equal stores; the workers are silent",
+)
 def test_forked_workers(train: Train, unharmed: Check) -> None:
     training = ended_by_itself(train, unharmed, FORK, 0)
     assert assert_whole(training).scalars["sum"] == {0: 14, 1: 14, 2: 14}
 
 
+@pytest.mark.fault(
+    "Spawned children that log to the run",
+    "equal stores: their rows come from wandb's own log",
+)
 def test_spawned_children_log_to_the_run(train: Train, unharmed: Check) -> None:
     training = ended_by_itself(train, unharmed, SPAWN, 0)
     assert set(assert_whole(training).scalars) == {"loss", "child"}
 
 
+@pytest.mark.fault(
+    "`wandb.teardown()` instead of `finish()`",
+    "equal stores",
+)
 def test_teardown_ends_the_run(train: Train, unharmed: Check) -> None:
     script = START + STEPS + "wandb.teardown()\nprint('done')"
     assert assert_whole(ended_by_itself(train, unharmed, script, 0)).state == "finished"
@@ -220,6 +264,10 @@ print("done")
 """
 
 
+@pytest.mark.fault(
+    'Several live runs: in threads, and with `reinit="create_new"`',
+    "each has its own SwanLab run; equal stores",
+)
 @pytest.mark.parametrize("script", [THREADS, SEVERAL], ids=["threads", "create_new"])
 def test_several_live_runs_each_have_their_own(train: Train, unharmed: Check, script: str) -> None:
     training = ended_by_itself(train, unharmed, script, 0)
@@ -230,6 +278,10 @@ def test_several_live_runs_each_have_their_own(train: Train, unharmed: Check, sc
         assert len(swan.scalars["loss"]) == 40
 
 
+@pytest.mark.fault(
+    "A run was interrupted; the next one starts in the same log directory",
+    "one line says so; `wandb-swan resume` completes it",
+)
 def test_an_interrupted_run_is_told_of_by_the_next_and_resumed_in_order(train: Train, unharmed: Check) -> None:
     first = train()
     first.at("middle")

@@ -34,6 +34,10 @@ def complete(training: Training, cloud: SwanLabCloud) -> None:
     assert "Traceback" not in training.log()
 
 
+@pytest.mark.fault(
+    "Nothing: SwanLab online",
+    "name, id, tags, config, scalars, texts, console and state are in the cloud; the journal is gone",
+)
 def test_everything_arrives(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env(), gates=False).end().mirrored()
     unharmed(training)
@@ -47,6 +51,10 @@ def test_everything_arrives(train: Train, cloud: SwanLabCloud, unharmed: Check) 
     assert cloud.api_key not in training.stdout + training.stderr + training.log()
 
 
+@pytest.mark.fault(
+    "SwanLab's login answers 401, 404, 429, 500, hangs or cuts while the run starts",
+    "the training goes on, `finish()` ends in time and says what to type; the run is complete once SwanLab is back",
+)
 @pytest.mark.parametrize(
     ("kind", "options"),
     [(401, {}), (404, {}), (429, {"retry_after": 1}), (500, {}), ("hang", {}), ("cut", {"applied": False})],
@@ -61,6 +69,10 @@ def test_the_server_fails_at_the_start(
     complete(training, cloud)
 
 
+@pytest.mark.fault(
+    "SwanLab refuses connections from the start to the end of the run",
+    "the same",
+)
 def test_the_server_is_away_at_the_start(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     cloud.vanish()
     training = train(**cloud.env(), gates=False, WANDB_SWAN_FINISH_TIMEOUT="1").end(timeout=30)
@@ -69,6 +81,10 @@ def test_the_server_is_away_at_the_start(train: Train, cloud: SwanLabCloud, unha
     complete(training, cloud)
 
 
+@pytest.mark.fault(
+    "A batch is answered with 401, 403, 404, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
+    "sent again when SwanLab takes it; no point is lost or doubled",
+)
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -95,6 +111,10 @@ def test_the_server_fails_in_the_middle(
     complete(training, cloud)
 
 
+@pytest.mark.fault(
+    "SwanLab's login expires during the run",
+    "logged in again; no point is lost or doubled",
+)
 def test_the_session_ends_in_the_middle(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env())
     training.at("middle")
@@ -105,6 +125,10 @@ def test_the_session_ends_in_the_middle(train: Train, cloud: SwanLabCloud, unhar
     assert training.said[-1].startswith("SwanLab run at")
 
 
+@pytest.mark.fault(
+    "SwanLab is away, hangs or answers 401, 404, 500 while the run finishes",
+    "`finish()` ends in time and says what to type; `wandb-swan resume` completes the experiment without duplicates",
+)
 @pytest.mark.parametrize("fault", ["away", 401, 404, 500, "hang"])
 def test_the_server_fails_at_the_end(train: Train, cloud: SwanLabCloud, unharmed: Check, fault: Any) -> None:
     training = train(**cloud.env(), WANDB_SWAN_FINISH_TIMEOUT="3")
@@ -120,6 +144,10 @@ def test_the_server_fails_at_the_end(train: Train, cloud: SwanLabCloud, unharmed
     complete(training, cloud)
 
 
+@pytest.mark.fault(
+    "SwanLab refuses values for what they are (400, 413, 415, 422)",
+    "all else arrives; the refused values are counted in the finish line and the log",
+)
 def test_batches_that_the_server_will_never_take_are_counted(
     train: Train, cloud: SwanLabCloud, unharmed: Check
 ) -> None:
@@ -131,6 +159,10 @@ def test_batches_that_the_server_will_never_take_are_counted(
     assert len(cloud.experiment("r1").metrics["loss"]) == 60
 
 
+@pytest.mark.fault(
+    "`kill -9` of the mirror of an online run",
+    "restarted by `finish()`; the same experiment goes on without duplicates",
+)
 def test_the_mirror_is_killed_while_it_sends(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env())
     training.at("middle")
@@ -142,6 +174,10 @@ def test_the_mirror_is_killed_while_it_sends(train: Train, cloud: SwanLabCloud, 
     assert len(cloud.experiment("r1").opened) == 2
 
 
+@pytest.mark.fault(
+    "SwanLab is away for 30 s in the middle",
+    "caught up; no point is lost or doubled",
+)
 @pytest.mark.slow
 def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env())

@@ -26,6 +26,10 @@ swanlab.finish()
 """
 
 
+@pytest.mark.fault(
+    "`swanlab.init()` before `wandb.init()`, with `sync_wandb()` before, between or not at all",
+    "data goes to that run; its project, name and config stand; no second run",
+)
 @pytest.mark.parametrize(
     "script",
     [
@@ -48,6 +52,10 @@ def test_data_goes_to_the_run_that_is_there(train: Train, unharmed: Callable[...
     assert not (training.dir / "swanlog" / "journals").exists()
 
 
+@pytest.mark.fault(
+    "`swanlab.finish()` before the wandb run ends",
+    "wandb goes on; one warning",
+)
 def test_a_swanlab_run_that_ends_first_leaves_wandb_alone(train: Train, unharmed: Callable[..., None]) -> None:
     script = SWANLAB + BODY.replace('run.log({"word"', 'swanlab.finish()\nrun.log({"word"')
     training = train(script, gates=False).end().mirrored()

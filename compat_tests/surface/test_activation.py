@@ -44,11 +44,9 @@ def assert_mirrored(result: Recorded) -> None:
 @pytest.mark.parametrize(
     "python",
     [
-        pytest.param((), id="script"),
         pytest.param(("-m", "train"), id="-m"),
         pytest.param(("-c", TRAIN), id="-c"),
         pytest.param(("-m", "IPython"), id="IPython"),
-        pytest.param((*RUN, "--", sys.executable), id="wandb-swan run"),
         pytest.param((*RUN, "bash", "-c", '"$0" "$1"', sys.executable), id="wandb-swan run a shell"),
     ],
 )
@@ -73,19 +71,22 @@ def test_sync_wandb_has_swanlabs_signature() -> None:
     assert [parameter.kind for parameter in ours.values()] == [parameter.kind for parameter in theirs.values()]
 
 
-@pytest.mark.parametrize("before", ["", "import wandb_swan; wandb_swan.sync_wandb()", "import wandb_swan as wandb"])
-def test_switched_off(record: Record, before: str) -> None:
-    script = before + TRAIN.replace("import wandb\n", "" if " as " in before else "import wandb\n")
+def test_switched_off(record: Record) -> None:
+    script = (
+        TRAIN
+        + "import wandb_swan\nwandb_swan.sync_wandb()"
+        + TRAIN
+        + TRAIN.replace("import wandb", "import wandb_swan as wandb")
+    )
     result = record(script, WANDB_SWAN="0")
-    assert len(result.wandb_dirs) == 1
+    assert len(result.wandb_dirs) == 3
     assert not (result.dir / "swanlog").exists()
     assert "wandb_swan" not in result.stderr
 
 
 def test_plain_wandb_without_the_switch(record: Record) -> None:
-    result = record(TRAIN + "\nimport sys\nassert 'wandb_swan' not in sys.modules\n")
-    assert len(result.wandb_dirs) == 1
-    assert not (result.dir / "swanlog").exists()
+    result = record("import wandb, sys\nassert not [name for name in sys.modules if 'swan' in name]")
+    assert result.stderr == ""
 
 
 def test_the_hook_waits_for_wandb_and_leaves_no_trace(record: Record) -> None:
@@ -175,6 +176,7 @@ if __name__ == "__main__":
     subprocess.run([sys.executable, "-c", "import train; train.train('subprocess')"], check=True)
 """,
         WANDB_SWAN="1",
+        WANDB_SWAN_FINISH_TIMEOUT="0.01",
     )
     pairs = result.pairs()
     assert sorted(pairs) == ["fork", "parent", "spawn", "subprocess"]

@@ -50,6 +50,9 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
+    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
+        root = Path(run._settings.root_dir).expanduser()
+        settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
@@ -340,6 +343,9 @@ def outcome(journal: Path, *, ended: bool) -> str:
         log = _relative(journal.with_suffix(".log"))
         lost = _lost(status.get("not_mirrored") or [])
         more = f"; {lost}, see {log}" if lost else ""
+        differences = (status.get("self_check") or {}).get("differences")
+        if differences:
+            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {_relative(Path(str(where)))}`"

@@ -181,13 +181,13 @@ class RecordedRun:
                 series.add(step, number, time)
                 continue
             found = items(value)
-            if found is not None:
+            if found:
                 chart = self._charts.get(".".join(path))
                 self.media.setdefault((chart,) if chart else path, []).append(step)
             if isinstance(value, dict):
-                if found is None:
+                if not found:
                     self._values(value, path, step, time)
-            elif found is None or len(found) != len(value):
+            elif not found or len(found) != len(value):
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
                 self.texts.setdefault(path, {})[step] = hashlib.sha256(limits.clean_text(text).encode()).digest()
 

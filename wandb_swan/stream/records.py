@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +31,9 @@ from .events import (
     SystemStats,
     Tree,
 )
-from .steps import Steps, history_row, set_value
+from .steps import DEEPEST, Steps, history_row, set_value
+
+log = logging.getLogger("wandb_swan")
 
 _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
@@ -76,6 +80,13 @@ class Decoder:
         except DecodeError:
             self.unreadable += 1
             return
+        try:
+            yield from self._events(record)
+        except Exception as error:  # values that no run makes: they cost their record
+            self.unreadable += 1
+            log.warning("a record can not be used (%s: %s)", type(error).__name__, str(error)[:200])
+
+    def _events(self, record: Any) -> Iterator[Event]:
         kind = record.WhichOneof("record_type")
         if kind == "request":
             kind = record.request.WhichOneof("request_type")
@@ -99,12 +110,14 @@ class Decoder:
     def _note(self, note: dict[str, Any]) -> None:
         kind = note.get("type")
         if kind == "begin":
-            self.begin = note
+            parts = ("run", "settings", "trainer", "versions")
+            self.begin = {**note, **{name: note[name] if isinstance(note.get(name), dict) else {} for name in parts}}
         elif kind == "exit":
             self._cause = note
         elif kind == "end":
             self.ended = True
-            self._exit_code = note.get("exit_code")
+            code = note.get("exit_code")
+            self._exit_code = code if isinstance(code, int) else None
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -151,7 +164,7 @@ class Decoder:
 
     def _exited(self, exit_code: int) -> Iterator[Event]:
         interrupted = self._cause.get("exception") == "KeyboardInterrupt"
-        reason = self._cause.get("traceback") or ""
+        reason = str(self._cause.get("traceback") or "")
         failed = exit_code != 0
         yield from self._exit(exit_code, reason if failed else "", failed and (interrupted or exit_code == _CTRL_C))
 
@@ -302,8 +315,23 @@ class Decoder:
 def _path(item: Any) -> Path:
     nested = getattr(item, "nested_key", None)
     if nested:
+        if len(nested) > DEEPEST:
+            raise ValueError("nested too deeply")
         return tuple(nested)
     return (item.key,) if item.key else ()
+
+
+def _depth(text: str) -> int:
+    """How deeply JSON text is nested."""
+    depth = deepest = 0
+    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
+        bracket = part[0]
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
 
 
 def _value(item: Any) -> Any:
@@ -316,7 +344,11 @@ def _value(item: Any) -> Any:
     """
     text = item.value_json
     if text:
-        return _number(text) if text[0] in _NUMBER_STARTS else json.loads(text)
+        if text[0] in _NUMBER_STARTS:
+            return _number(text)
+        if text[0] in "[{" and text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
+            raise ValueError("nested too deeply")
+        return json.loads(text)
     if "value" in item.DESCRIPTOR.oneofs_by_name:
         form = item.WhichOneof("value")
         if form in _SCALAR_FORMS:

@@ -27,6 +27,10 @@ INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 """Top-level keys that wandb adds to a row; they are no metrics."""
 
 
+DEEPEST = 200
+"""Levels of nesting, above which a value counts as unreadable: whoever walks a tree does so by recursion."""
+
+
 class Steps:
     """Turns partial history into rows. One instance a run."""
 
@@ -83,6 +87,8 @@ def set_value(tree: Tree, path: Path, value: Any) -> None:
         for key, item in value.items():
             set_value(tree, (*path, key), item)
         return
+    if len(path) > DEEPEST:
+        raise ValueError("nested too deeply")
     for key in path[:-1]:
         below = tree.get(key)
         if not isinstance(below, dict):

@@ -1,0 +1,218 @@
+"""Full and forbidden disks, and sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from compat_tests.faults.conftest import Train, assert_whole
+from compat_tests.stores import SwanStore
+
+Check = Callable[..., None]
+
+
+@pytest.mark.fault(
+    "The journal folder cannot be made",
+    "wandb works alone; one warning",
+)
+def test_the_journal_folder_can_not_be_made(train: Train, unharmed: Check) -> None:
+    training = train(gates=False, WANDB_SWAN_JOURNAL_DIR="/proc/nowhere").end()
+    unharmed(training)
+    (told,) = training.said
+    assert "is not mirrored to SwanLab" in told
+    assert "/proc/nowhere" in told
+
+
+@pytest.mark.fault(
+    "The journal folder is read-only",
+    "wandb works alone; one warning",
+)
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_the_journal_folder_is_read_only(train: Train, unharmed: Check, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    training = train(gates=False, WANDB_SWAN_JOURNAL_DIR=str(folder)).end()
+    unharmed(training)
+    assert len(training.said) == 1
+
+
+FULL = """
+import resource
+run = wandb.init(project="p", id="r1")
+for i in range(400):
+    run.log({"loss": i / 3, "text": "x" * 50})
+    if i == 200:
+        run.config["late"] = 1
+        time.sleep(1)
+        size = next(pathlib.Path(os.environ.get("WANDB_SWAN_JOURNAL_DIR", "swanlog/journals")).glob("*.journal"), None)
+        limit(size.stat().st_size + 2000 if size else 10_000_000)
+run.finish()
+print("done")
+"""
+
+
+@pytest.mark.fault(
+    "The journal reaches a file size limit in the middle",
+    "one warning; the rest is read from wandb's own log; equal stores",
+)
+def test_the_disk_is_full_in_the_middle(train: Train, unharmed: Check) -> None:
+    """RLIMIT_FSIZE on the training process alone: wandb's core has its own."""
+    script = "def limit(size): __import__('resource').setrlimit(1, (size, -1))\n" + FULL
+    training = train(script, gates=False).end().mirrored()
+    unharmed(training, script)
+    assert sum("stopped" in line for line in training.said) == 1
+    swan = assert_whole(training)
+    assert (swan.state, swan.config["late"]) == ("finished", 1)
+    assert "Traceback" not in training.log()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", folder], capture_output=True)
+    if made.returncode:
+        pytest.skip("no tmpfs may be mounted here")
+    yield folder
+    time.sleep(0.5)
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.fault(
+    "The journal's file system fills up",
+    "one warning; the rest is read from wandb's own log; equal stores",
+)
+def test_a_small_file_system_fills_up(train: Train, unharmed: Check, tiny_disk: Path) -> None:
+    script = "def limit(size): pass\n" + FULL
+    training = train(script, gates=False, WANDB_SWAN_JOURNAL_DIR=str(tiny_disk)).end()
+    unharmed(training, script)
+    assert sum("stopped" in line for line in training.said) == 1
+    assert_whole(training)
+
+
+@pytest.mark.fault(
+    "One value of 50 MB",
+    "cut to SwanLab's 10 MB, counted in the finish line",
+)
+def test_one_record_of_fifty_megabytes(train: Train, unharmed: Check) -> None:
+    script = """
+    run = wandb.init(project="p", id="r1")
+    run.log({"loss": 1.0})
+    run.log({"big": "x" * 50_000_000})
+    run.log({"loss": 2.0})
+    run.finish()
+    print("done")
+    """
+    training = train(script, gates=False).end().mirrored()
+    unharmed(training, script)
+    (folder,) = training.swan_dirs()
+    swan = SwanStore.read(folder)
+    assert swan.scalars["loss"] == {0: 1.0, 2: 2.0}
+    (text,) = swan.texts("big").values()
+    assert text.startswith("xxx")
+    assert "the whole text has 50000000 bytes" in text
+    assert "1 values could not be kept" in training.said[-1]
+
+
+@pytest.mark.fault(
+    "10,000 keys in a row",
+    "equal stores",
+)
+def test_ten_thousand_keys(train: Train, unharmed: Check) -> None:
+    script = """
+    run = wandb.init(project="p", id="r1")
+    for i in range(3):
+        run.log({f"group{k % 100}/key{k}": k + i / 4 for k in range(10_000)})
+    run.finish()
+    print("done")
+    """
+    training = train(script, gates=False).end().mirrored()
+    unharmed(training, script)
+    assert len(assert_whole(training).scalars) == 10_000
+
+
+RUNS = """
+import psutil, threading
+me = psutil.Process()
+def counts():
+    return threading.active_count(), me.num_fds(), len([p for p in me.children() if "mirror" in " ".join(p.cmdline())])
+seen = []
+for n in range(int(os.environ["RUNS"])):
+    run = wandb.init(project="p", id=f"r{n}")
+    run.log({"loss": n})
+    run.finish()
+    if n in (1, int(os.environ["RUNS"]) - 1):
+        seen.append(counts())
+pathlib.Path("counts.json").write_text(__import__("json").dumps(seen))
+print("done")
+"""
+
+
+def runs_one_after_the_other(train: Train, unharmed: Check, count: int) -> None:
+    script = RUNS.replace('os.environ["RUNS"]', f'"{count}"')
+    training = train(script, gates=False).end(timeout=3600).mirrored()
+    unharmed(training, script)
+    first, last = json.loads((training.dir / "counts.json").read_text())
+    assert last == first
+    assert last[2] == 0
+    assert len(training.swan_dirs()) == count
+    assert training.journals == []
+
+
+@pytest.mark.fault(
+    "Runs one after the other in a process",
+    "no thread, process or file descriptor is left",
+)
+def test_runs_one_after_the_other_leak_nothing(train: Train, unharmed: Check) -> None:
+    runs_one_after_the_other(train, unharmed, 4)
+
+
+@pytest.mark.fault(
+    "300 runs one after the other in a process",
+    "no thread, process or file descriptor is left",
+)
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_three_hundred_runs_one_after_the_other(train: Train, unharmed: Check) -> None:
+    runs_one_after_the_other(train, unharmed, 300)
+
+
+@pytest.mark.fault(
+    "1,000,000 calls of `log()`",
+    "all are in SwanLab; the mirror's memory stays flat",
+)
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_million_calls(train: Train, tmp_path: Path) -> None:
+    """Prints the mirror's memory as the run goes on."""
+    script = """
+    run = wandb.init(project="p", id="r1")
+    began = time.monotonic()
+    for i in range(1_000_000):
+        run.log({"loss": i / 3})
+    print(f"{time.monotonic() - began:.0f} s for a million calls")
+    run.finish()
+    """
+    training = train(script, gates=False, WANDB_SWAN_FINISH_TIMEOUT="1800")
+    memory = []
+    while training.process.poll() is None:
+        for mirror in training.mirrors():
+            try:
+                counts = training.statuses[0].get("counts", {}) if training.statuses else {}
+                memory.append((counts.get("rows", 0), mirror.memory_info().rss >> 20))
+            except (psutil.Error, OSError, ValueError):
+                continue
+        time.sleep(2)
+    training.end().mirrored()
+    print(training.stdout, training.said, memory[:: max(1, len(memory) // 20)])
+    (folder,) = training.swan_dirs()
+    assert len(SwanStore.read(folder).scalars["loss"]) == 1_000_000
+    settled = [mib for rows, mib in memory if rows > 100_000]
+    assert max(settled) < settled[0] + 200

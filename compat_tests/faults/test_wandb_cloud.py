@@ -1,0 +1,142 @@
+"""Runs that W&B's server continues, forks, rewinds or shares between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from compat_tests.faults.conftest import Train, until
+from compat_tests.servers.swanlab_cloud import SwanLabCloud
+from compat_tests.stores import SwanStore
+
+pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+from compat_tests.servers.wandb_cloud import WandbCloud
+
+Check = Callable[..., None]
+
+PART = """
+run = wandb.init(project="p", id="r1", resume=os.environ.get("RESUME") or None, config={{"part": {part}}})
+print("starts at", run.starting_step)
+for i in range(10):
+    run.log({{"loss": {part} * 100 + i}})
+    if i == 5:
+        gate("middle")
+gate("end")
+run.finish()
+print("part {part}")
+"""
+
+
+@pytest.fixture
+def wandb_cloud() -> Iterator[WandbCloud]:
+    with WandbCloud() as running:
+        yield running
+
+
+def both(wandb_cloud: WandbCloud, cloud: SwanLabCloud | None = None, **more: str) -> dict[str, str]:
+    theirs = wandb_cloud.env(impatient=True) | {"WANDB_MODE": "online"}
+    return theirs | (cloud.env() if cloud is not None else {}) | more
+
+
+@pytest.mark.fault(
+    '`resume="allow"`, `"must"`, `"auto"` with the same id',
+    "the same SwanLab experiment goes on at the right step",
+)
+@pytest.mark.parametrize("how", ["allow", "must", "auto"])
+def test_a_wandb_resume_continues_the_experiment(
+    train: Train, cloud: SwanLabCloud, wandb_cloud: WandbCloud, how: str
+) -> None:
+    first = "auto" if how == "auto" else ""
+    train(PART.format(part=1), gates=False, **both(wandb_cloud, cloud, RESUME=first)).end().mirrored().age()
+    second = train(PART.format(part=2), gates=False, **both(wandb_cloud, cloud, RESUME=how)).end().mirrored()
+    assert "starts at 10" in second.stdout
+    kept = cloud.experiment("r1")
+    assert kept.metrics["loss"] == {i: 100 + i if i < 10 else 190 + i for i in range(20)}
+    assert kept.duplicate_points == []
+    assert kept.states == ["RUNNING", "FINISHED"] * 2
+    assert kept.config["part"] == 2
+    assert [line for line in kept.lines if line.startswith("part") or line.startswith("starts")] == [
+        "starts at 0",
+        "starts at 10",
+    ]
+
+
+@pytest.mark.fault(
+    "A run is resumed in wandb while its first part is not whole in SwanLab",
+    "the first part is completed first; no point is lost or doubled",
+)
+def test_a_resumed_run_brings_its_unfinished_part_first(
+    train: Train, cloud: SwanLabCloud, wandb_cloud: WandbCloud
+) -> None:
+    first = train(PART.format(part=1), **both(wandb_cloud, cloud, WANDB_SWAN_FINISH_TIMEOUT="1"))
+    first.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) == 6)
+    cloud.vanish()
+    first.end()
+    assert "wandb-swan resume" in first.said[-1]
+    first.mirrored().age()
+    cloud.come_back()
+    train(PART.format(part=2), gates=False, **both(wandb_cloud, cloud, RESUME="must")).end().mirrored()
+    kept = cloud.experiment("r1")
+    assert kept.metrics["loss"] == {i: 100 + i if i < 10 else 190 + i for i in range(20)}
+    assert kept.duplicate_points == []
+    assert first.journals == []
+
+
+@pytest.mark.fault(
+    "`fork_from` and `resume_from`",
+    "a SwanLab run of its own that says where it came from",
+)
+@pytest.mark.parametrize("how", ["fork_from", "resume_from"])
+def test_a_run_that_branches_off_is_a_run_of_its_own(
+    train: Train, cloud: SwanLabCloud, wandb_cloud: WandbCloud, how: str
+) -> None:
+    train(PART.format(part=1), gates=False, **both(wandb_cloud, cloud)).end().mirrored()
+    script = f"""
+    try:
+        run = wandb.init(project="p", {how}="r1?_step=4")
+    except Exception as error:
+        print("unsupported", error)
+        sys.exit(0)
+    for i in range(3):
+        run.log({{"loss": 900 + i}})
+    run.finish()
+    """
+    training = train(script, gates=False, **both(wandb_cloud, cloud)).end().mirrored()
+    if "unsupported" in training.stdout:
+        pytest.skip(training.stdout)
+    assert len(cloud.experiments) == 2
+    old, new = cloud.experiments
+    assert len(old.metrics["loss"]) == 10
+    assert new.run_id != "r1"
+    assert sorted(new.metrics["loss"].values()) == [900, 901, 902]
+    assert "r1" in new.config["wandb_run"]["forked_from" if how == "fork_from" else "resume_from"]
+
+
+SHARED = """
+import subprocess
+settings = wandb.Settings(mode="shared", x_primary={primary}, x_label="{label}")
+run = wandb.init(project="p", id="r1", settings=settings)
+for i in range(5):
+    run.log({{"{label}/loss": i}})
+gate("middle")
+run.finish()
+print("done")
+"""
+
+
+@pytest.mark.fault(
+    "wandb's shared mode: two processes, one run",
+    "SwanLab has what the primary logs; the other says so in one line",
+)
+def test_shared_mode_mirrors_the_primary_and_says_so(train: Train, wandb_cloud: WandbCloud) -> None:
+    environment = both(wandb_cloud, WANDB_MODE="shared")
+    primary = train(SHARED.format(primary=True, label="one"), **environment)
+    primary.at("middle")
+    other = train(SHARED.format(primary=False, label="two"), name="other", gates=False, **environment).end().mirrored()
+    primary.end().mirrored()
+    assert "SwanLab gets what its primary process logs" in other.stderr
+    assert other.swan_dirs() == []
+    (folder,) = primary.swan_dirs()
+    assert SwanStore.read(folder).scalars["one/loss"] == {i: float(i) for i in range(5)}
