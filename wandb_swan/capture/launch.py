@@ -54,6 +54,9 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         root = Path(run._settings.root_dir).expanduser()
         settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
+    if newer_than_tested(version("wandb")) and not silent:
+        newest = ".".join(map(str, NEWEST_TESTED))
+        warn(f"wandb {version('wandb')} is newer than the newest one tested ({newest}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
