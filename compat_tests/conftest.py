@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,11 @@ def recorder(folder: Path) -> Record:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def versions_in_the_report(record_testsuite_property: Callable[[str, object], None]) -> None:
+    """What `matrix_report.py` makes the compatibility table of."""
+    record_testsuite_property("python", platform.python_version())
+    for name in ("wandb", "swanlab", "pydantic", "protobuf"):
+        record_testsuite_property(name, version(name))

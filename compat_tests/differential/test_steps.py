@@ -61,6 +61,7 @@ def decoded_rows(journal: Path) -> dict[int, dict[str, Any]]:
     return rows
 
 
+@pytest.mark.timeout(0)
 @given(PROGRAMS)
 @example([(0, "log", {"items": {}})])
 @example([(0, "log", {"items": {"a": 1}, "commit": False}), (0, "log", {"items": {"a": {"b": 2}}})])

@@ -329,6 +329,22 @@ def test_what_is_said_at_start_and_finish(record: Record) -> None:
     assert status["run_dir"].endswith(folder) and status["offset"] > 0
 
 
+def test_a_wandb_newer_than_tested_is_said_in_one_line_and_mirrored(record: Record) -> None:
+    result = record(
+        """
+        import wandb_swan as wandb
+        from wandb_swan.capture import launch
+        launch.NEWEST_TESTED = (0, 1)
+        run = wandb.init(project="p")
+        run.log({"a": 1})
+        run.finish()
+        """
+    )
+    told = [line for line in result.stderr.splitlines() if "newer than the newest" in line]
+    assert len(told) == 1 and "(0.1)" in told[0], result.stderr
+    assert_same_values(*result.pair())
+
+
 def test_silent_stays_silent(record: Record) -> None:
     result = record(
         """

@@ -32,6 +32,9 @@ BUSY = 3
 HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1} if sys.platform != "win32" else set()
 """Signals that wait until a starting mirror can take them: by default they would kill it."""
 
+NEWEST_TESTED = (0, 31)
+"""The newest wandb of the matrix (`tox.ini`)."""
+
 _abandoned: list[subprocess.Popen[bytes]] = []
 """Mirrors that nobody waits for any more; reaped when they have ended."""
 
@@ -55,6 +58,9 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         root = Path(run._settings.root_dir).expanduser()
         settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
     silent = bool(getattr(run._settings, "silent", False))
+    if newer_than_tested(version("wandb")) and not silent:
+        newest = ".".join(map(str, NEWEST_TESTED))
+        warn(f"wandb {version('wandb')} is newer than the newest one tested ({newest}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
@@ -77,6 +83,12 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {_resume(journal.path.parent)}")
     capture.say(f"mirroring run {stream_id} to SwanLab, journal {_relative(journal.path)}")
     return capture
+
+
+def newer_than_tested(wandb_version: str) -> bool:
+    """Whether a version of wandb is of a minor series that the matrix does not have yet."""
+    numbers = re.match(r"(\d+)\.(\d+)", wandb_version)
+    return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED
 
 
 def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:

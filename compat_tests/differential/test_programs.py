@@ -1,0 +1,184 @@
+"""Generated programs of wandb calls: what wandb's own log says of a run is what SwanLab's store holds of it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from compat_tests.differential.conftest import Worker
+from compat_tests.differential.worker import Made, Operation
+from compat_tests.stores import SwanStore, WandbStore, assert_same_values, wait_for_exit
+
+pytestmark = pytest.mark.live
+
+TEXT = st.text(max_size=8) | st.sampled_from(["你好", "\ud800", "a\x00b", "x" * 600, "__swanlab__.x", "a~1a2b3c4d"])
+KEYS = st.sampled_from(["acc", "acc.", "/acc", "acc/", "loss", "val/loss", "val.loss", "val", "epoch"]) | TEXT.filter(
+    bool
+)
+NUMBERS = (
+    st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.booleans()
+    | st.sampled_from([np.float32(0.1), np.int64(7), np.bool_(True), np.array(2.5), np.array([3]), np.float16(0.5)])
+)
+LEAVES = (
+    NUMBERS
+    | TEXT
+    | st.none()
+    | st.lists(NUMBERS | TEXT, max_size=3)
+    | st.tuples(st.integers(0, 3), TEXT)
+    | st.sampled_from([datetime.date(2024, 2, 29), Path("/a/b"), {1, 2}, b"bytes", 1j])
+)
+VALUES = st.recursive(LEAVES, lambda value: st.dictionaries(KEYS, value, max_size=3), max_leaves=6)
+TREES = st.dictionaries(KEYS, VALUES, max_size=4)
+RUNS = st.sampled_from([0, 0, 1])
+
+
+class Programs(RuleBasedStateMachine):
+    """Writes a program call by call; it is run when it is complete, so that shrinking shortens it."""
+
+    worker: Worker
+    keys = Bundle("keys")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.program: list[Operation] = []
+
+    def _call(self, run: int, operation: str, **given: Any) -> None:
+        self.program.append((run, operation, given))
+
+    @initialize(
+        config=st.none() | TREES,
+        tags=st.none() | st.lists(TEXT.filter(bool), max_size=3, unique=True),
+        notes=st.none() | TEXT,
+        name=st.none() | TEXT,
+        group=st.none() | TEXT,
+    )
+    def begin(self, **given: Any) -> None:
+        self._call(0, "init", **{name: value for name, value in given.items() if value is not None})
+
+    @rule(target=keys, key=KEYS)
+    def think_of(self, key: str) -> str:
+        return key
+
+    @rule(
+        run=RUNS,
+        items=TREES,
+        step=st.none() | st.integers(0, 20) | st.integers(0, 2**40),
+        commit=st.sampled_from([None, None, True, False]),
+    )
+    def log(self, run: int, items: Any, step: int | None, commit: bool | None) -> None:
+        self._call(run, "log", items=items, step=step, commit=commit)
+
+    @rule(run=RUNS, key=keys, value=VALUES)
+    def log_again(self, run: int, key: str, value: Any) -> None:
+        self._call(run, "log", items={key: value})
+
+    @rule(run=RUNS, name=keys | st.sampled_from(["*", "val/*"]), axis=st.none() | keys, hidden=st.booleans())
+    def define(self, run: int, name: str, axis: str | None, hidden: bool) -> None:
+        self._call(run, "define", name=name, step_metric=axis, hidden=hidden)
+
+    @rule(run=RUNS, how=st.sampled_from(["update", "setdefaults"]), values=TREES)
+    def configure(self, run: int, how: str, values: Any) -> None:
+        self._call(run, f"config.{how}", values=values)
+
+    @rule(run=RUNS, how=st.sampled_from(["config.item", "config.attribute", "summary.item"]), key=keys, value=VALUES)
+    def assign(self, run: int, how: str, key: str, value: Any) -> None:
+        self._call(run, how, key=key, value=value)
+
+    @rule(run=RUNS, values=TREES)
+    def summarise(self, run: int, values: Any) -> None:
+        self._call(run, "summary.update", values=values)
+
+    @rule(run=RUNS, name=TEXT.filter(bool), notes=TEXT)
+    def describe(self, run: int, name: str, notes: str) -> None:
+        self._call(run, "describe", name=name, notes=notes)
+
+    @rule(run=RUNS, code=st.sampled_from([None, 0, 1, 3]))
+    def finish(self, run: int, code: int | None) -> None:
+        self._call(run, "finish", exit_code=code)
+
+    @rule(run=RUNS)
+    def fail(self, run: int) -> None:
+        self._call(run, "fail", why="generated")
+
+    @invariant()
+    def short(self) -> None:
+        hypothesis.assume(len(self.program) < 40)
+
+    def teardown(self) -> None:
+        if self.program:
+            hypothesis.note(f"program = {self.program!r}")
+            compare(self.worker, self.program)
+
+
+def compare(worker: Worker, program: list[Operation]) -> None:
+    """Runs a program and holds SwanLab's store against wandb's log, for each of its runs."""
+    for made in worker.run(program, mirrored=True):
+        same(made)
+        shutil.rmtree(made["wandb"])
+        assert made["swan"] is not None
+        shutil.rmtree(made["swan"])
+
+
+def same(made: Made) -> None:
+    assert made["swan"] is not None
+    wait_for_exit(made["wandb"])
+    wandb, swan = WandbStore.read(made["wandb"]), SwanStore.read(made["swan"])
+    assert_same_values(wandb, swan)
+    ours = "wandb_run" if "wandb_run" not in wandb.config else "wandb_run_"
+    stored = {key: value for key, value in swan.config.items() if key != ours}
+    assert canonical(stored) == canonical(wandb.config)
+    assert swan.state == ("crashed" if wandb.exit_code else "finished")
+    assert swan.about.get("exit_code", 0) == wandb.exit_code
+    assert not swan.about.get("not_mirrored"), swan.about
+
+
+def canonical(value: Any) -> Any:
+    """Comparable: NaN is itself, True is not 1, and a lone surrogate is what a file can hold of it."""
+    if isinstance(value, dict):
+        return {canonical(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if isinstance(value, str):
+        return "".join("\ufffd" if 0xD800 <= ord(char) < 0xE000 else char for char in value)
+    return (type(value).__name__, value)
+
+
+KEPT: dict[str, list[Operation]] = {
+    "two runs interleaved": [
+        (0, "log", {"items": {"a": 1}}),
+        (1, "log", {"items": {"a": 2}, "step": 5}),
+        (0, "log", {"items": {"a": 3}, "commit": False}),
+        (1, "finish", {"exit_code": 3}),
+        (0, "fail", {"why": "interleaved"}),
+    ],
+}
+"""Every counterexample that was ever found."""
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_kept(worker: Worker, name: str) -> None:
+    compare(worker, KEPT[name])
+
+
+@pytest.mark.timeout(0)
+def test_swanlab_holds_what_wandbs_log_says(worker: Worker) -> None:
+    class Machine(Programs):
+        pass
+
+    Machine.worker = worker
+    run_state_machine_as_test(
+        Machine, settings=hypothesis.settings(hypothesis.settings(), max_examples=40, stateful_step_count=12)
+    )
