@@ -65,15 +65,14 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
         return None
-    if "swanlab" in sys.modules:
-        from ..swan.active import ActiveRun, active_run
+    first = _active_swanlab_run()
+    if first is not None:
+        from ..swan.active import ActiveRun
 
-        first = active_run()
-        if first is not None:
-            capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
-            capture.journal.note(**_first_note(run, settings))
-            capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
-            return capture
+        capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
+        capture.journal.note(**_first_note(run, settings))
+        capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
+        return capture
     left = unfinished(settings.journals.expanduser())
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
@@ -89,6 +88,13 @@ def newer_than_tested(wandb_version: str) -> bool:
     """Whether a version of wandb is of a minor series that the matrix does not have yet."""
     numbers = re.match(r"(\d+)\.(\d+)", wandb_version)
     return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED
+
+
+def _active_swanlab_run() -> Any:
+    """The run that `swanlab.init()` made in this process, or None. SwanLab is not imported for the question."""
+    swanlab: Any = sys.modules.get("swanlab")
+    has_run = getattr(swanlab, "has_run", None)
+    return swanlab.get_run() if has_run is not None and has_run() else None
 
 
 def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
