@@ -107,12 +107,6 @@ class _Pool:
             worker.kill()
         return worker
 
-    def warm(self, log: FilePath) -> None:
-        """Starts a worker that will be needed, while its first job is still being looked for."""
-        worker = Worker(log)
-        with self._lock:
-            self._idle.append(worker)
-
     def give_back(self, worker: Worker, *, usable: bool) -> int:
         with self._lock:
             self._busy.discard(worker)
