@@ -14,6 +14,7 @@ from rich.table import Table
 from . import __swan_version__
 from .activate import run
 from .convert.command import convert, verify
+from .doctor import doctor
 from .exceptions import WandbSwanError
 
 
@@ -116,6 +117,7 @@ def resume(where: Path | None) -> None:
 main.add_command(run)
 main.add_command(convert)
 main.add_command(verify)
+main.add_command(doctor)
 
 if __name__ == "__main__":
     main(prog_name="wandb-swan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -143,16 +144,20 @@ def same(made: Made) -> None:
     assert not swan.about.get("not_mirrored"), swan.about
 
 
+_YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
+"""PyYAML, which writes SwanLab's config file, does not escape these, and reads them as line folds."""
+
+
 def canonical(value: Any) -> Any:
-    """Comparable: NaN is itself, True is not 1, and a lone surrogate is what a file can hold of it."""
+    """Comparable: True is not 1; a lone surrogate, NaN and infinity are what SwanLab's config can hold of them."""
     if isinstance(value, dict):
         return {canonical(key): canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [canonical(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
-        return "NaN"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ("str", "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf")
     if isinstance(value, str):
-        return "".join("\ufffd" if 0xD800 <= ord(char) < 0xE000 else char for char in value)
+        value = re.sub("[\ud800-\udfff]", "\ufffd", value).translate(_YAML_BREAKS)
     return (type(value).__name__, value)
 
 
@@ -164,6 +169,10 @@ KEPT: dict[str, list[Operation]] = {
         (1, "finish", {"exit_code": 3}),
         (0, "fail", {"why": "interleaved"}),
     ],
+    "an empty dict in a dict of the config": [(0, "init", {"config": {"a": {"b": 1.5, "c": {}}}})],
+    "a config int that a float can not hold": [(0, "init", {"config": {"seed": 2**53 + 1, "vast": 2**70}})],
+    "infinities in the config": [(0, "init", {"config": {"inf": float("inf"), "minus": float("-inf")}})],
+    "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""
 

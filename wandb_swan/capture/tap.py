@@ -32,6 +32,9 @@ _saved: list[tuple[type, str, Any]] = []
 _live: dict[str, Capture] = {}
 """Stream id (wandb's run id) -> what captures it. Emptied in a forked child, which must be silent."""
 
+_first_run: dict[str, bytes] = {}
+"""Stream id -> the run record as the user's process made it, until the run starts."""
+
 _given: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("wandb_swan_init", default=None)
 _process_wide: dict[str, Any] = {}
 
@@ -140,6 +143,7 @@ def _tap_publish(original: Any) -> Any:
     def _publish(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
         capture = _live.get(self._stream_id)
         if capture is None:
+            _remember_run(self._stream_id, record)
             return original(self, record, *args, **kwargs)
         if kwargs.get("nowait"):  # may run on wandb's event loop, which must not wait for a lock
             _record(capture, record)
@@ -157,6 +161,8 @@ def _tap_deliver_async(original: Any) -> Any:
         capture = _live.get(self._stream_id)
         if capture is not None:
             _record(capture, record)
+        else:
+            _remember_run(self._stream_id, record)
         return await original(self, record, *args, **kwargs)
 
     return deliver_async
@@ -239,9 +245,12 @@ def _begin(stream_id: str, run: Any) -> None:
     previous = _live.pop(stream_id, None)
     if previous is not None:
         previous.close()
+    first = _first_run.pop(stream_id, None)
     capture = begin(stream_id, run, {**_process_wide, **(_given.get() or {})})
     if capture is not None:
         _live[stream_id] = capture
+        if first is not None:
+            capture.journal.append(first)
 
 
 def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
@@ -251,6 +260,16 @@ def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
         capture.finish(wait=wait, exit_code=exit_code)
     except Exception as error:
         warn(f"waiting for the mirror failed ({_short(error)})")
+
+
+def _remember_run(stream_id: str, record: Any) -> None:
+    """Keeps the run record for `_begin`: the run that starts has wandb's core's echo of its config.
+
+    In the echo large ints are floats and empty dicts in dicts are gone (0.19 to 0.31); wandb's own log has the original.
+    """
+    with contextlib.suppress(Exception):
+        if record.WhichOneof("record_type") == "run":
+            _first_run[stream_id] = record.SerializeToString()
 
 
 def _record(capture: Capture, record: Any) -> None:

@@ -59,6 +59,7 @@ class Decoder:
         """Records or values that could not be decoded."""
         self._steps = Steps()
         self._described: RunChanged | None = None
+        self._config_as_given: Any = None
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
         self._cause: dict[str, Any] = {}
         self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
@@ -122,9 +123,15 @@ class Decoder:
     # -- the run ---------------------------------------------------------------------------------------------------
 
     def _on_run_start(self, message: Any) -> Iterator[Event]:
-        yield from self._on_run(message.run)
+        yield from self._run(message.run)
 
     def _on_run(self, run: Any) -> Iterator[Event]:
+        if self.started is None and self.begin:  # in a journal the run starts with its run_start
+            self._config_as_given = run.config
+        else:
+            yield from self._run(run)
+
+    def _run(self, run: Any) -> Iterator[Event]:
         described = RunChanged(
             name=run.display_name, notes=run.notes, tags=tuple(run.tags), group=run.run_group, job_type=run.job_type
         )
@@ -145,6 +152,8 @@ class Decoder:
             )
             yield self.started
             yield from self._on_config(run.config)
+            if self._config_as_given is not None and not run.resumed:
+                yield from self._on_config(self._config_as_given)
         elif described != self._described:
             yield described
         self._described = described

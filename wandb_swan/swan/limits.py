@@ -83,6 +83,13 @@ def run_id(text: str) -> str:
     return f"{fitted[: NAME_LENGTH - 9]}_{_digest(text)}"
 
 
+def _trimmed(text: str) -> str:
+    """`text` without white space, dots and slashes at either end, in whatever order they come."""
+    while (inner := text.strip().strip(_EDGES)) != text:
+        text = inner
+    return text
+
+
 def metric_key(text: str) -> str:
     """A metric key that SwanLab keeps as it is: 1 to 512 characters, no control characters, clean edges.
 
@@ -101,7 +108,7 @@ def metric_key(text: str) -> str:
     fitted = _CONTROL.sub("_", clean_text(text))
     if fitted == text and text.strip(_EDGES) == text and 0 < len(text) <= KEY_LENGTH and text.strip() == text:
         return text
-    fitted = fitted.strip().strip(_EDGES)[: KEY_LENGTH - 9].rstrip(_EDGES)
+    fitted = _trimmed(_trimmed(fitted)[: KEY_LENGTH - 9])
     return f"{fitted or 'metric'}~{_digest(text)}"
 
 

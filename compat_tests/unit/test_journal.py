@@ -1,0 +1,115 @@
+"""The journal gives back what was written, up to any cut, and never an exception."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from wandb_swan.capture.journal import BLOCK, JournalWriter, LogReader
+from wandb_swan.stream.records import Decoder
+
+SIZES = st.integers(0, 40) | st.integers(BLOCK - 30, BLOCK + 30) | st.integers(0, 3 * BLOCK)
+RECORDS = st.lists(st.binary(max_size=40) | st.builds(lambda n, b: bytes([b]) * n, SIZES, st.integers(0, 255)), max_size=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journals")
+
+
+def written(folder: Path, records: list[bytes]) -> Path:
+    path = folder / "a.journal"
+    path.unlink(missing_ok=True)
+    writer = JournalWriter(path)
+    for record in records:
+        writer.append(record)
+    writer.close()
+    return path
+
+
+def read(path: Path) -> list[bytes]:
+    with LogReader(path) as reader:
+        return list(reader)
+
+
+@settings(deadline=None)
+@given(RECORDS, st.data())
+@example([b"x" * (BLOCK - 14 - 7), b"y"], None)
+def test_what_was_written_is_read_up_to_any_cut(folder: Path, records: list[bytes], data: st.DataObject | None) -> None:
+    path = written(folder, records)
+    whole = path.read_bytes()
+    assert read(path) == records
+    cut = data.draw(st.integers(0, len(whole))) if data else len(whole) - 1
+    path.write_bytes(whole[:cut])
+    with LogReader(path) as reader:
+        first = list(reader)
+        assert first == records[: len(first)] and reader.damage is None
+        path.write_bytes(whole)  # the rest arrives: the same reader goes on
+        assert first + list(reader) == records
+
+
+@settings(deadline=None)
+@given(RECORDS.filter(bool), st.data())
+def test_flipped_bytes_leave_a_prefix(folder: Path, records: list[bytes], data: st.DataObject) -> None:
+    path = written(folder, records)
+    broken = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(broken)
+    found = read(path)
+    assert found == records[: len(found)]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_a_file_of_any_bytes_is_no_exception(folder: Path, junk: bytes) -> None:
+    path = folder / "junk.journal"
+    path.write_bytes(b":W&B\xe1\xbe\x00" + junk)
+    with LogReader(path) as reader:
+        list(reader)
+        reader.torn()
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6))
+@example([b"{", b"{}", b'{"type": "begin", "run": 3}', b'{"type": "end", "exit_code": "x"}', b"\x0a\x00"])
+def test_decode_never_raises(payloads: list[bytes]) -> None:
+    decoder = Decoder()
+    for payload in payloads:
+        list(decoder.feed(payload))
+    list(decoder.finish())
+
+
+def test_many_threads_write_whole_records(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    sent = {bytes([number]) * (1 + 400 * turn) for number in range(8) for turn in range(100)}
+    threads = [
+        threading.Thread(target=lambda n=n: [writer.append(bytes([n]) * (1 + 400 * turn)) for turn in range(100)])
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    found = read(writer.path)
+    assert len(found) == 800 and set(found) == sent
+    for number in range(8):
+        of_one = [len(record) for record in found if record[0] == number]
+        assert of_one == sorted(of_one)
+
+
+def test_a_journal_is_the_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        JournalWriter(tmp_path / "a.journal").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.journal").stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        JournalWriter(tmp_path / "a.journal")

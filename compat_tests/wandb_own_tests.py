@@ -1,0 +1,85 @@
+"""wandb's own unit tests as a user of ours: `python compat_tests/wandb_own_tests.py CHECKOUT [PYTEST_ARGUMENT...]`.
+
+CHECKOUT is a clone of wandb's repository at the installed version. The tests run twice, against bare wandb and with
+wandb_swan in its place, each in a copy of the tests in a temporary folder (beside the sources, Python would import those
+instead of the installed wandb). What differs is printed; the exit code is 1 if a test passes with bare wandb alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from xml.etree import ElementTree
+
+_SWAP = '''"""Puts wandb_swan in wandb's place, where the second run says so."""
+import os
+import sys
+
+if os.environ.get("WANDB_SWAN_IN_PLACE") == "1":
+    import wandb_swan
+
+    sys.modules["wandb"] = wandb_swan  # `import wandb` of a test is `import wandb_swan as wandb`
+'''
+_SMALL = ("tests/unit_tests/test_wandb_settings.py", "tests/unit_tests/test_library_public.py")
+"""What is run if nothing is named: quick, and about the surface and the settings."""
+
+
+def run(checkout: Path, arguments: list[str], folder: Path, *, in_place: bool) -> dict[str, str]:
+    """Test id -> passed, failed or skipped."""
+    work = folder / ("wandb_swan" if in_place else "wandb")
+    shutil.copytree(checkout / "tests", work / "tests")
+    for name in ("pytest.ini", "pyproject.toml", "conftest.py"):
+        if (checkout / name).exists():
+            shutil.copy(checkout / name, work / name)
+    (work / "in_place.py").write_text(_SWAP)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SWANLAB"))} | {
+        "HOME": str(work),
+        "PYTHONPATH": str(work),
+        "WANDB_SWAN_IN_PLACE": "1" if in_place else "0",
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "in_place", "-p", "no:cacheprovider", "-o", "addopts="),
+            *("--junitxml=results.xml", "--continue-on-collection-errors", *arguments),
+        ],
+        cwd=work,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    report = work / "results.xml"
+    if not report.exists():
+        sys.exit(f"wandb's tests did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    results = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        states = {child.tag for child in case}
+        state = "failed" if states & {"failure", "error"} else "skipped" if "skipped" in states else "passed"
+        results[f"{case.get('classname')}::{case.get('name')}"] = state
+    return results
+
+
+def main() -> int:
+    checkout, arguments = Path(sys.argv[1]).absolute(), sys.argv[2:] or list(_SMALL)
+    with tempfile.TemporaryDirectory() as name:
+        bare = run(checkout, arguments, Path(name), in_place=False)
+        ours = run(checkout, arguments, Path(name), in_place=True)
+    for title, results in (("bare wandb", bare), ("wandb_swan in its place", ours)):
+        counts = {state: list(results.values()).count(state) for state in ("passed", "failed", "skipped")}
+        print(f"{title} {version('wandb')}: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+    different = sorted(test for test in bare.keys() | ours.keys() if bare.get(test) != ours.get(test))
+    for test in different:
+        print(f"{test}: {bare.get(test, 'absent')} with wandb, {ours.get(test, 'absent')} with wandb_swan")
+    print(f"{len(different)} differ")
+    return int(any(bare.get(test) == "passed" for test in different))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(main())
