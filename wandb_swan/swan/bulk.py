@@ -1,4 +1,4 @@
-"""A writer for runs of the past: scalar records encoded straight into SwanLab's store, some ten times as fast.
+"""A writer for runs of the past: scalar records encoded straight into SwanLab's store.
 
 SwanLab's core builds two protobuf messages, two timestamps and one bitmap entry a point. For a run that nobody
 follows, written once and offline, the bytes are all that stays. They are the same bytes: when the writer opens it
