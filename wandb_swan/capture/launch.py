@@ -238,9 +238,9 @@ class Capture:
     def _end_journal(self, exit_code: int | None) -> None:
         try:
             self.journal.note(type="end", exit_code=exit_code)
-        except OSError:
-            self._broken = True
-        self.journal.close()
+            self.journal.close()
+        except Exception as error:
+            self.broken(f"{type(error).__name__}: {error}")
         if self._broken and self._mirror is not None and sys.platform != "win32":
             # Nothing in the journal can tell the mirror that the run is over.
             with contextlib.suppress(OSError):
