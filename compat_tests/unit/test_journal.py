@@ -15,7 +15,9 @@ from wandb_swan.capture.journal import BLOCK, JournalWriter, LogReader
 from wandb_swan.stream.records import Decoder
 
 SIZES = st.integers(0, 40) | st.integers(BLOCK - 30, BLOCK + 30) | st.integers(0, 3 * BLOCK)
-RECORDS = st.lists(st.binary(max_size=40) | st.builds(lambda n, b: bytes([b]) * n, SIZES, st.integers(0, 255)), max_size=8)
+RECORDS = st.lists(
+    st.binary(max_size=40) | st.builds(lambda n, b: bytes([b]) * n, SIZES, st.integers(0, 255)), max_size=8
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from wandb_swan.swan import limits
 from wandb_swan.swan.limits import KeyNames, metric_key
 
-TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30) | st.text(max_size=3).map(lambda t: t * 300)
+TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=30) | st.text(max_size=3).map(
+    lambda t: t * 300
+)
 """Any Unicode, lone surrogates too, and long."""
 EDGES = st.text("./ a\x00\x85\u3000~_", max_size=6)
 PATHS = st.lists(TEXT | EDGES | st.sampled_from(["acc", "acc (text)", "__swanlab__.cpu"]), min_size=1, max_size=3)
