@@ -8,6 +8,7 @@ instead of the installed wandb). What differs is printed; the exit code is 1 if 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,15 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
-_SWAP = '''"""Puts wandb_swan in wandb's place, where the second run says so."""
-import os
-import sys
+_IMPORTS = (
+    (re.compile(r"^(\s*)import wandb$", re.M), r"\1import wandb_swan as wandb"),
+    (re.compile(r"^(\s*)(import wandb\.[\w.]+)$", re.M), r"\1\2; import wandb_swan as wandb"),
+    (re.compile(r"^(\s*)from wandb import", re.M), r"\1from wandb_swan import"),
+)
+"""The edit that a user makes, in every file of the tests."""
 
-if os.environ.get("WANDB_SWAN_IN_PLACE") == "1":
-    import wandb_swan
-
-    sys.modules["wandb"] = wandb_swan  # `import wandb` of a test is `import wandb_swan as wandb`
-'''
 _SMALL = ("tests/unit_tests/test_wandb_settings.py", "tests/unit_tests/test_library_public.py")
 """What is run if nothing is named: quick, and about the surface and the settings."""
 
@@ -36,15 +35,22 @@ def run(checkout: Path, arguments: list[str], folder: Path, *, in_place: bool) -
     for name in ("pytest.ini", "pyproject.toml", "conftest.py"):
         if (checkout / name).exists():
             shutil.copy(checkout / name, work / name)
-    (work / "in_place.py").write_text(_SWAP)
+    if in_place:
+        for file in (work / "tests").rglob("*.py"):
+            text = file.read_text("utf-8")
+            for pattern, replacement in _IMPORTS:
+                text = pattern.sub(replacement, text)
+            file.write_text(text, "utf-8")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SWANLAB"))} | {
         "HOME": str(work),
         "PYTHONPATH": str(work),
-        "WANDB_SWAN_IN_PLACE": "1" if in_place else "0",
+        "WANDB_SWAN": "1" if in_place else "0",
+        "WANDB_SWAN_MODE": "offline",
+        "WANDB_SWAN_FINISH_TIMEOUT": "0",
     }
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "in_place", "-p", "no:cacheprovider", "-o", "addopts="),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts="),
             *("--junitxml=results.xml", "--continue-on-collection-errors", *arguments),
         ],
         cwd=work,

@@ -112,9 +112,8 @@ def test_console_lines_do_not_depend_on_the_pieces(text: str, data: st.DataObjec
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     console = Console(stderr=False)
     lines = [line.text for piece in pieces for line in console.write(piece, 1.0)] + [x.text for x in console.flush()]
-    assert lines == (
-        text.split("\n")[:-1] + ([text.rsplit("\n", maxsplit=1)[-1]] if text.rsplit("\n", maxsplit=1)[-1] else [])
-    )
+    *whole, rest = text.split("\n")
+    assert lines == whole + [rest] * bool(rest)
 
 
 @given(st.text(max_size=40))

@@ -265,7 +265,7 @@ def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
 def _remember_run(stream_id: str, record: Any) -> None:
     """Keeps the run record for `_begin`: the run that starts has wandb's core's echo of its config.
 
-    In the echo large ints are floats and empty dicts in dicts are gone (0.19 to 0.31); wandb's log has the original.
+    In the echo (0.19 to 0.31) large ints are floats and empty dicts in dicts are gone; wandb's log has the original.
     """
     with contextlib.suppress(Exception):
         if record.WhichOneof("record_type") == "run":
