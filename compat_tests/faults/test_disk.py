@@ -129,7 +129,7 @@ def test_one_record_of_fifty_megabytes(train: Train, unharmed: Check) -> None:
     run.finish()
     print("done")
     """
-    training = train(script, gates=False).end().mirrored()
+    training = train(script, gates=False).end(timeout=280).mirrored()
     unharmed(training, script)
     (folder,) = training.swan_dirs()
     swan = SwanStore.read(folder)
