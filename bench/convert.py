@@ -99,8 +99,10 @@ def main() -> None:
             print(
                 f"1 run: {wall:.2f} x the points/s ({unverified:.2f} x without verifying), {cpu:.2f} x per CPU second"
             )
-        wall, cpu = we[0] / they[0], we[1] / they[1]
-        print(f"{given.runs} runs, 2 workers: {wall:.2f} x the points/s, {cpu:.2f} x per CPU second")
+        print(
+            f"{given.runs} runs, 2 workers: {we[0] / they[0]:.2f} x the points/s, "
+            f"{we[1] / they[1]:.2f} x per CPU second"
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import io
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .capture.journal import LogReader, parse_note
-from .capture.launch import BUSY, read_status
+from .capture.launch import BUSY, HELD_SIGNALS, read_status
 from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
@@ -87,7 +88,7 @@ class Mirror:
         try:
             self._remember_earlier_try()
             return self._follow()
-        except WandbSwanError as error:
+        except (WandbSwanError, OSError) as error:  # what the user can do something about
             log.error("%s", error)
             self._status("failed", reason=str(error))
             return 1
@@ -361,10 +362,12 @@ class Mirror:
         for folder in self._superseded:
             shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
-        self._status("finished", **facts)
+        told = self._status("finished", **facts)
         if not self._decoder.begin.get("settings", {}).get("keep_journal"):
             with suppress(OSError):
                 self.journal.unlink()
+            if not told:  # a full disk, which may have room now
+                self._status("finished", **facts)
         return 0
 
     # -- around it -------------------------------------------------------------------------------------------------
@@ -401,11 +404,11 @@ class Mirror:
 
         return bool(psutil.pid_exists(self._trainer))
 
-    def _status(self, state: str, *, force: bool = False, **facts: Any) -> None:
-        """Writes the status file: at once when the state changes, else once a second."""
+    def _status(self, state: str, *, force: bool = False, **facts: Any) -> bool:
+        """Writes the status file: at once when the state changes, else once a second. False: it can not be written."""
         now = time.monotonic()
         if state == "running" and not force and now - self._status_at < STATUS_INTERVAL:
-            return
+            return True
         self._status_at = now
         sink = self._sink
         status = {
@@ -428,11 +431,34 @@ class Mirror:
             **facts,
         }
         path = self.journal.with_suffix(".status.json")
-        with suppress(OSError):
+        try:
             fresh = path.with_suffix(".tmp")
             fresh.touch(mode=0o600)
             fresh.write_text(json.dumps(status, ensure_ascii=False, default=str))
             fresh.replace(path)
+        except OSError:
+            return False
+        return True
+
+
+class _Unfailing(io.TextIOBase):
+    """A text stream whose writes are lost where they fail."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
 
 
 def _name_parts(name: str) -> tuple[str, str]:
@@ -448,6 +474,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trainer", type=int)
     parser.add_argument("--lock", type=int, help="file descriptor that holds the journal's lock")
     given = parser.parse_args(arguments)
+    # The log may be on a full disk: SwanLab prints, and must not fail for that.
+    sys.stdout = sys.stderr = _Unfailing(sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     mirror = Mirror(given.journal, given.trainer, given.lock)
     if sys.platform != "win32":
@@ -455,4 +483,5 @@ def main(arguments: list[str]) -> int:
         # A scheduler's SIGTERM to the whole job is for the trainer; the mirror ends when the trainer has.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, mirror.stop_following)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     return mirror.run()

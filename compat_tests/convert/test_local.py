@@ -189,3 +189,27 @@ def test_from_python(cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [run.state for run in forced.run(str(cases), wb_run_id="no0step").runs] == ["converted"]
     folders = list((tmp_path / "log").glob("run-*"))
     assert len(folders) == 1 and content(SwanStore.read(folders[0]))[0] == store.scalars  # type: ignore[index]
+
+
+@pytest.mark.parametrize("folder", sorted((Path(__file__).parent / "fixtures").glob("wandb-*")), ids=lambda p: p.name)
+def test_files_of_old_versions(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made by the real old versions, see `fixtures/make.py`."""
+    monkeypatch.chdir(tmp_path)
+    report = WandbLocalConverter(mode="offline", log_dir="log", workers=1).run(str(folder))
+    assert [run.identical for run in report.runs] == [True] and report.whole, report
+    source = next(folder.glob("*"))
+    swan = SwanStore.read(Path(report.runs[0].swanlab))
+    nan, inf = float("nan"), float("inf")
+    assert swan.scalars["loss"] == {i: i / 4 for i in range(4)} and swan.scalars["deep/er"] == {i: i for i in range(4)}
+    assert repr(swan.scalars["odd"]) == repr({0: 1.5, 1: nan, 2: inf, 3: -inf})
+    assert swan.kinds["picture"] == "IMAGE" and swan.texts("word") == {20: "w"}
+    assert {key: swan.config[key] for key in ("lr", "text", "deep", "late")} == {
+        "lr": 0.5,
+        "text": "0.5",
+        "deep": {"er": 1},
+        "late": 3,
+    }
+    assert swan.about["summary"] == {"best": 11} and swan.columns["val/acc"].x_axis == "epoch"
+    assert (swan.state, swan.console()) == ("finished", ["hello from the console"])
+    assert (swan.start.name, list(swan.start.tags), swan.start.project) == ("an old run", ["old"], "old-runs")
+    assert abs(swan.times["loss", 0] - WandbStore.read(source).timestamps[0]) < 1e-5

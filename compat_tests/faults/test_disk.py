@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compat_tests.faults.conftest import Train, assert_whole
-from compat_tests.stores import SwanStore
+from compat_tests.faults.conftest import Train, assert_whole, until
+from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 
 Check = Callable[..., None]
 
@@ -95,6 +95,25 @@ def test_a_small_file_system_fills_up(train: Train, unharmed: Check, tiny_disk: 
     unharmed(training, script)
     assert sum("stopped" in line for line in training.said) == 1
     assert_whole(training)
+
+
+@pytest.mark.fault(
+    "SwanLab's log directory and the journal share a file system that fills up",
+    "the finish line says what to type; `wandb-swan resume` completes the run once there is room",
+)
+def test_a_full_disk_that_gets_room_again(train: Train, unharmed: Check, tiny_disk: Path) -> None:
+    script = "def limit(size): pass\n" + FULL
+    place = {"WANDB_SWAN_LOG_DIR": str(tiny_disk / "swanlog"), "WANDB_SWAN_JOURNAL_DIR": str(tiny_disk)}
+    training = train(script, gates=False, **place).end()
+    unharmed(training, script)
+    assert "wandb-swan resume" in training.said[-1]
+    until(lambda: not training.mirrors())
+    subprocess.run(["mount", "-o", "remount,size=50m", tiny_disk], check=True)
+    training.command("resume")
+    (folder,) = [path.parent for path in tiny_disk.glob("swanlog/run-*/run-*.swanlab")]
+    swan = SwanStore.read(folder)
+    assert_same_values(WandbStore.read(training.wandb_dirs[0]), swan)
+    assert swan.state == "finished"
 
 
 @pytest.mark.fault(

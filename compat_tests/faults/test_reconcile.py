@@ -6,11 +6,26 @@ from collections.abc import Callable
 
 import pytest
 
-from compat_tests.faults.conftest import Train, assert_whole
-from compat_tests.faults.test_life import SPAWN
+from compat_tests.faults.conftest import Train, assert_whole, until
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 
 Check = Callable[..., None]
+
+CHILD = """
+import multiprocessing
+def work(run):
+    run.log({"child": 1.0})
+if __name__ == "__main__":
+    run = wandb.init(project="p", id="r1")
+    run.log({"loss": 0.0})
+    gate("middle")
+    child = multiprocessing.get_context("spawn").Process(target=work, args=(run,))
+    child.start()
+    child.join()
+    run.log({"loss": 1.0})
+    gate("end")
+    run.finish()
+"""
 
 TENSORBOARD = """
 from {module} import SummaryWriter
@@ -59,7 +74,12 @@ def test_the_self_check_is_in_the_status(train: Train, unharmed: Check) -> None:
     "what SwanLab has at another step than wandb is counted in the finish line (offline runs are made anew)",
 )
 def test_a_difference_is_told_in_the_finish_line(train: Train, cloud: SwanLabCloud) -> None:
-    training = train(SPAWN, gates=False, **cloud.env()).end().mirrored()
+    training = train(CHILD, **cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and cloud.experiment("r1").metrics)
+    training.at("end")
+    until(lambda: len(cloud.experiment("r1").metrics["loss"]) > 1)
+    training.end().mirrored()
     assert training.statuses[0]["self_check"]["differences"]
     assert "values are not those of wandb's log" in training.said[-1]
     assert "Traceback" not in training.log()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
+
+HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1} if sys.platform != "win32" else set()
+"""Signals that wait until a starting mirror can take them: by default they would kill it."""
 
 NEWEST_TESTED = (0, 31)
 """The newest wandb of the matrix (`tox.ini`)."""
@@ -61,15 +65,14 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
         return None
-    if "swanlab" in sys.modules:
-        from ..swan.active import ActiveRun, active_run
+    first = _active_swanlab_run()
+    if first is not None:
+        from ..swan.active import ActiveRun
 
-        first = active_run()
-        if first is not None:
-            capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
-            capture.journal.note(**_first_note(run, settings))
-            capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
-            return capture
+        capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
+        capture.journal.note(**_first_note(run, settings))
+        capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
+        return capture
     left = unfinished(settings.journals.expanduser())
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
@@ -85,6 +88,13 @@ def newer_than_tested(wandb_version: str) -> bool:
     """Whether a version of wandb is of a minor series that the matrix does not have yet."""
     numbers = re.match(r"(\d+)\.(\d+)", wandb_version)
     return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED
+
+
+def _active_swanlab_run() -> Any:
+    """The run that `swanlab.init()` made in this process, or None. SwanLab is not imported for the question."""
+    swanlab: Any = sys.modules.get("swanlab")
+    has_run = getattr(swanlab, "has_run", None)
+    return swanlab.get_run() if has_run is not None and has_run() else None
 
 
 def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
@@ -228,9 +238,9 @@ class Capture:
     def _end_journal(self, exit_code: int | None) -> None:
         try:
             self.journal.note(type="end", exit_code=exit_code)
-        except OSError:
-            self._broken = True
-        self.journal.close()
+            self.journal.close()
+        except Exception as error:
+            self.broken(f"{type(error).__name__}: {error}")
         if self._broken and self._mirror is not None and sys.platform != "win32":
             # Nothing in the journal can tell the mirror that the run is over.
             with contextlib.suppress(OSError):
@@ -254,19 +264,33 @@ def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
     log = -1
     try:
         log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-            pass_fds=() if lock is None else (lock,),
-        )
+        with _signals_held():
+            return subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                pass_fds=() if lock is None else (lock,),
+            )
     finally:
         for opened in (log, -1 if lock is None else lock):
             if opened >= 0:
                 os.close(opened)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """A process that is started here inherits `HELD_SIGNALS` blocked."""
+    if not HELD_SIGNALS:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _locked(journal: Path) -> int | None:

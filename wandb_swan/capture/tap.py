@@ -297,7 +297,7 @@ def _note_cause(capture: Capture) -> None:
     if error is None or isinstance(error, SystemExit):
         return
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(Exception):
         capture.journal.note(type="exit", exception=type(error).__name__, traceback=text[-8000:])
 
 

@@ -225,7 +225,7 @@ class CloudRun:
     # -- history ---------------------------------------------------------------------------------------------------
 
     def _history(self, run: Any, summary: Tree) -> Iterator[HistoryRow]:
-        rows = _Rows(summary, absent_is_null="use_cache" in signature(run.scan_history).parameters)
+        rows = _Rows(summary, _only_texts(run), absent_is_null="use_cache" in signature(run.scan_history).parameters)
         for row in self._scan(run):
             event = rows.event(row)
             if event is not None:
@@ -257,6 +257,8 @@ class CloudRun:
                 return
             step = row.get("_step")
             if isinstance(step, int | float):
+                if step < following:  # the client gives the row between export and live data twice (seen at 0.31)
+                    continue
                 following = int(step) + 1
             yield row
 
@@ -339,16 +341,16 @@ class CloudRun:
 class _Rows:
     """Makes W&B's rows those that were logged.
 
-    W&B spells NaN and the infinities as text, and nested keys with dots. A text is taken for a number unless its
-    metric has other texts; a dotted key for a nested one where the summary has it nested. In the parquet export a
-    key that a row does not have is null.
+    W&B spells NaN and the infinities as text, and nested keys with dots. Such a text is taken for a number unless
+    W&B says that its metric has nothing but texts; a dotted key for a nested one where the summary has it nested. In
+    the parquet export a key that a row does not have is null.
     """
 
-    def __init__(self, summary: Tree, *, absent_is_null: bool) -> None:
+    def __init__(self, summary: Tree, texts: set[str], *, absent_is_null: bool) -> None:
         self._nested = {
             ".".join(path): path for path, _ in leaves(summary) if len(path) > 1 and ".".join(path) not in summary
         }
-        self._texts: set[str] = set()
+        self._texts = texts
         self._absent_is_null = absent_is_null
 
     def event(self, row: dict[str, Any]) -> HistoryRow | None:
@@ -368,10 +370,7 @@ class _Rows:
         if isinstance(value, dict) and "_type" not in value:
             return {name: self._number(f"{key}.{name}", item) for name, item in value.items()}
         if isinstance(value, str):
-            if value not in _SPECIAL:
-                self._texts.add(key)
-            elif key not in self._texts:
-                return _SPECIAL[value]
+            return _SPECIAL.get(value, value) if key not in self._texts else value
         return value
 
 
@@ -380,6 +379,16 @@ def _whole(run: Any) -> Any:
     if getattr(run, "_lazy", False):
         run.load_full_data()
     return run
+
+
+def _only_texts(run: Any) -> set[str]:
+    """The metrics that W&B has seen no other type of than text."""
+    keys = (run._attrs.get("historyKeys") or {}).get("keys") or {}
+    return {
+        key
+        for key, told in keys.items()
+        if {count.get("type") for count in (told or {}).get("typeCounts") or ()} == {"string"}
+    }
 
 
 def _summary(run: Any) -> Tree:

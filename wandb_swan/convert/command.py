@@ -14,6 +14,7 @@ from rich.console import Console
 from ..exceptions import WandbSwanError
 from . import local
 from .converter import Converter, plan
+from .run import warm
 from .units import Unit
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
@@ -108,6 +109,12 @@ def convert(**given: Any) -> None:
         "max_file_mb": given["max_file_mb"],
         "verify": given["verified"],
     }
+    if (
+        given["kind"] == "wandb-local"
+        and FilePath(given["wb_dir"]).is_dir()
+        and not (given["dry_run"] or given["dask"])
+    ):
+        warm(FilePath(given["log_dir"]))
     units = _local_units(given) if given["kind"] == "wandb-local" else _cloud_units(given)
     if not units:
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")

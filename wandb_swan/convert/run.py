@@ -108,7 +108,6 @@ class _Pool:
         return worker
 
     def warm(self, log: FilePath) -> None:
-        """Starts a worker that will be needed, while its first job is still being looked for."""
         worker = Worker(log)
         with self._lock:
             self._idle.append(worker)
@@ -140,15 +139,20 @@ class _Pool:
 _pool = _Pool()
 
 
-def _worker_log(options: Options) -> FilePath:
-    return options.log_dir.parent / f"{options.log_dir.name}.convert.log"
+def _worker_log(log_dir: FilePath) -> FilePath:
+    return log_dir.parent / f"{log_dir.name}.convert.log"
+
+
+def warm(log_dir: FilePath) -> None:
+    """Starts the first worker process while its runs are still being looked for. Raises OSError."""
+    _pool.warm(_worker_log(log_dir.absolute()))
 
 
 def convert_unit(job_json: str, points: Callable[[int], None] = lambda count: None) -> str:
     """Converts one run in a worker process of this machine: what an executor is given. Returns a RunReport as JSON."""
     job = Job.model_validate_json(job_json)
     unit = job.unit
-    worker = _pool.take(_worker_log(job.options))
+    worker = _pool.take(_worker_log(job.options.log_dir))
     report = worker.convert(job_json, points)
     converted = report is not None and RunReport.model_validate_json(report).state == "converted"
     # After a failure its SwanLab run is still open: another run needs another process.

@@ -10,19 +10,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import swanlab
-
 from ..capture.journal import encode_note
 from ..exceptions import WandbSwanError
 from ..stream.events import RunStarted
 from ..stream.records import Decoder
 from .sink import Sink
 from .target import Target
-
-
-def active_run() -> Any:
-    """The SwanLab run of this process, or None."""
-    return swanlab.get_run() if swanlab.has_run() else None
 
 
 class ActiveRun:

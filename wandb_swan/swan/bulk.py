@@ -1,4 +1,4 @@
-"""A writer for runs of the past: scalar records encoded straight into SwanLab's store, some ten times as fast.
+"""A writer for runs of the past: scalar records encoded straight into SwanLab's store.
 
 SwanLab's core builds two protobuf messages, two timestamps and one bitmap entry a point. For a run that nobody
 follows, written once and offline, the bytes are all that stays. They are the same bytes: when the writer opens it
@@ -31,7 +31,7 @@ class BulkWriter(CoreWriter):
         self._store = self._core._store
         self._counter = self._core._counter
         self._lock = self._core._wandb_swan_lock
-        self._keys: dict[str, bytes] = {}
+        self._keys: dict[str, tuple[bytes, Any]] = {}
         self._points: list[bytes] = []
         self._row = (0, 0.0, b"", b"")
         self._compare()
@@ -59,18 +59,22 @@ class BulkWriter(CoreWriter):
         known = self._keys.get(key)
         if known is None:
             known = self._declare(key)
+        encoded, steps = known
+        if step in steps:  # as SwanLab does: the first value of a step stays
+            return
+        steps.add(step)
         if step != self._row[0] or timestamp != self._row[1] or timestamp <= 0:
             self._row = (step, timestamp, _int_field(b"\x10", step) + _TYPE_SCALAR, _stamp(timestamp))
-        self._points.append(known + self._row[2] + self._row[3] + _value(number))
+        self._points.append(encoded + self._row[2] + self._row[3] + _value(number))
         if len(self._points) >= BATCH:
             self.flush()
 
-    def _declare(self, key: str) -> bytes:
-        """The encoded key, after SwanLab has the metric's column."""
+    def _declare(self, key: str) -> tuple[bytes, Any]:
+        """The encoded key and SwanLab's set of the metric's steps, after SwanLab has the metric's column."""
         if not self._core._metrics.get(key):
             probe = self._scalar_record(key=key, type=self._scalar_type)
             self._core.upsert_columns([self._build_column(self._core._ctx, probe)])
-        known = self._keys[key] = _key(key)
+        known = self._keys[key] = (_key(key), self._core._metrics.get(key).steps)
         return known
 
     def flush(self) -> None:

@@ -199,7 +199,8 @@ class Sink:
         self.flush()
         if self._own:
             self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
-        return self.uploads.unconfirmed() if self.uploads is not None else None
+        unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
+        return getattr(self._writer, "failure", None) or unconfirmed
 
     # -- events ----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ..exceptions import WandbSwanError
+
 log = logging.getLogger("wandb_swan")
 
 BATCH = 10_000
@@ -93,6 +95,12 @@ class CoreWriter:
         self._media: list[Any] = []
         self._lines: list[Any] = []
         self._stamp = (0.0, _timestamp(0))
+        self.failure: str | None = None
+        """Why SwanLab's store of the run is not whole; SwanLab itself only prints it (`safe.block`)."""
+        store = getattr(self._core, "_store", None)
+        for name in ("write", "close"):
+            if hasattr(store, name):
+                setattr(store, name, self._noting(getattr(store, name)))
         self.skip_lines = 0
         """Console lines that the run has from an earlier try: unlike points, SwanLab would append them again."""
 
@@ -106,6 +114,16 @@ class CoreWriter:
                 return original(records)
 
         setattr(self._core, name, locked)
+
+    def _noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any) -> Any:
+            try:
+                return original(*args)
+            except OSError as error:
+                self.failure = f"SwanLab's store of the run can not be written: {error.strerror or error}"
+                raise
+
+        return noted
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
         if timestamp <= 0 or timestamp != self._stamp[0]:  # the points of a row share their time
@@ -159,6 +177,8 @@ class CoreWriter:
         if lines:
             self._core.upsert_logs(lines)
             self._callbacks.on_log_flush(lines)
+        if self.failure is not None:
+            raise WandbSwanError(self.failure)
 
 
 class LogWriter:

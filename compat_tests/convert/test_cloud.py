@@ -1,0 +1,121 @@
+"""Runs in W&B's cloud, a loopback one that the real client reads over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
+
+from compat_tests.convert.conftest import Cli, run_dirs  # noqa: E402
+from compat_tests.stores import WandbStore, assert_same_values  # noqa: E402
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def cloud() -> Iterator[wandb_cloud.WandbCloud]:
+    with wandb_cloud.WandbCloud() as server:
+        yield server
+        assert not server.errors, server.errors[:3]
+
+
+@pytest.fixture
+def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
+    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
+    return cli
+
+
+def without_nulls(store: WandbStore) -> WandbStore:
+    """The client's rows say null for what is not there: a logged None can not be told from it."""
+    for row in store.rows.values():
+        for key in [key for key, value in row.items() if value is None]:
+            del row[key]
+    return store
+
+
+def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    folders = run_dirs(cases)
+    for folder in folders.values():
+        cloud.load(folder, project="values")
+    said = online.cloud("--wb-project", "values", "--workers", "2", "--report", "r.json")
+    stores = online.stores()
+    failures = []
+    for run_id, folder in folders.items():
+        if run_id == "whole":
+            continue
+        try:
+            assert_same_values(without_nulls(WandbStore.read(folder)), stores[run_id])
+        except AssertionError as error:
+            failures.append(f"{run_id}: {error}")
+    assert not failures, "\n".join(failures) + said
+    report = json.loads((online.dir / "r.json").read_text())
+    assert all(run["identical"] for run in report["runs"]), said
+    swan = stores["whole"]
+    assert (swan.start.name, list(swan.start.tags), swan.start.group) == ("everything", ["x", "y"], "g")
+    assert swan.scalars["val/acc"] == {i: i / 6 for i in range(6)} and swan.columns["val/acc"].x_axis == "epoch"
+    assert {key: swan.config[key] for key in ("lr", "text", "deep")} == {
+        "lr": 0.5,
+        "text": "0.5",
+        "deep": {"er": [1, None]},
+    }
+    kinds = {key: swan.kinds[key] for key in ("picture", "table", "histogram")}
+    assert kinds == {"picture": "IMAGE", "table": "ECHARTS", "histogram": "ECHARTS"}
+    assert swan.about["summary"] == {"best": 11} and swan.about["url"].startswith(cloud.url)
+    assert {item["name"] for item in swan.about["artifacts"]} >= {"data:v0"}
+    assert "hello from the console" in swan.console()
+    assert (swan.dir / "files" / "weights.bin").read_bytes() == b"w" * 3000
+    key = cloud.api_key
+    assert not any(key in path.read_text(errors="replace") for path in online.dir.glob("*.json"))
+    assert key not in (online.dir / "swanlog.convert.log").read_text()
+    assert f"{len(folders)} skipped" in online.cloud("--wb-project", "values")
+
+
+def test_a_server_in_trouble(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:
+    for run_id in ("good", "poisoned", "still"):
+        rows = [{"loss": i / 2, "odd": float("nan") if i % 2 else 1.0} for i in range(1500)]
+        cloud.add_run("p", run_id, rows, final="running" if run_id == "still" else "finished", config={"lr": 1e-5})
+        cloud.add_file(run_id, "ckpt/model.bin", b"m" * 5000)
+    cloud.add_file("good", "../../evil.txt", b"evil")
+    cloud.add_file("good", "/etc/evil", b"evil")
+    cloud.add_file("good", "spoiled.bin", b"s" * 3000)
+    cloud.export("good", last_step=1000, files=2)
+    cloud.poison("poisoned")
+    cloud.fail("model.bin", 503, times=1)
+    cloud.fail("model.bin", 429, times=1, retry_after=0.1)
+    cloud.fail("model.bin", "cut", times=1)
+    cloud.fail("spoiled.bin", 500)
+    online.env["WANDB__GRAPHQL_RETRY_MAX"] = "1"
+    said = online.cloud("--wb-project", "p", "--workers", "2", expect=1)
+    stores = online.stores()
+    assert set(stores) == {"good", "still"} and "1 failed" in said
+    good = stores["good"]
+    assert good.scalars["loss"] == {i: i / 2 for i in range(1500)}
+    assert all((good.scalars["odd"][i] != good.scalars["odd"][i]) == bool(i % 2) for i in range(1500))
+    assert (good.dir / "files" / "ckpt" / "model.bin").read_bytes() == b"m" * 5000
+    assert stores["still"].state == "aborted" and "was running" in said
+    assert "its path leaves" in said and "spoiled.bin" in said
+    assert not list(tmp_path.rglob("evil*"))
+    before = cloud.count("model.bin")
+    cloud.heal()
+    cloud.poisoned.clear()
+    said = online.cloud("--wb-project", "p")
+    assert "1 converted, 2 skipped" in said and cloud.count("model.bin") - before <= 1
+    assert online.cloud("--wb-project", "p", "--wb-runid", "good", "--force")
+    assert cloud.count("model.bin") - before <= 1  # the cache has it
+
+
+def test_the_cloud_says_no(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("secret", "r", [{"a": 1}])
+    cloud.forbid("secret")
+    assert "no permission" in online.cloud("--wb-project", "secret", expect=2)
+    said = online.cloud("--wb-project", "missing", expect=2)
+    assert said.startswith("wandb-swan: can not") and "check the names" in said
+    cloud.add_run("other", "r2", [{"a": 1}])
+    assert "there is none" in online.cloud("--wb-project", "other", "--wb-runid", "nope", expect=2)
+    online.env["WANDB_API_KEY"] = "0" * 40
+    assert "wandb login" in online.cloud("--wb-project", "other", expect=2)
