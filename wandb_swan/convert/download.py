@@ -37,6 +37,16 @@ class Spoiled(Exception):
     """What arrived is not what W&B announced."""
 
 
+_CUT = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # a body that was cut: no ConnectionError, for requests
+    ConnectionError,
+    TimeoutError,
+    Spoiled,
+)
+
+
 def retrying() -> Retrying:
     """Tries again while the server is busy or away, a bounded number of times; the last error is raised."""
     return Retrying(
@@ -56,7 +66,7 @@ def _may_pass(error: BaseException) -> bool:
     cause = getattr(error, "exc", None)  # wandb's CommError holds what went wrong
     if isinstance(cause, BaseException) and cause is not error:
         return _may_pass(cause)
-    return isinstance(error, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError | Spoiled)
+    return isinstance(error, _CUT)
 
 
 def _pause(state: RetryCallState) -> float:
