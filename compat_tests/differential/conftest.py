@@ -27,42 +27,56 @@ settings.register_profile("deep", settings.get_profile("differential"), max_exam
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "differential"))
 
 
+RUNS_A_PROCESS = 30
+"""SwanLab (0.10.3) keeps an inotify watcher of every finished run; the kernel gives a user 128."""
+
+
 class Worker:
     """Hands programs to the process of `worker.py`."""
 
     def __init__(self, folder: Path) -> None:
-        home = folder / "home"
-        home.mkdir()
-        self._log = (folder / "worker.log").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "compat_tests.differential.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            cwd=folder,
-            env=clean_environment(
-                home,
-                WANDB_CONSOLE="off",
-                PYTHONPATH=str(Path(__file__).parents[2]),
-                WANDB_SWAN_MODE="offline",
-                WANDB_SWAN_KEEP_JOURNAL="true",
-            ),
-        )
+        self._folder = folder
+        (folder / "home").mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mirrored = 0
 
     def run(self, program: list[Operation], *, mirrored: bool = False) -> list[Made]:
         """The runs that the program made, in the order in which they started."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        pickle.dump((program, mirrored), self._process.stdin)
-        self._process.stdin.flush()
-        answer: Any = pickle.load(self._process.stdout)
+        if self._mirrored >= RUNS_A_PROCESS:
+            self.close()
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        pickle.dump((program, mirrored), process.stdin)
+        process.stdin.flush()
+        answer: Any = pickle.load(process.stdout)
         assert not isinstance(answer, str), answer
+        self._mirrored += mirrored * len(answer)
         return answer
 
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "worker.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "compat_tests.differential.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self._folder,
+                env=clean_environment(
+                    self._folder / "home",
+                    WANDB_CONSOLE="off",
+                    PYTHONPATH=str(Path(__file__).parents[2]),
+                    WANDB_SWAN_MODE="offline",
+                    WANDB_SWAN_KEEP_JOURNAL="true",
+                ),
+            )
+
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(60)
-        self._log.close()
+        process, self._process, self._mirrored = self._process, None, 0
+        if process is not None:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.close()
+            process.wait(60)
+            process.stdout.close()
 
 
 @pytest.fixture(scope="session")
