@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -198,7 +199,9 @@ class Sink:
             self._about["not_mirrored"] = self.lost()
         self.flush()
         if self._own:
+            watcher = getattr(getattr(getattr(self._run, "_ctx", None), "core", None), "_watcher", None)
             self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
+            _release(watcher)
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         return getattr(self._writer, "failure", None) or unconfirmed
 
@@ -481,6 +484,17 @@ class Sink:
         if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
             stored.update(dict.fromkeys(empty))
             config.update({})
+
+
+def _release(watcher: Any) -> None:
+    """Gives back the inotify instance of SwanLab's file watcher, which SwanLab 0.10 keeps if no file was watched.
+
+    The kernel has 128 of them for a user; a process that writes many runs would use them up.
+    """
+    observer = getattr(watcher, "_observer", None)
+    if observer is not None and not observer.is_alive():
+        with suppress(Exception):
+            observer.stop()
 
 
 def _no_probe() -> Any:
