@@ -380,7 +380,8 @@ def test_missing_broken_and_hostile_items_cost_themselves_alone(tmp_path: Path) 
     settings = {"mode": "offline", "log_dir": str(tmp_path / "swanlog")}
     writer.note(type="begin", settings=settings, run={"files": str(files)})
     record = pb.Record()
-    record.run.run_id, record.run.project = "crafted", "media"
+    run = record.request.run_start.run
+    run.run_id, run.project = "crafted", "media"
     writer.append(record.SerializeToString())
     record = pb.Record()
     for key, value in row.items():
