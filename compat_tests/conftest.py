@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,11 @@ from typing import Any
 import pytest
 
 from compat_tests.stores import SwanStore, WandbStore
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A suite started in the background: what it starts would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
