@@ -20,7 +20,6 @@ import pytest
 
 from compat_tests.stores import SwanStore, WandbStore
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A suite started in the background: what it starts would ignore Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
