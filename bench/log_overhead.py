@@ -42,6 +42,7 @@ def main() -> None:
         "WANDB_CONSOLE": "off",
         "WANDB_SWAN_MODE": "offline",
     }
+    os.environ["WANDB_SWAN_KEEP_JOURNAL"] = "1"
     import wandb
 
     bare = wandb.init(project="bench", id="bare", reinit="create_new")
