@@ -111,10 +111,9 @@ def _wandb_credentials() -> Finding:
 
 
 def _swanlab_credentials() -> Finding:
-    import swanlab
+    from .swan.target import logged_in
 
-    found = bool(swanlab.Settings().api_key)
-    return True, "found" if found else "none: runs are recorded offline; `swanlab login` changes that"
+    return True, "found" if logged_in() else "none: runs are recorded offline; `swanlab login` changes that"
 
 
 def _folder() -> Finding:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .capture.journal import LogReader, parse_note
-from .capture.launch import BUSY, HELD_SIGNALS, read_status
+from .capture.launch import BUSY, HELD_SIGNALS, locked, read_status
 from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
@@ -222,11 +222,12 @@ class Mirror:
         run, start = _name_parts(self.journal.name)
         if self._mode == "online" or not start:
             return None
-        name = f"run-{start}-{run}"
-        found = {path: re.fullmatch(r"(?:-try(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
+        # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
+        name = f"run-{start.replace('-', '+')}-{run}"
+        found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
         tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
         self._superseded += [folder for folder in tries if folder not in self._superseded]
-        return f"{name}-try{max(tries.values()) + 1}" if tries else name
+        return f"{name}+{max(tries.values()) + 1}" if tries else name
 
     def _rewound_id(self, started: RunStarted) -> str:
         """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab can not forget."""
@@ -387,17 +388,12 @@ class Mirror:
 
     def _alone(self) -> bool:
         """Takes the journal's lock; False if another mirror has it."""
-        if self._lock is not None:
-            return True
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return True
-        self._lock = self.journal.open("rb")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return not isinstance(error, BlockingIOError)  # a file system without locks
+        if self._lock is None:
+            try:
+                lock = locked(self.journal)
+            except BlockingIOError:
+                return False
+            self._lock = os.fdopen(lock, "rb") if lock is not None else None
         return True
 
     def _remember_earlier_try(self) -> None:

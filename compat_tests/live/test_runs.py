@@ -179,7 +179,7 @@ def test_state_is_how_the_run_ended(record: Record, ending: str) -> None:
     if ending != "os._exit":
         for wandb, mirrored in result.pairs().values():
             assert_same_values(wandb, mirrored)
-            assert mirrored.about.get("exit_code", 0) == wandb.exit_code
+            assert mirrored.about["exit_code"] == wandb.exit_code
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
         raise OSError("this Python does not say where its executable is")
     # The same import path as the trainer, but its script folder last: a `random.py` beside it must not be ours.
     script, rest = sys.path[:1], sys.path[1:]
-    lock = _locked(journal)
+    lock = locked(journal)
     if lock is not None:
         arguments = (*arguments, "--lock", str(lock))
     code = (
@@ -293,7 +293,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _locked(journal: Path) -> int | None:
+def locked(journal: Path) -> int | None:
     """A descriptor that holds the journal's lock, for the mirror to inherit: at no time does nobody hold it.
 
     None where there are no locks. Raises BlockingIOError if a mirror is at it.
@@ -317,7 +317,7 @@ def _locked(journal: Path) -> int | None:
 def is_live(journal: Path) -> bool:
     """Whether a mirror holds the journal now."""
     try:
-        lock = _locked(journal)
+        lock = locked(journal)
     except BlockingIOError:
         return True
     except OSError:

@@ -54,7 +54,11 @@ def warn(message: str) -> None:
 
 def switched_off() -> bool:
     """Whether `WANDB_SWAN=0` asks for pure passthrough."""
-    return os.environ.get("WANDB_SWAN", "").strip().lower() in {"0", "false", "off", "no", "f", "n"}
+    return _says_no("WANDB_SWAN")
+
+
+def _says_no(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() in {"0", "false", "off", "no", "f", "n"}
 
 
 @contextlib.contextmanager
@@ -98,6 +102,7 @@ def uninstall() -> None:
         for capture in list(_live.values()):
             capture.close()
         _live.clear()
+        _first_run.clear()
 
 
 def _restore() -> None:
@@ -228,7 +233,7 @@ def _keep_offline(init: Any, init_settings: Any) -> None:
     given = {**_process_wide, **(_given.get() or {})}
     wanted = given.get("wandb_run")
     if wanted is None:
-        wanted = os.environ.get("WANDB_SWAN_WANDB_RUN", "").strip().lower() not in {"0", "false", "off", "no", "f", "n"}
+        wanted = not _says_no("WANDB_SWAN_WANDB_RUN")
     if wanted:
         return
     merged = init._wl.settings.model_copy()

@@ -166,7 +166,7 @@ def ready(mode: str) -> None:
     if mode == "local" and importlib.util.find_spec("swanboard") is None:
         raise WandbSwanError('--mode local needs SwanLab\'s dashboard: type `pip install "swanlab[dashboard]"`')
     if mode == "online":
-        import swanlab
+        from ..swan.target import logged_in
 
-        if not swanlab.Settings().api_key:
+        if not logged_in():
             raise WandbSwanError("no SwanLab login: type `swanlab login`, or add `--mode offline`")

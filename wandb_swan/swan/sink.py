@@ -146,7 +146,7 @@ class Sink:
             "project": started.project,
             "entity": started.entity,
             "host": started.host,
-            "started_at": started.started_at,
+            "started_at": started.started_at or None,
             "sweep_id": started.sweep_id,
             "forked_from": started.forked_from,
         }
@@ -472,7 +472,7 @@ class Sink:
 
     def _write_config(self) -> None:
         ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
-        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {}, 0.0)}
+        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {})}
         whole = {key: _plain(value) for key, value in self._config.items()}
         whole[ours] = _plain(told)
         config = self._run.config

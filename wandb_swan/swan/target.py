@@ -32,6 +32,11 @@ class Target(BaseModel):
     """The name of the run folder in the log directory. None: SwanLab names it."""
 
 
+def logged_in() -> bool:
+    """Whether SwanLab credentials are found, wherever SwanLab looks for them."""
+    return bool(swanlab.Settings().api_key)
+
+
 def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None]:
     """Mode, whether it is offline for want of credentials, project and workspace: ours, else SwanLab's own settings."""
     theirs = swanlab.Settings()
