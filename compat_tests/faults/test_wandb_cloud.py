@@ -138,3 +138,28 @@ def test_shared_mode_mirrors_the_primary_and_says_so(train: Train, wandb_cloud: 
     assert other.swan_dirs() == []
     (folder,) = primary.swan_dirs()
     assert SwanStore.read(folder).scalars["one/loss"] == {i: float(i) for i in range(5)}
+
+
+UNLOGGED = """
+run = wandb.init(project="p", id="r1", config={"lr": 0.1}, settings=wandb.Settings(x_skip_transaction_log=True))
+for i in range(300):
+    run.log({"loss": 1 / (i + 1), "note": f"step {i}", "deep": {"a": i}})
+run.finish()
+"""
+
+
+@pytest.mark.fault(
+    "`x_skip_transaction_log`: wandb online writes no log to compare with",
+    "the journal alone is enough: SwanLab has what W&B's server has",
+)
+def test_a_run_without_a_transaction_log(train: Train, wandb_cloud: WandbCloud) -> None:
+    training = train(UNLOGGED, gates=False, **both(wandb_cloud)).end().mirrored()
+    assert not list(training.dir.rglob("*.wandb"))
+    swan = SwanStore.read(*training.swan_dirs())
+    rows = wandb_cloud.run("r1").rows()
+    assert len(rows) == 300
+    assert swan.scalars["loss"] == {row["_step"]: row["loss"] for row in rows}
+    assert swan.scalars["deep/a"] == {row["_step"]: row["deep"]["a"] for row in rows}
+    assert swan.texts("note") == {row["_step"]: row["note"] for row in rows}
+    assert swan.config["lr"] == 0.1
+    assert swan.state == "finished"
