@@ -16,7 +16,7 @@ from typing import Any
 from .capture.journal import LogReader
 from .stream.events import Event, HistoryRow, RunFinished, Tree
 from .stream.records import Decoder
-from .stream.steps import leaves, set_value
+from .stream.trees import leaves, merge
 
 log = logging.getLogger("wandb_swan")
 
@@ -136,7 +136,7 @@ class Reconciler:
         seen = dict(leaves(live))
         for path, value in leaves(row.values):
             if path not in seen:
-                set_value(missing, path, value)
+                merge(missing, path, value)
             elif not _same(seen.pop(path), value):
                 self._differ(f"{'.'.join(path)} at step {row.step}: not the value in wandb's log")
         for path in seen:

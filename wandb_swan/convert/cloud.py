@@ -28,7 +28,8 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.records import own_config
-from ..stream.steps import history_row, leaves, set_value
+from ..stream.steps import history_row
+from ..stream.trees import leaves, merge
 from .download import Downloads, retrying
 from .units import Options, Unit
 
@@ -360,7 +361,7 @@ class _Rows:
             if value is None and self._absent_is_null:
                 continue
             path: Path = self._nested.get(key) or (key,)
-            set_value(values, path, self._number(key, value))
+            merge(values, path, self._number(key, value))
         if not values:
             return None
         event = history_row(values, int(step) if isinstance(step, int | float) else None)

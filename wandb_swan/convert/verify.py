@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from ..exceptions import WandbSwanError
+from ..stream import trees
 from ..stream.events import (
     Alert,
     ChartDefined,
@@ -29,7 +30,6 @@ from ..stream.events import (
 from ..stream.series import Series
 from ..swan import limits
 from ..swan.media import items
-from ..swan.sink import remove_json, set_json
 from ..swan.store import StoredRun
 from .local import LocalRun, discover
 from .units import Source
@@ -145,10 +145,7 @@ class RecordedRun:
                 self._last_step = step
                 self._values(event.values, (), step, event.timestamp)
         elif isinstance(event, ConfigChanged):
-            for path in event.remove:
-                remove_json(self.config, path)
-            for path, value in event.update:
-                set_json(self.config, path, value)
+            trees.apply(self.config, event)
         elif isinstance(event, ConsoleLine):
             self.lines += 1
         elif isinstance(event, SystemStats):

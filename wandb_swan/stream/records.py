@@ -31,7 +31,8 @@ from .events import (
     SystemStats,
     Tree,
 )
-from .steps import DEEPEST, Steps, history_row, set_value
+from .steps import Steps, history_row
+from .trees import DEEPEST, merge
 
 log = logging.getLogger("wandb_swan")
 
@@ -207,7 +208,7 @@ class Decoder:
                 if len(nested) < 2 and not isinstance(value, dict):
                     row[nested[0] if nested else item.key] = value
                 else:
-                    set_value(row, tuple(nested) or (item.key,), value)
+                    merge(row, tuple(nested) or (item.key,), value)
             except (ValueError, RecursionError):
                 self.unreadable += 1
         row.pop("", None)

@@ -22,13 +22,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .events import Event, HistoryRow, Path, RowDropped, Tree
+from .trees import leaves, merge
 
 INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 """Top-level keys that wandb adds to a row; they are no metrics."""
-
-
-DEEPEST = 200
-"""Levels of nesting, above which a value counts as unreadable: whoever walks a tree does so by recursion."""
 
 
 class Steps:
@@ -57,7 +54,7 @@ class Steps:
             yield RowDropped(step=step, current=self.current, keys=keys)
             return
         for path, value in items:
-            set_value(self._row, path, value)
+            merge(self._row, path, value)
         if flush or (flush is None and step is None):
             yield from self._commit(self.current + 1)
 
@@ -79,31 +76,6 @@ def history_row(row: Tree, step: int | None) -> HistoryRow:
     values = {key: value for key, value in row.items() if key not in INTERNAL}
     seconds = float(timestamp) if isinstance(timestamp, int | float) and 0 < timestamp < 1e11 else 0.0
     return HistoryRow.model_construct(step=step, timestamp=seconds, values=values)
-
-
-def set_value(tree: Tree, path: Path, value: Any) -> None:
-    """Sets a JSON value, dicts leaf by leaf: they merge with what is there, and empty ones vanish."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            set_value(tree, (*path, key), item)
-        return
-    if len(path) > DEEPEST:
-        raise ValueError("nested too deeply")
-    for key in path[:-1]:
-        below = tree.get(key)
-        if not isinstance(below, dict):
-            below = tree[key] = {}
-        tree = below
-    tree[path[-1]] = value
-
-
-def leaves(tree: Tree, above: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every leaf of a tree with its path."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, (*above, key))
-        else:
-            yield (*above, key), value
 
 
 class StepMetrics:
@@ -136,7 +108,7 @@ class StepMetrics:
         for path, _ in list(leaves(row)):
             axis, sync = self._rule(".".join(path))
             if axis and sync and axis in self._latest and not _leaf_exists(row, axis):
-                set_value(row, tuple(axis.split(".")), float(self._latest[axis]))
+                merge(row, tuple(axis.split(".")), float(self._latest[axis]))
 
     def _rule(self, key: str) -> tuple[str, bool]:
         rule = self._exact.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import json
 from pathlib import Path as FilePath
@@ -53,6 +54,20 @@ class RunFiles:
             raise Unusable("the file is missing", path[:500])
         return real
 
+    def save(self, run: Any, path: str, policy: str) -> None:
+        """Saves a file as a file of the SwanLab run, under the same relative path.
+
+        Raises:
+            Unusable: see `find`; or SwanLab refuses it.
+        """
+        found = self.find(path, link=True)
+        assert self.root is not None
+        own = FilePath(run.dir) / "files" / found.relative_to(self.root)
+        if own.exists() and not own.is_symlink():
+            raise Unusable("SwanLab has a file of its own with this name", path)
+        if not run.save(_pattern(found), base_path=str(self.root), policy=policy):
+            raise Unusable("SwanLab does not save it", path)
+
     def read(self, path: Any) -> bytes:
         """The bytes of a media file.
 
@@ -74,6 +89,15 @@ class RunFiles:
             return json.loads(self.read(path))
         except (ValueError, RecursionError) as error:
             raise Unusable("the file is broken", f"{path}: {error}") from error
+
+
+def _pattern(path: FilePath) -> str:
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
+    name = path.name
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
 
 
 class Staged:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import logging
 import math
@@ -35,10 +34,11 @@ from ..stream.events import (
     SystemStats,
     Tree,
 )
-from ..stream.steps import leaves, set_value
+from ..stream.trees import leaves
 from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
+from .runconfig import RunConfig
 from .runfiles import RunFiles, Unusable
 from .target import Target
 from .upload import Uploads
@@ -72,14 +72,10 @@ class Sink:
         self._now = (0, 0.0)
         self._names = KeyNames()
         self._rules: dict[str, MetricDefined] = {}
-        self._config: Tree = {}
-        self._config_dirty = False
-        self._about: dict[str, Any] = {}
-        self._summary: Tree = {}
+        self._about: RunConfig
         self._last: dict[Path, Any] = {}
         self._step = 0
         self._samples = 0
-        self._started: RunStarted | None = None
         self._run: Any = run
         self._writer: Writer | None = None
         self.counts: Counter[str] = Counter()
@@ -139,19 +135,8 @@ class Sink:
         self._begin(started)
 
     def _begin(self, started: RunStarted) -> None:
-        self._started = started
         self._writer = writer_for(self._run, bulk=self._target.past and self._target.mode == "offline")
-        self._about = {
-            "id": started.run_id,
-            "project": started.project,
-            "entity": started.entity,
-            "host": started.host,
-            "started_at": started.started_at or None,
-            "sweep_id": started.sweep_id,
-            "forked_from": started.forked_from,
-        }
-        self._describe(started, first=True)
-        self._config_dirty = True
+        self._about = RunConfig(started)
 
     def skip_lines(self, count: int) -> None:
         """The next `count` console lines are in the SwanLab run already."""
@@ -160,27 +145,7 @@ class Sink:
 
     def tell(self, **about: Any) -> None:
         """Adds facts of the run to the reserved config key `wandb_run`."""
-        self._about.update(about)
-        self._config_dirty = True
-
-    def _describe(self, now: RunStarted | RunChanged, *, first: bool = False) -> None:
-        """Keeps under `wandb_run` what SwanLab cut or can not change any more."""
-        assert self._started is not None
-        start = self._started
-        if first:
-            if (limits.description(now.notes) or "") != now.notes:
-                self._about["notes"] = now.notes
-            if limits.tags(now.tags) != list(now.tags):
-                self._about["tags"] = list(now.tags)
-            for field in ("name", "group", "job_type"):
-                if (limits.name(getattr(now, field)) or "") != getattr(now, field):
-                    self._about[field] = getattr(now, field)
-            return
-        for field in ("name", "notes", "tags", "group", "job_type"):
-            value = getattr(now, field)
-            if value != getattr(start, field) or field in self._about:
-                self._about[field] = list(value) if field == "tags" else value
-                self._config_dirty = True
+        self._about.tell(**about)
 
     def lost(self) -> list[dict[str, Any]]:
         """What SwanLab has no place for, or refused: key, reason, count."""
@@ -191,13 +156,8 @@ class Sink:
 
     def close(self, state: State, reason: str | None = None) -> str | None:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
-        self._about["summary"] = self._hand_set_summary()
-        self._config_dirty = True
-        renamed = self._names.changed()
-        if renamed:
-            self._about["keys"] = renamed
-        if self.not_mirrored:
-            self._about["not_mirrored"] = self.lost()
+        self._about.tell_summary(self._last)
+        self._about.tell(keys=self._names.changed(), not_mirrored=self.lost() if self.not_mirrored else None)
         self.flush()
         if self._own:
             watcher = getattr(getattr(getattr(self._run, "_ctx", None), "core", None), "_watcher", None)
@@ -218,19 +178,13 @@ class Sink:
         """Hands everything to SwanLab."""
         assert self._writer is not None
         self._writer.flush()
-        if self._config_dirty:
-            self._config_dirty = False
-            self._write_config()
+        self._about.write(self._run.config, own=self._own)
 
     def _on_RunChanged(self, event: RunChanged) -> None:
-        self._describe(event)
+        self._about.run_changed(event)
 
     def _on_ConfigChanged(self, event: ConfigChanged) -> None:
-        for path in event.remove:
-            remove_json(self._config, path)
-        for path, value in event.update:
-            set_json(self._config, path, value)
-        self._config_dirty = True
+        self._about.change(event)
 
     def _on_HistoryRow(self, event: HistoryRow) -> None:
         step = event.step
@@ -354,19 +308,7 @@ class Sink:
         self._rules[event.name] = event
 
     def _on_SummaryChanged(self, event: SummaryChanged) -> None:
-        for path in event.remove:
-            remove_json(self._summary, path)
-        for path, value in event.update:
-            set_json(self._summary, path, value)
-
-    def _hand_set_summary(self) -> Tree:
-        """The summary without the values that are just a metric's last one."""
-        kept: Tree = {}
-        for path, value in leaves(self._summary):
-            same = path in self._last and json.dumps(self._last[path]) == json.dumps(value)  # NaN is NaN here
-            if not same and path[0] not in {"_wandb", "_runtime", "_step", "_timestamp"}:
-                set_value(kept, path, value)
-        return kept
+        self._about.summarise(event)
 
     def _on_ConsoleLine(self, event: ConsoleLine) -> None:
         assert self._writer is not None
@@ -425,15 +367,8 @@ class Sink:
             self._save((event.path,), event.path, event.policy)
 
     def _save(self, key: Path, path: str, policy: str) -> None:
-        """Saves a file of the wandb run's files folder as a file of the SwanLab run, under the same relative path."""
         try:
-            found = self._files.find(path, link=True)
-            assert self._files.root is not None
-            own = FilePath(self._run.dir) / "files" / found.relative_to(self._files.root)
-            if own.exists() and not own.is_symlink():
-                raise Unusable("SwanLab has a file of its own with this name", path)
-            if not self._run.save(_pattern(found), base_path=str(self._files.root), policy=policy):
-                raise Unusable("SwanLab does not save it", path)
+            self._files.save(self._run, path, policy)
         except Unusable as error:
             self._lose(key, f"file not saved: {error.reason}", error.detail)
         except Exception as error:
@@ -470,22 +405,6 @@ class Sink:
         if before < _TOLD:
             log.warning("%s: %s%s", key, reason, f" ({limits.clean_text(detail)})" if detail else "")
 
-    def _write_config(self) -> None:
-        ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
-        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {})}
-        whole = {key: _plain(value) for key, value in self._config.items()}
-        whole[ours] = _plain(told)
-        config = self._run.config
-        if self._own:
-            for key in [key for key in config if key not in whole]:
-                del config[key]
-        config.update(whole)
-        empty = [key for key, value in whole.items() if value is None]
-        stored = config.__dict__.get("_config")
-        if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
-            stored.update(dict.fromkeys(empty))
-            config.update({})
-
 
 def _release(watcher: Any) -> None:
     """Gives back the inotify instance of SwanLab's file watcher, which SwanLab 0.10 keeps if no file was watched.
@@ -502,44 +421,3 @@ def _no_probe() -> Any:
     return swanlab.Settings.Probe(
         hardware=False, runtime=False, requirements=False, conda=False, git=False, swanlab=True, monitor=False
     )
-
-
-def _pattern(path: FilePath) -> str:
-    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
-    name = path.name
-    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
-    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
-    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
-    return str(FilePath(glob.escape(str(path.parent))) / pattern)
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value with valid Unicode throughout."""
-    if isinstance(value, str):
-        return limits.clean_text(value)
-    if isinstance(value, float) and math.isinf(value):  # SwanLab's config says "Inf" of both
-        return "Inf" if value > 0 else "-Inf"
-    if isinstance(value, dict):
-        return {limits.clean_text(str(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def set_json(tree: Tree, path: Path, value: Any) -> None:
-    """Sets a JSON value whole, as config and summary do: a dict replaces what was there."""
-    for key in path[:-1]:
-        below = tree.get(key)
-        if not isinstance(below, dict):
-            below = tree[key] = {}
-        tree = below
-    tree[path[-1]] = value
-
-
-def remove_json(tree: Tree, path: Path) -> None:
-    for key in path[:-1]:
-        below = tree.get(key)
-        if not isinstance(below, dict):
-            return
-        tree = below
-    tree.pop(path[-1], None)
