@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench matrix clean
+.PHONY: demo test lint coverage bench matrix clean
 
 demo: $(VENV)/.demo-ready
 	rm -rf demo && mkdir demo
@@ -14,6 +14,12 @@ test: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
 	$(BIN)/python -m pytest -q || $(BIN)/python -m pytest -q --last-failed  # alone, where the machine was too busy
+
+coverage: $(VENV)/.test-ready
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q --slow
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py

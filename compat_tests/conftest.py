@@ -72,7 +72,7 @@ class Recorded:
 def clean_environment(home: Path, **more: str | None) -> dict[str, str]:
     """The environment of a user who has neither a W&B nor a SwanLab account; None removes a variable."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "SWANLAB", "PYTEST", "COV"))
+        name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "SWANLAB", "PYTEST"))
     }
     environment |= {
         "HOME": str(home),
@@ -81,8 +81,6 @@ def clean_environment(home: Path, **more: str | None) -> dict[str, str]:
         "SWANLAB_PROBE_REQUIREMENTS": "false",  # `pip list` in every run
         "PYTHONUNBUFFERED": "1",
     }
-    if "COVERAGE_PROCESS_START" in os.environ:
-        environment["COVERAGE_PROCESS_START"] = os.environ["COVERAGE_PROCESS_START"]
     for name, value in more.items():
         if value is None:
             environment.pop(name, None)
