@@ -1,6 +1,6 @@
-"""Writes docs/compatibility.md from what the runs of the matrix left: `python -m compat_tests.matrix_report JUNIT_FOLDER OUT`.
+"""The table of what passed, from what the runs of the matrix left: `python -m compat_tests.matrix_report JUNIT_FOLDER FILE...`.
 
-Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`).
+It goes between the two marks of each file: docs/compatibility.md and README.md. Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`).
 """
 
 from __future__ import annotations
@@ -35,24 +35,25 @@ def _order(cells: list[str]) -> list[tuple[int, ...]]:
 
 
 def table(folder: Path) -> str:
-    """The whole page."""
+    """The table, dated."""
     rows = sorted((found for file in folder.glob("*.xml") if (found := row(file))), key=_order)
     head = [*COLUMNS, "suite", "result", "time"]
     lines = [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]
     today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
-    return "\n".join(
-        [
-            "# Compatibility",
-            "",
-            f"Made by `make matrix` on {today}, {platform.system()} {platform.machine()}. Do not edit: the next run writes it anew.",
-            "",
-            "`complete` is the whole live suite, the unit and the differential tests; `quick` the part that CI runs.",
-            "",
-            *lines,
-            "",
-        ]
-    )
+    made = f"Made by the matrix on {today}, {platform.system()} {platform.machine()}:"
+    return "\n".join([made, "", *lines])
+
+
+def insert(page: str, made: str) -> str:
+    """`page` with `made` between its marks."""
+    begin, end = "<!-- made by compat_tests/matrix_report.py -->", "<!-- end -->"
+    before, _, rest = page.partition(begin)
+    if not rest:
+        raise SystemExit(f"no {begin} in the page")
+    return f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(table(Path(sys.argv[1])), "utf-8")
+    made = table(Path(sys.argv[1]))
+    for file in map(Path, sys.argv[2:]):
+        file.write_text(insert(file.read_text("utf-8"), made), "utf-8")
