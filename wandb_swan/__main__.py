@@ -71,7 +71,8 @@ def status(where: Path | None, everything: bool) -> None:
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
-    from .capture.launch import is_live, read_status
+    from .capture.process import is_live
+    from .capture.status import read_status
 
     table = Table(box=None, header_style="bold")
     for column in ("run", "state", "points", "age", "journal", "SwanLab run or reason"):

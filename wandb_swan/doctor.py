@@ -126,7 +126,7 @@ def _folder() -> Finding:
 
 
 def _journals() -> Finding:
-    from .capture.launch import unfinished
+    from .capture.status import unfinished
     from .settings import read_settings
 
     left = unfinished(read_settings().journals.expanduser())

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .capture.journal import LogReader, parse_note
-from .capture.launch import BUSY, HELD_SIGNALS, locked, read_status
+from .capture.process import BUSY, HELD_SIGNALS, locked
+from .capture.status import read_status
 from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .capture.launch import BUSY, outcome, read_status, start
+from .capture.process import BUSY, start
+from .capture.status import outcome, read_status
 
 
 def resume_all(journals: list[Path], console: Console) -> int:

@@ -87,7 +87,7 @@ def _start(**given: Any) -> Any:
 
 
 def _mirror(journal: Path) -> Path:
-    from wandb_swan.capture.launch import read_status
+    from wandb_swan.capture.status import read_status
     from wandb_swan.mirror import Mirror
 
     code = Mirror(journal).run()

@@ -12,25 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import WandbSwanError
 from .journal import JournalWriter
+from .process import start
+from .status import outcome, relative, resume_command, unfinished
 from .tap import warn
 
 if TYPE_CHECKING:
     from ..settings import SwanSettings
     from ..swan.active import ActiveRun
-
-BUSY = 3
-"""The mirror's exit code when another process has the journal."""
-
-HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1} if sys.platform != "win32" else set()
-"""Signals that wait until a starting mirror can take them: by default they would kill it."""
 
 NEWEST_TESTED = (0, 31)
 """The newest wandb of the matrix (`tox.ini`)."""
@@ -79,8 +72,8 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     journal.note(**_first_note(run, settings))
     capture.start_mirror()
     if left:
-        capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {_resume(journal.path.parent)}")
-    capture.say(f"mirroring run {stream_id} to SwanLab, journal {_relative(journal.path)}")
+        capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
+    capture.say(f"mirroring run {stream_id} to SwanLab, journal {relative(journal.path)}")
     return capture
 
 
@@ -194,7 +187,7 @@ class Capture:
         try:
             self._mirror = start(self.journal.path, "--trainer", str(os.getpid()))
         except OSError as error:
-            self.say(f"the mirror did not start ({error}); type {_resume(self.journal.path)} after the run")
+            self.say(f"the mirror did not start ({error}); type {resume_command(self.journal.path)} after the run")
 
     def broken(self, reason: str) -> None:
         """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
@@ -247,99 +240,6 @@ class Capture:
                 self._mirror.send_signal(signal.SIGUSR1)
 
 
-def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror` on a journal. Raises OSError; BlockingIOError if a mirror is at it."""
-    if not sys.executable:
-        raise OSError("this Python does not say where its executable is")
-    # The same import path as the trainer, but its script folder last: a `random.py` beside it must not be ours.
-    script, rest = sys.path[:1], sys.path[1:]
-    lock = locked(journal)
-    if lock is not None:
-        arguments = (*arguments, "--lock", str(lock))
-    code = (
-        f"import sys; sys.path[:] = {[*rest, *script]!r}; from wandb_swan.mirror import main; "
-        f"sys.exit(main({[str(journal), *arguments]!r}))"
-    )
-    environment = {**os.environ, "WANDB_SWAN": "0"}
-    log = -1
-    try:
-        log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with _signals_held():
-            return subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-                pass_fds=() if lock is None else (lock,),
-            )
-    finally:
-        for opened in (log, -1 if lock is None else lock):
-            if opened >= 0:
-                os.close(opened)
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """A process that is started here inherits `HELD_SIGNALS` blocked."""
-    if not HELD_SIGNALS:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def locked(journal: Path) -> int | None:
-    """A descriptor that holds the journal's lock, for the mirror to inherit: at no time does nobody hold it.
-
-    None where there are no locks. Raises BlockingIOError if a mirror is at it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    lock = os.open(journal, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise
-    except OSError:  # a file system without locks
-        os.close(lock)
-        return None
-    return lock
-
-
-def is_live(journal: Path) -> bool:
-    """Whether a mirror holds the journal now."""
-    try:
-        lock = locked(journal)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    if lock is not None:
-        os.close(lock)
-    return False
-
-
-def unfinished(folder: Path, *, most: int = 100) -> int:
-    """How many journals wait for `wandb-swan resume`; of a full folder, `most` are looked at."""
-    return sum(map(_waits, islice(folder.glob("*.journal"), most)))
-
-
-def _waits(journal: Path) -> bool:
-    if is_live(journal):
-        return False
-    with contextlib.suppress(OSError):  # a kept journal; its status is not parsed, there may be many
-        return b'"state": "finished"' not in journal.with_suffix(".status.json").read_bytes()[:100]
-    return True
-
-
 def _wait(mirror: subprocess.Popen[bytes], deadline: float, *, show: bool) -> bool:
     """Whether the mirror ended before `deadline` (monotonic). One Ctrl-C ends the wait, not the mirror."""
     try:
@@ -361,66 +261,5 @@ def _status_line() -> Any:
         yield
 
 
-def outcome(journal: Path, *, ended: bool) -> str:
-    """One line: where the SwanLab run is, or what to type to get it there."""
-    status = read_status(journal)
-    state = status.get("state")
-    where = status.get("url") or status.get("run_dir")
-    if state == "finished":
-        log = _relative(journal.with_suffix(".log"))
-        lost = _lost(status.get("not_mirrored") or [])
-        more = f"; {lost}, see {log}" if lost else ""
-        differences = (status.get("self_check") or {}).get("differences")
-        if differences:
-            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
-        if status.get("mode") == "offline":
-            why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
-            sync = f"`swanlab sync {_relative(Path(str(where)))}`"
-            return f"SwanLab run saved ({why}offline); type {sync} to upload it{more}"
-        if status.get("mode") == "local":
-            folder = _relative(Path(str(where)).parent)
-            return f"SwanLab run saved in {_relative(Path(str(where)))}; type `swanlab watch {folder}` to see it{more}"
-        return f"SwanLab run at {where}{more}"
-    if state == "failed" or ended:
-        reason = status.get("reason") or f"the mirror ended early, see {_relative(journal.with_suffix('.log'))}"
-        return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {_resume(journal)}"
-    why = f" (SwanLab can not be reached: {status['reason']})" if status.get("reason") else ""
-    return f"the mirror goes on by itself{why}; if it is interrupted type {_resume(journal)}"
-
-
-def _lost(not_mirrored: list[dict[str, Any]]) -> str:
-    """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
-    by_reason: dict[str, int] = {}
-    for item in not_mirrored:
-        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
-    if not by_reason:
-        return ""
-    most = sorted(by_reason.items(), key=lambda item: -item[1])
-    kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
-    return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
-
-
-def read_status(journal: Path) -> dict[str, Any]:
-    """The mirror's status file, or an empty dict."""
-    with contextlib.suppress(OSError, ValueError):
-        status = json.loads(journal.with_suffix(".status.json").read_bytes())
-        if isinstance(status, dict):
-            return status
-    return {}
-
-
-def _resume(journal: Path) -> str:
-    return f"`wandb-swan resume {_relative(journal)}`"
-
-
-def _relative(path: Path) -> str:
-    with contextlib.suppress(ValueError, OSError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
-
-
 def _reap() -> None:
     _abandoned[:] = [mirror for mirror in _abandoned if mirror.poll() is None]
-
-
-__all__ = ["Capture", "WandbSwanError", "begin", "outcome", "read_status", "start"]

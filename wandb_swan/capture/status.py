@@ -1,0 +1,82 @@
+"""What a mirror says of its journal in its status file, and what the user is told of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .process import is_live
+
+
+def outcome(journal: Path, *, ended: bool) -> str:
+    """One line: where the SwanLab run is, or what to type to get it there."""
+    status = read_status(journal)
+    state = status.get("state")
+    where = status.get("url") or status.get("run_dir")
+    if state == "finished":
+        log = relative(journal.with_suffix(".log"))
+        lost = _lost(status.get("not_mirrored") or [])
+        more = f"; {lost}, see {log}" if lost else ""
+        differences = (status.get("self_check") or {}).get("differences")
+        if differences:
+            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
+        if status.get("mode") == "offline":
+            why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
+            sync = f"`swanlab sync {relative(Path(str(where)))}`"
+            return f"SwanLab run saved ({why}offline); type {sync} to upload it{more}"
+        if status.get("mode") == "local":
+            folder = relative(Path(str(where)).parent)
+            return f"SwanLab run saved in {relative(Path(str(where)))}; type `swanlab watch {folder}` to see it{more}"
+        return f"SwanLab run at {where}{more}"
+    if state == "failed" or ended:
+        reason = status.get("reason") or f"the mirror ended early, see {relative(journal.with_suffix('.log'))}"
+        return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {resume_command(journal)}"
+    why = f" (SwanLab can not be reached: {status['reason']})" if status.get("reason") else ""
+    return f"the mirror goes on by itself{why}; if it is interrupted type {resume_command(journal)}"
+
+
+def _lost(not_mirrored: list[dict[str, Any]]) -> str:
+    """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
+    by_reason: dict[str, int] = {}
+    for item in not_mirrored:
+        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
+    if not by_reason:
+        return ""
+    most = sorted(by_reason.items(), key=lambda item: -item[1])
+    kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
+    return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
+
+
+def read_status(journal: Path) -> dict[str, Any]:
+    """The mirror's status file, or an empty dict."""
+    with contextlib.suppress(OSError, ValueError):
+        status = json.loads(journal.with_suffix(".status.json").read_bytes())
+        if isinstance(status, dict):
+            return status
+    return {}
+
+
+def resume_command(journal: Path) -> str:
+    return f"`wandb-swan resume {relative(journal)}`"
+
+
+def relative(path: Path) -> str:
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def unfinished(folder: Path, *, most: int = 100) -> int:
+    """How many journals wait for `wandb-swan resume`; of a full folder, `most` are looked at."""
+    return sum(map(_waits, islice(folder.glob("*.journal"), most)))
+
+
+def _waits(journal: Path) -> bool:
+    if is_live(journal):
+        return False
+    with contextlib.suppress(OSError):  # a kept journal; its status is not parsed, there may be many
+        return b'"state": "finished"' not in journal.with_suffix(".status.json").read_bytes()[:100]
+    return True
