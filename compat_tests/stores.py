@@ -43,7 +43,8 @@ def log_payloads(path: Path) -> list[bytes]:
 def wait_for_exit(run_dir: Path, timeout: float = 10.0) -> None:
     """Waits until a finished run's log holds its exit: wandb's core writes it after `finish()` has returned."""
     deadline = time.monotonic() + timeout
-    while WandbStore.read(run_dir).exit_code is None:
+    (log,) = run_dir.glob("run-*.wandb")
+    while not log.stat().st_size or WandbStore.read(run_dir).exit_code is None:
         assert time.monotonic() < deadline, f"no exit in {run_dir}"
         time.sleep(0.002)
 

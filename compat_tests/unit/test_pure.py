@@ -63,7 +63,7 @@ import wandb, gc
 from wandb.sdk import wandb_init, wandb_run
 from wandb.sdk.interface.interface_sock import InterfaceSock
 def everything():
-    classes = [k for k in gc.get_objects() if isinstance(k, type) and k.__module__.startswith("wandb.")]
+    classes = [k for k in gc.get_objects() if isinstance(k, type) and str(k.__module__).startswith("wandb.")]
     modules = [m for name, m in sorted(__import__("sys").modules.items()) if name.startswith("wandb.")]
     return {id(k): (k, {n: v for n, v in vars(k).items() if not n.startswith(("__", "_abc"))}) for k in [*classes, *modules]}
 from wandb_swan import _capture
