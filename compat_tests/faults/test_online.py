@@ -82,14 +82,16 @@ def test_the_server_is_away_at_the_start(train: Train, cloud: SwanLabCloud, unha
 
 
 @pytest.mark.fault(
-    "A batch is answered with 401, 404, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
+    "A batch is answered with 401, 403, 404, 409, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
     "sent again when SwanLab takes it; no point is lost or doubled",
 )
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
         (401, {}),
+        (403, {}),
         (404, {}),
+        (409, {}),
         (429, {"retry_after": 1}),
         (500, {}),
         ("hang", {"seconds": 2}),
@@ -147,10 +149,11 @@ def test_the_server_fails_at_the_end(train: Train, cloud: SwanLabCloud, unharmed
     "SwanLab refuses values for what they are (400, 413, 415, 422)",
     "all else arrives; the refused values are counted in the finish line and the log",
 )
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_batches_that_the_server_will_never_take_are_counted(
-    train: Train, cloud: SwanLabCloud, unharmed: Check
+    train: Train, cloud: SwanLabCloud, unharmed: Check, status: int
 ) -> None:
-    cloud.fail(DATA, 422, body=b'"type": "media"')
+    cloud.fail(DATA, status, body=b'"type": "media"')
     training = train(**cloud.env(), gates=False).end().mirrored()
     unharmed(training)
     assert "2 values could not be kept" in training.said[-1]
@@ -181,6 +184,11 @@ def test_the_mirror_is_killed_while_it_sends(train: Train, cloud: SwanLabCloud, 
 def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env())
     training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
     cloud.vanish_for(30)
+    training.at("end")
+    seen = len(cloud.requests)
+    until(lambda: len(cloud.requests) > seen, 60)  # it is back, and the mirror has noticed
     unharmed(training.end())
     complete(training, cloud)
+    assert training.said[-1].startswith("SwanLab run at")
