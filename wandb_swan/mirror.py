@@ -24,6 +24,7 @@ from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
 from .stream.records import Decoder
+from .swan.answers import SERVER_LAG
 
 log = logging.getLogger("wandb_swan")
 
@@ -39,9 +40,6 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
-SERVER_LAG = 12.0
-"""Seconds until SwanLab's server counts what it got (5 to 10, says SwanLab's issue 1576): a run that is continued
-sooner would get points twice."""
 
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""

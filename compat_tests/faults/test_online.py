@@ -113,6 +113,23 @@ def test_the_server_fails_in_the_middle(
 
 
 @pytest.mark.fault(
+    "The server takes a batch, its answer is lost on the way",
+    "asked whether it has the batch, before it is sent again; no point and no line is lost or doubled",
+)
+@pytest.mark.parametrize("kind", ["scalar", "media", "log"])
+def test_the_answer_to_a_batch_is_lost(train: Train, cloud: SwanLabCloud, unharmed: Check, kind: str) -> None:
+    cloud.summary_lag = 3
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    fault = cloud.fail(DATA, "cut", 1, body=f'"type": "{kind}"'.encode())
+    unharmed(training.end())
+    assert fault.hits == 1
+    complete(training, cloud)
+    assert f"the server has 1 {kind}" in training.log() or kind == "scalar"
+
+
+@pytest.mark.fault(
     "SwanLab's login expires during the run",
     "logged in again; no point is lost or doubled",
 )

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from .answers import LostAnswers
+
 log = logging.getLogger("wandb_swan")
 
 FINAL = frozenset({400, 413, 415, 422})
@@ -37,6 +39,7 @@ class Uploads:
         self.sent_at = 0.0
         """When the server took something last, seconds since the epoch; 0.0: never."""
         self._answer: Any = None
+        self._lost = LostAnswers(getattr(self._core, "_ctx", None))
         sender = getattr(self._transport, "_sender", None)
         if sender is not None and hasattr(self._core, "confirm_run_finish"):
             sender.upload = self._kept(sender.upload)
@@ -73,10 +76,18 @@ class Uploads:
 
     def _kept(self, original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
         def upload(kind: str, records: Any) -> Any:
-            result = original(kind, records)
+            there, unknown = self._lost.settle(kind, records)
+            if unknown:
+                self.problem = "the answer to a batch was lost: asking whether SwanLab has it"
+                result = original(kind, ())
+                result.remaining_records = list(records)
+                return result
+            result = original(kind, [record for record in records if id(record) not in there])
+            result.confirmed_records += [record for record in records if id(record) in there]
             waits: set[int] = set()
             self.problem = None
             for failure in result.failures:
+                self._lost.lost(kind, failure)
                 remain = {id(record) for record in result.remaining_records}
                 if isinstance(failure.status, int) and 400 <= failure.status < 500 and failure.status not in FINAL:
                     waits |= {id(record) for record in failure.records}
@@ -91,6 +102,7 @@ class Uploads:
                     _log_in_again()
             if not result.failures:
                 self.sent_at = time.time()
+                self._lost.took(kind, records)
             if waits:
                 result.remaining_records = [
                     record
