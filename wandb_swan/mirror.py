@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import hashlib
 import io
 import json
 import logging
@@ -221,7 +222,10 @@ class Mirror:
         if self._mode == "online" or not start:
             return None
         # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
-        name = f"run-{start.replace('-', '+')}-{run}"
+        start = start.replace("-", "+")
+        if self._decoder.begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
+            start += "+" + hashlib.sha256(repr(self._decoder.begin).encode()).hexdigest()[:8]
+        name = f"run-{start}-{run}"
         found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
         tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
         self._superseded += [folder for folder in tries if folder not in self._superseded]

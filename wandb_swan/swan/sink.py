@@ -201,6 +201,8 @@ class Sink:
         self.flush()
         if self._own:
             watcher = getattr(getattr(getattr(self._run, "_ctx", None), "core", None), "_watcher", None)
+            if self.uploads is not None and isinstance(self._writer, CoreWriter) and self._writer.skip_lines > 0:
+                self.uploads.without_error_line()
             self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
             _release(watcher)
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None

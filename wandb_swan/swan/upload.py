@@ -61,6 +61,16 @@ class Uploads:
         """How many console lines the experiment had when it was opened, if asked before the first one is written."""
         return int(getattr(self._core, "_epoch", 0) or 0)
 
+    def without_error_line(self) -> None:
+        """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
+        original = getattr(self._core, "_store_finish", None)
+        if original is not None:
+
+            def store_finish(record: Any) -> None:
+                original(record)
+
+            self._core._store_finish = store_finish
+
     def stalled(self) -> bool:
         """Whether nothing was taken for as long as our patience lasts."""
         waiting = self.waiting
