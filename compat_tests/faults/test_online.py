@@ -51,6 +51,36 @@ def test_everything_arrives(train: Train, cloud: SwanLabCloud, unharmed: Check) 
     assert cloud.api_key not in training.stdout + training.stderr + training.log()
 
 
+ODD = """
+import numpy
+run = wandb.init(project="p", id="r1")
+picture = numpy.zeros((4, 4, 3), dtype=numpy.uint8)
+run.log({"many": [wandb.Image(picture, caption=caption) for caption in ("first", None, "third", None)]})
+run.log({"plain": [wandb.Image(picture), wandb.Image(picture)]})
+run.log({"x": float("inf")})
+run.log({"x": float("-inf")})
+run.log({"x": 1.0})
+run.finish()
+"""
+
+
+@pytest.mark.fault(
+    "Nothing, but what SwanLab's cloud can not hold: infinities, a list of pictures of which some have captions",
+    "NaN, counted in the finish line and in `wandb_run.not_mirrored`; each caption stays with its picture",
+)
+def test_what_the_cloud_can_not_hold(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(ODD, gates=False, **cloud.env()).end().mirrored()
+    unharmed(training, ODD)
+    kept = cloud.experiment("r1")
+    assert [item.caption for item in kept.media["many"][0]] == ["first", " ", "third", " "]
+    assert [item.caption for item in kept.media["plain"][1]] == [None, None]
+    assert [str(value) for value in kept.metrics["x"].values()] == ["nan", "nan", "1.0"]
+    (lost,) = kept.config["wandb_run"]["not_mirrored"]
+    assert (lost["key"], lost["count"]) == ("x", 2)
+    assert "2 x SwanLab's cloud has NaN where an infinity was logged" in training.said[-1]
+    assert "step 3: -inf" in training.log()
+
+
 @pytest.mark.fault(
     "SwanLab's login answers 401 or 500 or hangs while the run starts",
     "the training goes on, `finish()` ends in time and says what to type; the run is complete once SwanLab is back",

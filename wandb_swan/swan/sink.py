@@ -280,6 +280,8 @@ class Sink:
             number = float(value)
         except OverflowError:
             number = math.copysign(math.inf, value)
+        if self._target.mode == "online" and math.isinf(number):
+            self._lose(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
         self._writer.scalar(key, step, timestamp, number)
         self.counts["scalars"] += 1
 
@@ -325,6 +327,9 @@ class Sink:
 
     def _write_media(self, path: Path, kind: str, media: list[Any], step: int, timestamp: float) -> None:
         assert self._writer is not None
+        if self._target.mode == "online" and any(item.caption for item in media):
+            for item in media:  # SwanLab 0.10 sends the captions that are not empty: those after a gap would move up
+                item.caption = item.caption or " "
         try:
             self._writer.media(self._names.name(path, kind), step, timestamp, media)
         except (ValueError, TypeError, AttributeError) as error:
