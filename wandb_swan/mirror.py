@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import hashlib
 import io
 import json
 import logging
@@ -25,6 +26,7 @@ from .exceptions import WandbSwanError
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
 from .stream.records import Decoder
+from .swan.answers import SERVER_LAG
 
 log = logging.getLogger("wandb_swan")
 
@@ -40,9 +42,6 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
-SERVER_LAG = 12.0
-"""Seconds until SwanLab's server counts what it got (5 to 10, says SwanLab's issue 1576): a run that is continued
-sooner would get points twice."""
 
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""
@@ -224,7 +223,10 @@ class Mirror:
         if self._mode == "online" or not start:
             return None
         # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
-        name = f"run-{start.replace('-', '+')}-{run}"
+        start = start.replace("-", "+")
+        if self._decoder.begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
+            start += "+" + hashlib.sha256(repr(self._decoder.begin).encode()).hexdigest()[:8]
+        name = f"run-{start}-{run}"
         found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
         tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
         self._superseded += [folder for folder in tries if folder not in self._superseded]

@@ -157,7 +157,8 @@ def until(condition: Callable[[], object], timeout: float = 30) -> None:
 
 
 Train = Callable[..., Training]
-_bare: dict[str, Training] = {}
+Bare = Callable[..., Training]
+_bare: dict[tuple[str, str], Training] = {}
 
 
 @pytest.fixture
@@ -202,20 +203,24 @@ def launch(folder: Path, script: str, name: str, **env: str | None) -> Training:
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Training]:
-    """The same training without us: run once a script."""
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Bare:
+    """The same training without us: run once a script. With `kill_at`, `kill -9` ends it at that gate."""
 
-    def run(script: str = LOOP) -> Training:
-        if script not in _bare:
-            folder = tmp_path_factory.mktemp("bare")
-            _bare[script] = launch(folder, script, "work", WANDB_SWAN="0").end(check=False)
-        return _bare[script]
+    def run(script: str = LOOP, kill_at: str = "") -> Training:
+        if (script, kill_at) not in _bare:
+            gates = "1" if kill_at else None
+            alone = launch(tmp_path_factory.mktemp("bare"), script, "work", FAULTS_GATES=gates, WANDB_SWAN="0")
+            if kill_at:
+                alone.at(kill_at)
+                kill(alone.process)
+            _bare[script, kill_at] = alone.end(check=False)
+        return _bare[script, kill_at]
 
     return run
 
 
 @pytest.fixture
-def unharmed(bare: Callable[[str], Training]) -> Callable[..., None]:
+def unharmed(bare: Bare) -> Callable[..., None]:
     """`unharmed(training, script)`: output, exit code and wandb's store are those of a run without us."""
 
     def check(training: Training, script: str = LOOP) -> None:
@@ -226,6 +231,25 @@ def unharmed(bare: Callable[[str], Training]) -> Callable[..., None]:
         assert wandb_facts(training) == wandb_facts(alone)
 
     return check
+
+
+def unharmed_until_killed(training: Training, alone: Training, *, rows: int) -> None:
+    """Output and exit code are those of the run without us; so are the two logs, as far as both reach.
+
+    When its client is killed, wandb's core writes the end of its log, or dies first: the whole 32 KB blocks are there,
+    `rows` at least.
+    """
+    for one in (training, alone):
+        until(lambda one=one: not processes(one.dir))  # type: ignore[misc]
+    assert training.returncode == alone.returncode, training.explain()
+    assert own_lines(training.stderr) == own_lines(alone.stderr)
+    assert own_lines(training.stdout) == own_lines(alone.stdout)
+    ours, theirs = (WandbStore.read(one.wandb_dirs[0]) for one in (training, alone))
+    both = sorted(ours.rows.keys() & theirs.rows.keys())
+    assert len(both) == min(len(ours.rows), len(theirs.rows)) >= rows
+    told, expected = ([json.dumps(one.rows[n], sort_keys=True) for n in both] for one in (ours, theirs))
+    assert told == expected
+    assert (ours.config, ours.exit_code) == (theirs.config, theirs.exit_code)
 
 
 def own_lines(output: str) -> list[str]:

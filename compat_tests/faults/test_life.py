@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
 
 import pytest
 
-from compat_tests.faults.conftest import LOOP, Train, Training, assert_whole, kill, until
-from compat_tests.stores import SwanStore, assert_same_values
+from compat_tests.faults.conftest import (
+    LOOP,
+    Bare,
+    Train,
+    Training,
+    assert_whole,
+    kill,
+    processes,
+    unharmed_until_killed,
+    until,
+)
+from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 
 Check = Callable[..., None]
 
 START = 'run = wandb.init(project="p", id="r1")\n'
 STEPS = "for i in range(30): run.log({'loss': i / 3})\n"
+LONG_STEPS = STEPS.replace("30", "400")
+"""Some blocks of wandb's log: what a kill leaves of it holds rows to compare."""
+LONG = LOOP.replace("range(60)", "range(500)").replace("i == 30", "i == 399")
 
 
 def ended_by_itself(train: Train, unharmed: Check, script: str, code: int) -> Training:
@@ -24,13 +36,9 @@ def ended_by_itself(train: Train, unharmed: Check, script: str, code: int) -> Tr
     return training
 
 
-def rows_before_the_death(training: Training, count: int) -> None:
-    """wandb's core writes its log in blocks: after a kill it may lack the last rows, which SwanLab has."""
-    swan = training.swan_dirs()
-    assert len(swan) == 1, training.explain()
-    store = SwanStore.read(swan[0])
-    assert store.scalars["loss"] == {i: i / 3 for i in range(count)}
-    assert store.state == "crashed"
+def only_store(training: Training) -> SwanStore:
+    (folder,) = training.swan_dirs()
+    return SwanStore.read(folder)
 
 
 @pytest.mark.fault(
@@ -40,38 +48,51 @@ def rows_before_the_death(training: Training, count: int) -> None:
 @pytest.mark.parametrize(
     ("end", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", -9), ("os.kill(os.getpid(), 15)", -15)]
 )
-def test_the_trainer_dies_without_a_word(train: Train, unharmed: Check, end: str, code: int) -> None:
-    script = START + STEPS + "print('here', flush=True)\ntime.sleep(0.3)\n" + end
+def test_the_trainer_dies_without_a_word(train: Train, bare: Bare, end: str, code: int) -> None:
+    script = START + LONG_STEPS + "print('here', flush=True)\n" + end
     training = train(script, gates=False).end(expect=code).mirrored()
-    assert training.stdout == "here\n"
-    assert "Traceback" not in training.stderr
-    rows_before_the_death(training, 30)
+    unharmed_until_killed(training, bare(script), rows=200)
+    swan = only_store(training)
+    assert swan.scalars["loss"] == {i: i / 3 for i in range(400)}
+    assert swan.state == "crashed"
+
+
+CHECKPOINT = """
+import signal
+def save(*_):
+    print("saving", flush=True)
+    time.sleep(60)
+signal.signal(signal.SIGTERM, save)
+"""
 
 
 @pytest.mark.fault(
-    "SIGTERM, then SIGKILL, to every process of the job",
-    "every value that reached `log()` is in SwanLab, at once or after `wandb-swan resume`",
+    "SIGTERM, 5 s later SIGKILL, to every process of the job; the trainer ends at once, or saves a checkpoint",
+    "every value that reached `log()` is in SwanLab, at once or after `wandb-swan resume`; the run is crashed",
 )
 def test_sigterm_and_sigkill_reach_the_whole_job(train: Train) -> None:
     """As Slurm and Kubernetes do: SIGTERM to every process, SIGKILL to what is left after a grace period."""
-    training = train()
-    training.at("middle")
-    until(lambda: training.statuses and training.statuses[0].get("run_dir"))
-    mirror = training.mirrors()[0]
-    for process in (training.process, mirror):
-        os.kill(process.pid, signal.SIGTERM)
-    time.sleep(0.5)
-    if mirror.is_running():
-        kill(mirror)
-    training.end(expect=-signal.SIGTERM)
-    until(lambda: not training.mirrors())
-    if training.journals:
-        training.command("resume")
-    store = training.swan_dirs()
-    assert len(store) == 1
-    swan = SwanStore.read(store[0])
-    assert len(swan.scalars["loss"]) == 31
-    assert swan.state == "crashed"
+    cases = [
+        (train(script, name=f"mirrored{code}"), train(script, name=f"bare{code}", WANDB_SWAN="0"), code)
+        for script, code in ((LONG, -signal.SIGTERM), (CHECKPOINT + LONG, -signal.SIGKILL))
+    ]
+    trainings = [training for pair in cases for training in pair[:2]]
+    for training in trainings:
+        training.at("middle")
+    for training, _, _ in cases:
+        until(lambda training=training: training.statuses and training.statuses[0].get("run_dir"))  # type: ignore[misc]
+    for wait, end in ((5, signal.SIGTERM), (0, signal.SIGKILL)):
+        for process in (process for training in trainings for process in processes(training.dir)):
+            process.send_signal(end)
+        time.sleep(wait)
+    for training, alone, code in cases:
+        alone.end(expect=code)
+        unharmed_until_killed(training.end(expect=code), alone, rows=200)
+        if training.journals:
+            training.command("resume")
+        swan = only_store(training)
+        assert len(swan.scalars["loss"]) == 400
+        assert swan.state == "crashed"
 
 
 @pytest.mark.fault(
@@ -100,10 +121,11 @@ def test_one_ctrl_c(train: Train, unharmed: Check) -> None:
     "Ctrl-C twice",
     "the training ends; the values are in SwanLab, at once or after `wandb-swan resume`",
 )
-def test_two_ctrl_c(train: Train) -> None:
+def test_two_ctrl_c(train: Train, bare: Bare) -> None:
+    """Without us, the second one comes while wandb ends the run, or when all is over: outputs are not compared."""
     script = (
         START
-        + STEPS
+        + LONG_STEPS
         + (
             "import threading\nthreading.Timer(0.7, lambda: os.kill(os.getpid(), 2)).start()\n"
             "os.kill(os.getpid(), 2)\ntime.sleep(5)"
@@ -113,30 +135,39 @@ def test_two_ctrl_c(train: Train) -> None:
     assert training.returncode != 0
     if training.journals:
         training.command("resume")
-    assert SwanStore.read(training.swan_dirs()[0]).scalars["loss"] == {i: i / 3 for i in range(30)}
+    expected = {i: i / 3 for i in range(400)}
+    assert only_store(training).scalars["loss"] == expected
+    for one in (training, bare(script)):
+        rows = WandbStore.read(one.wandb_dirs[0]).rows
+        assert {step: row["loss"] for step, row in rows.items()} == {step: expected[step] for step in rows}
+        assert len(rows) >= 200
 
 
 @pytest.mark.fault(
     "Ctrl-C while `finish()` waits for the mirror",
     "the wait ends at once; the mirror completes the run by itself",
 )
-def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train) -> None:
+def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train, unharmed: Check) -> None:
     script = (
         START
         + STEPS
         + (
             "import signal, subprocess\n"
             "mirror = __import__('psutil').Process().children()\n"
-            "mirror = next(p for p in mirror if 'wandb_swan.mirror' in ' '.join(p.cmdline()))\n"
-            "mirror.suspend()\n"
-            "import threading\nthreading.Timer(3, lambda: os.kill(os.getpid(), 2)).start()\n"
+            "mirror = [p for p in mirror if 'wandb_swan.mirror' in ' '.join(p.cmdline())]\n"
+            "[p.suspend() for p in mirror]\n"
+            "import threading\n"
+            "pressed = threading.Timer(3, lambda: os.kill(os.getpid(), 2))\n"
+            "pressed.start()\n"
             "began = time.monotonic()\n"
             "run.finish()\n"
+            "pressed.cancel()\n"
             "print('left', time.monotonic() - began < 8)\n"
-            "mirror.resume()\n"
+            "[p.resume() for p in mirror]\n"
         )
     )
     training = train(script, gates=False).end().mirrored()
+    unharmed(training, script)
     assert training.stdout == "left True\n"
     assert "the mirror goes on by itself" in training.said[-1]
     assert_whole(training)
@@ -161,21 +192,25 @@ def test_the_mirror_is_killed(train: Train, unharmed: Check) -> None:
     "`kill -9` of trainer and mirror",
     "`wandb-swan status` lists the run; `wandb-swan resume` completes it, once",
 )
-def test_trainer_and_mirror_are_killed(train: Train) -> None:
-    training = train()
-    training.at("end")
-    until(lambda: training.statuses and training.statuses[0].get("run_dir"))
-    kill(training.mirrors()[0])
-    kill(training.process)
-    training.end(expect=-9)
+def test_trainer_and_mirror_are_killed(train: Train, bare: Bare) -> None:
+    training = killed(train(LONG), "end")
+    unharmed_until_killed(training, bare(LONG, kill_at="end"), rows=200)
     assert "interrupted" in training.command("status")
     training.command("resume")
-    (folder,) = training.swan_dirs()
-    store = SwanStore.read(folder)
-    assert len(store.scalars["loss"]) == 60
+    store = only_store(training)
+    assert len(store.scalars["loss"]) == 500
     assert store.console()[:2] == ["half way", "trained"]
     assert "0 unfinished" in training.command("status")
     assert "nothing to resume" in training.command("resume")
+
+
+def killed(training: Training, gate: str) -> Training:
+    """`kill -9` of the mirror, once it has its SwanLab run, and of the trainer, at a gate."""
+    training.at(gate)
+    until(lambda: training.statuses and training.statuses[-1].get("run_dir"))
+    kill(training.mirrors()[0])
+    kill(training.process)
+    return training.end(expect=-signal.SIGKILL)
 
 
 FORK = (
@@ -281,15 +316,13 @@ def test_several_live_runs_each_have_their_own(train: Train, unharmed: Check, sc
     "A run was interrupted; the next one starts in the same log directory",
     "one line says so; `wandb-swan resume` completes it",
 )
-def test_an_interrupted_run_is_told_of_by_the_next_and_resumed_in_order(train: Train, unharmed: Check) -> None:
-    first = train()
-    first.at("middle")
-    until(lambda: first.statuses and first.statuses[0].get("run_dir"))
-    kill(first.mirrors()[0])
-    kill(first.process)
-    first.end(expect=-9)
+def test_an_interrupted_run_is_told_of_by_the_next_and_resumed_in_order(
+    train: Train, unharmed: Check, bare: Bare
+) -> None:
+    first = killed(train(LONG), "middle")
+    unharmed_until_killed(first, bare(LONG, kill_at="middle"), rows=200)
     script = LOOP.replace('id="r1"', 'id="r2"')
-    second = train(script, gates=False).end()
+    second = train(script, gates=False).end().mirrored()
     unharmed_lines = [line for line in second.said if "not whole in SwanLab" in line]
     assert unharmed_lines == ["1 earlier run(s) are not whole in SwanLab: type `wandb-swan resume swanlog/journals`"]
     told = second.command("status")
@@ -297,7 +330,7 @@ def test_an_interrupted_run_is_told_of_by_the_next_and_resumed_in_order(train: T
     assert "1 unfinished" in told
     second.command("resume", "swanlog")
     assert second.journals == []
-    stores = {store.start.id: store for store in map(SwanStore.read, second.swan_dirs())}
-    assert len(stores["r1"].scalars["loss"]) == 31
-    assert len(stores["r2"].scalars["loss"]) == 60
     assert len(second.swan_dirs()) == 2
+    pairs = second.pairs()
+    assert_same_values(*pairs["r2"])
+    assert len(pairs["r1"][1].scalars["loss"]) == 400

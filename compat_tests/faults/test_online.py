@@ -51,6 +51,36 @@ def test_everything_arrives(train: Train, cloud: SwanLabCloud, unharmed: Check) 
     assert cloud.api_key not in training.stdout + training.stderr + training.log()
 
 
+ODD = """
+import numpy
+run = wandb.init(project="p", id="r1")
+picture = numpy.zeros((4, 4, 3), dtype=numpy.uint8)
+run.log({"many": [wandb.Image(picture, caption=caption) for caption in ("first", None, "third", None)]})
+run.log({"plain": [wandb.Image(picture), wandb.Image(picture)]})
+run.log({"x": float("inf")})
+run.log({"x": float("-inf")})
+run.log({"x": 1.0})
+run.finish()
+"""
+
+
+@pytest.mark.fault(
+    "Nothing, but what SwanLab's cloud can not hold: infinities, a list of pictures of which some have captions",
+    "NaN, counted in the finish line and in `wandb_run.not_mirrored`; each caption stays with its picture",
+)
+def test_what_the_cloud_can_not_hold(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    training = train(ODD, gates=False, **cloud.env()).end().mirrored()
+    unharmed(training, ODD)
+    kept = cloud.experiment("r1")
+    assert [item.caption for item in kept.media["many"][0]] == ["first", " ", "third", " "]
+    assert [item.caption for item in kept.media["plain"][1]] == [None, None]
+    assert [str(value) for value in kept.metrics["x"].values()] == ["nan", "nan", "1.0"]
+    (lost,) = kept.config["wandb_run"]["not_mirrored"]
+    assert (lost["key"], lost["count"]) == ("x", 2)
+    assert "2 x SwanLab's cloud has NaN where an infinity was logged" in training.said[-1]
+    assert "step 3: -inf" in training.log()
+
+
 @pytest.mark.fault(
     "SwanLab's login answers 401 or 500 or hangs while the run starts",
     "the training goes on, `finish()` ends in time and says what to type; the run is complete once SwanLab is back",
@@ -82,14 +112,16 @@ def test_the_server_is_away_at_the_start(train: Train, cloud: SwanLabCloud, unha
 
 
 @pytest.mark.fault(
-    "A batch is answered with 401, 404, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
+    "A batch is answered with 401, 403, 404, 409, 429, 500, hangs, trickles, is cut, or the server is away for seconds",
     "sent again when SwanLab takes it; no point is lost or doubled",
 )
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
         (401, {}),
+        (403, {}),
         (404, {}),
+        (409, {}),
         (429, {"retry_after": 1}),
         (500, {}),
         ("hang", {"seconds": 2}),
@@ -108,6 +140,23 @@ def test_the_server_fails_in_the_middle(
     unharmed(training.end())
     assert fault.hits == 1
     complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "The server takes a batch, its answer is lost on the way",
+    "asked whether it has the batch, before it is sent again; no point and no line is lost or doubled",
+)
+@pytest.mark.parametrize("kind", ["scalar", "media", "log"])
+def test_the_answer_to_a_batch_is_lost(train: Train, cloud: SwanLabCloud, unharmed: Check, kind: str) -> None:
+    cloud.summary_lag = 3
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    fault = cloud.fail(DATA, "cut", 1, body=f'"type": "{kind}"'.encode())
+    unharmed(training.end())
+    assert fault.hits == 1
+    complete(training, cloud)
+    assert f"the server has 1 {kind}" in training.log() or kind == "scalar"
 
 
 @pytest.mark.fault(
@@ -147,10 +196,11 @@ def test_the_server_fails_at_the_end(train: Train, cloud: SwanLabCloud, unharmed
     "SwanLab refuses values for what they are (400, 413, 415, 422)",
     "all else arrives; the refused values are counted in the finish line and the log",
 )
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_batches_that_the_server_will_never_take_are_counted(
-    train: Train, cloud: SwanLabCloud, unharmed: Check
+    train: Train, cloud: SwanLabCloud, unharmed: Check, status: int
 ) -> None:
-    cloud.fail(DATA, 422, body=b'"type": "media"')
+    cloud.fail(DATA, status, body=b'"type": "media"')
     training = train(**cloud.env(), gates=False).end().mirrored()
     unharmed(training)
     assert "2 values could not be kept" in training.said[-1]
@@ -181,6 +231,11 @@ def test_the_mirror_is_killed_while_it_sends(train: Train, cloud: SwanLabCloud, 
 def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(**cloud.env())
     training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
     cloud.vanish_for(30)
+    training.at("end")
+    seen = len(cloud.requests)
+    until(lambda: len(cloud.requests) > seen, 60)  # it is back, and the mirror has noticed
     unharmed(training.end())
     complete(training, cloud)
+    assert training.said[-1].startswith("SwanLab run at")

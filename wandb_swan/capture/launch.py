@@ -101,8 +101,11 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
     start = time.strftime("%Y%m%d_%H%M%S")
     for attempt in range(100):
         suffix = f"-{attempt}" if attempt else ""
+        path = (folder / f"{name}-{start}{suffix}.journal").absolute()
+        if path.with_suffix(".status.json").exists():  # a finished run had it, before the clock was set back
+            continue
         with contextlib.suppress(FileExistsError):
-            return JournalWriter((folder / f"{name}-{start}{suffix}.journal").absolute())
+            return JournalWriter(path)
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
 
 

@@ -161,6 +161,8 @@ class Sink:
         self.flush()
         if self._own:
             watcher = getattr(getattr(getattr(self._run, "_ctx", None), "core", None), "_watcher", None)
+            if self.uploads is not None and isinstance(self._writer, CoreWriter) and self._writer.skip_lines > 0:
+                self.uploads.without_error_line()
             self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
             _release(watcher)
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
@@ -232,6 +234,8 @@ class Sink:
             number = float(value)
         except OverflowError:
             number = math.copysign(math.inf, value)
+        if self._target.mode == "online" and math.isinf(number):
+            self._lose(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
         self._writer.scalar(key, step, timestamp, number)
         self.counts["scalars"] += 1
 
@@ -277,6 +281,9 @@ class Sink:
 
     def _write_media(self, path: Path, kind: str, media: list[Any], step: int, timestamp: float) -> None:
         assert self._writer is not None
+        if self._target.mode == "online" and any(item.caption for item in media):
+            for item in media:  # SwanLab 0.10 sends the captions that are not empty: those after a gap would move up
+                item.caption = item.caption or " "
         try:
             self._writer.media(self._names.name(path, kind), step, timestamp, media)
         except (ValueError, TypeError, AttributeError) as error:

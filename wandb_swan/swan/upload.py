@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from .answers import LostAnswers
+
 log = logging.getLogger("wandb_swan")
 
 FINAL = frozenset({400, 413, 415, 422})
@@ -37,6 +39,7 @@ class Uploads:
         self.sent_at = 0.0
         """When the server took something last, seconds since the epoch; 0.0: never."""
         self._answer: Any = None
+        self._lost = LostAnswers(getattr(self._core, "_ctx", None))
         sender = getattr(self._transport, "_sender", None)
         if sender is not None and hasattr(self._core, "confirm_run_finish"):
             sender.upload = self._kept(sender.upload)
@@ -58,6 +61,16 @@ class Uploads:
         """How many console lines the experiment had when it was opened, if asked before the first one is written."""
         return int(getattr(self._core, "_epoch", 0) or 0)
 
+    def without_error_line(self) -> None:
+        """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
+        original = getattr(self._core, "_store_finish", None)
+        if original is not None:
+
+            def store_finish(record: Any) -> None:
+                original(record)
+
+            self._core._store_finish = store_finish
+
     def stalled(self) -> bool:
         """Whether nothing was taken for as long as our patience lasts."""
         waiting = self.waiting
@@ -73,10 +86,18 @@ class Uploads:
 
     def _kept(self, original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
         def upload(kind: str, records: Any) -> Any:
-            result = original(kind, records)
+            there, unknown = self._lost.settle(kind, records)
+            if unknown:
+                self.problem = "the answer to a batch was lost: asking whether SwanLab has it"
+                result = original(kind, ())
+                result.remaining_records = list(records)
+                return result
+            result = original(kind, [record for record in records if id(record) not in there])
+            result.confirmed_records += [record for record in records if id(record) in there]
             waits: set[int] = set()
             self.problem = None
             for failure in result.failures:
+                self._lost.lost(kind, failure)
                 remain = {id(record) for record in result.remaining_records}
                 if isinstance(failure.status, int) and 400 <= failure.status < 500 and failure.status not in FINAL:
                     waits |= {id(record) for record in failure.records}
@@ -91,6 +112,7 @@ class Uploads:
                     _log_in_again()
             if not result.failures:
                 self.sent_at = time.time()
+                self._lost.took(kind, records)
             if waits:
                 result.remaining_records = [
                     record
