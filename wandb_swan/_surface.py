@@ -31,7 +31,8 @@ class Surface(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         own_module = isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}"
-        if own_module or name.startswith("__") or name in self.__dict__:
+        identity = name.startswith("__") and name not in vars(wandb)  # `__version__` is wandb's
+        if own_module or identity or name in self.__dict__:
             super().__setattr__(name, value)
         elif value is self.__dict__["_init"]:
             wandb.init = value.__wrapped__

@@ -130,7 +130,7 @@ def test_a_name_that_is_set_or_deleted() -> None:
     assert not hasattr(wandb, "of_the_user")
 
 
-@pytest.mark.parametrize("name", ["log", "init", "Api", "run", "Image", "finish"])
+@pytest.mark.parametrize("name", ["log", "init", "Api", "run", "Image", "finish", "__version__"])
 @pytest.mark.parametrize("module", ["wandb", "wandb_swan"])
 def test_mock_patch(module: str, name: str) -> None:
     theirs, ours, defined = getattr(wandb, name), getattr(wandb_swan, name), name in vars(wandb)
