@@ -13,6 +13,9 @@ from typing import Any
 
 import wandb
 
+_WANDBS = frozenset(vars(wandb))
+"""The names that wandb had when it was imported: a mock deletes one before it sets it back."""
+
 
 class Surface(ModuleType):
     """The module `wandb_swan`: what it does not define itself is read from, set on and deleted from wandb."""
@@ -31,7 +34,7 @@ class Surface(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         own_module = isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}"
-        identity = name.startswith("__") and name not in vars(wandb)  # `__version__` is wandb's
+        identity = name.startswith("__") and name not in _WANDBS  # `__version__` is wandb's
         if own_module or identity or name in self.__dict__:
             super().__setattr__(name, value)
         elif value is self.__dict__["_init"]:
