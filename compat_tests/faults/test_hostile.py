@@ -16,6 +16,7 @@ from wandb.proto import wandb_internal_pb2 as pb
 from compat_tests.faults.conftest import Train, Training
 from compat_tests.stores import SwanStore
 from wandb_swan.capture.journal import FILE_HEADER, LogReader, frame
+from wandb_swan.stream.events import Event
 from wandb_swan.stream.records import Decoder
 
 FAST = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -81,9 +82,33 @@ def test_a_file_of_anything(content: bytes) -> None:
     read(FILE_HEADER + content)
 
 
+def fed(payloads: list[bytes]) -> list[Event]:
+    """What the decoder makes of the payloads, in a run that has begun."""
+    decoder = Decoder()
+    begun = pb.Record()
+    begun.run.run_id = "r"
+    found = [event for payload in (begun.SerializeToString(), *payloads) for event in decoder.feed(payload)]
+    return [*found, *decoder.finish()]
+
+
+def valued(kind: int, items: list[tuple[list[str], str]]) -> bytes:
+    """A record with values under nested keys."""
+    record = pb.Record()
+    message = [record.history, record.request.partial_history, record.summary, record.config, record.stats][kind % 5]
+    rows = message.update if kind % 5 in (2, 3) else message.item
+    for keys, value in items:
+        item = rows.add(value_json=value)
+        if hasattr(item, "nested_key"):
+            item.nested_key.extend(keys)
+        else:
+            item.key = "".join(keys)
+    return record.SerializeToString()
+
+
 @FAST
 @given(st.binary(max_size=500))
 def test_the_decoder_takes_any_bytes(payload: bytes) -> None:
+    fed([payload])
     decoder = Decoder()
     list(decoder.feed(payload))
     list(decoder.finish())
@@ -105,23 +130,9 @@ JUNK = st.one_of(
     "the decoder counts what it cannot read and never raises",
 )
 @FAST
-@given(st.lists(st.tuples(st.lists(st.text(max_size=5), max_size=3), JUNK, st.integers()), max_size=5), st.integers())
-def test_the_decoder_takes_any_value(items: list[tuple[list[str], str, int]], kind: int) -> None:
-    decoder = Decoder()
-    record = pb.Record()
-    record.run.run_id = "r"
-    list(decoder.feed(record.SerializeToString()))
-    record = pb.Record()
-    message = [record.history, record.request.partial_history, record.summary, record.config, record.stats][kind % 5]
-    rows = message.update if kind % 5 in (2, 3) else message.item
-    for keys, value, _ in items:
-        item = rows.add(value_json=value)
-        if hasattr(item, "nested_key"):
-            item.nested_key.extend(keys)
-        else:
-            item.key = "".join(keys)
-    list(decoder.feed(record.SerializeToString()))
-    list(decoder.finish())
+@given(st.integers(), st.lists(st.tuples(st.lists(st.text(max_size=5), max_size=3), JUNK), max_size=5))
+def test_the_decoder_takes_any_value(kind: int, items: list[tuple[list[str], str]]) -> None:
+    fed([valued(kind, items)])
 
 
 ANY = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=2), max_leaves=4)

@@ -160,6 +160,24 @@ def test_the_answer_to_a_batch_is_lost(train: Train, cloud: SwanLabCloud, unharm
 
 
 @pytest.mark.fault(
+    "The same, and the server does not say what it has",
+    "sent again after 12 s: every point is there; those that are there twice have the same value",
+)
+def test_an_answer_is_lost_and_the_server_does_not_say(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    cloud.fail("/summaries/", 404)
+    training = train(**cloud.env())
+    training.at("middle")
+    until(lambda: cloud.experiments and len(cloud.experiment("r1").metrics.get("loss", ())) > 20)
+    cloud.fail(DATA, "cut", 1, body=b'"type": "scalar"')
+    unharmed(training.end().mirrored())
+    twice = cloud.experiment("r1").duplicate_points
+    assert twice
+    assert all(first == later for _, _, first, later in twice)
+    twice.clear()
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
     "SwanLab's login expires during the run",
     "logged in again; no point is lost or doubled",
 )

@@ -7,6 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
 log = logging.getLogger("wandb_swan")
 
 SERVER_LAG = 12.0
@@ -18,7 +21,7 @@ _APPENDED = ("scalar", "media", "log")
 
 
 class LostAnswers:
-    """Knows the highest step of each metric that the server took, and the one batch of each kind that is in doubt."""
+    """Knows the highest step of each metric that the server took, and the last batch of each kind that is in doubt."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -42,12 +45,13 @@ class LostAnswers:
         ids = {id(record) for record in doubtful}
         if not news or not any(id(record) in ids for record in records):
             return set(), False
+        counted: dict[str, int] = {}
         try:
             counted = self._counted(kind)
         except Exception as error:
-            if getattr(error, "response", None) is None:  # the server is away: it will be asked again
-                return set(), True
-            counted = {}
+            if isinstance(error, requests.RequestException) and error.response is None:
+                return set(), True  # the server is away: it will be asked again
+            log.warning("SwanLab does not say whether it has a batch whose answer was lost: %s", error)
         if any(counted.get(key, -1) >= step for key, step in news.items()):
             del self._doubt[kind]
             log.info("the server has %d %s records whose answer was lost", len(ids), kind)
@@ -83,9 +87,7 @@ def _may_have_arrived(failure: Any) -> bool:
     """No answer, or a proxy's word that it got none: unlike a refused connection, the server may have the batch."""
     if failure.status is not None or failure.exception is None:
         return failure.status in (502, 504)
-    import requests
-    from urllib3.exceptions import NewConnectionError
-
-    first = failure.exception.args[0] if failure.exception.args else None
-    refused = isinstance(getattr(first, "reason", first), NewConnectionError)
-    return isinstance(failure.exception, requests.RequestException) and not refused
+    error = failure.exception
+    first = error.args[0] if error.args else None
+    not_sent = isinstance(getattr(first, "reason", first), NewConnectionError | ConnectTimeoutError)
+    return isinstance(error, requests.RequestException) and not not_sent
