@@ -11,7 +11,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from . import __swan_version__
 from .activate import run
 from .convert.command import convert, verify
 from .doctor import doctor
@@ -33,7 +32,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__swan_version__, prog_name="wandb-swan")
+@click.version_option(package_name="wandb-swan", prog_name="wandb-swan")
 def main() -> None:
     """Record wandb runs in SwanLab as well."""
 
