@@ -354,7 +354,8 @@ class LoggedRun:
             if metric.step_metric_index:
                 metric.ClearField("step_metric")
         encoded = [{str(n): value for n, value in proto_encode_to_dict(metric).items()} for metric in metrics]
-        return {**self.internal, "m": encoded}
+        logged = self.config.get("_wandb")  # the specs of charts, the class names of masks
+        return {**(logged if isinstance(logged, dict) else {}), **self.internal, "m": encoded}
 
     @staticmethod
     def _change(tree: Node, changes: Any) -> None:
