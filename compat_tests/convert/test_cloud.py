@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
     assert swan.about["summary"] == {"best": 11} and swan.about["url"].startswith(cloud.url)
     assert {item["name"] for item in swan.about["artifacts"]} >= {"data:v0"}
     assert "hello from the console" in swan.console()
+    shutil.rmtree(online.dir / "swanlog.cache")
     assert (swan.dir / "files" / "weights.bin").read_bytes() == b"w" * 3000
     key = cloud.api_key
     assert not any(key in path.read_text(errors="replace") for path in online.dir.glob("*.json"))
