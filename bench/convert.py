@@ -65,17 +65,8 @@ def main() -> None:
             subprocess.run(command, cwd=folder / place, env=environment(folder), check=True, capture_output=True)
 
         def ours(place: str, *more: str) -> list[str]:
-            command = [
-                sys.executable,
-                "-m",
-                "wandb_swan",
-                "convert",
-                "-t",
-                "wandb-local",
-                "--mode",
-                "offline",
-                "--force",
-            ]
+            script = Path(sys.executable).with_name("wandb-swan")
+            command = [str(script), "convert", "-t", "wandb-local", "--mode", "offline", "--force"]
             return [*command, "--wb-dir", str(folder / place / "wandb"), *more]
 
         def theirs(place: str) -> list[str]:

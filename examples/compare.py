@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from wandb_swan.convert.verify import compare, render
+from wandb_swan.convert.page import render
+from wandb_swan.convert.verify import compare
 
 
 def main() -> int:

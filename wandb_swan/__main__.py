@@ -11,7 +11,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from . import __swan_version__
 from .activate import run
 from .convert.command import convert, verify
 from .doctor import doctor
@@ -21,9 +20,17 @@ from .exceptions import WandbSwanError
 class _Group(click.Group):
     """Says what is wrong in one line, exit code 2; never a traceback."""
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **more)
+        except click.UsageError as error:
+            raise _told(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _told(error) from None
         except WandbSwanError as error:
             click.echo(f"wandb-swan: {error}", err=True)
             ctx.exit(2)
@@ -32,8 +39,18 @@ class _Group(click.Group):
             ctx.exit(2)
 
 
+def _told(error: click.UsageError) -> Exception:
+    """A wrong option or argument in one line; click itself prints its usage too. The error itself if it is the help."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return error
+    command = error.ctx.command_path if error.ctx else "wandb-swan"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    click.echo(f"wandb-swan: {message}; type `{command} --help`", err=True)
+    return click.exceptions.Exit(2)
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__swan_version__, prog_name="wandb-swan")
+@click.version_option(package_name="wandb-swan", prog_name="wandb-swan")
 def main() -> None:
     """Record wandb runs in SwanLab as well."""
 

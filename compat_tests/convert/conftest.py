@@ -90,7 +90,7 @@ class Cli:
 
     def start(self, *args: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "wandb_swan", *map(str, args)],
+            [Path(sys.executable).with_name("wandb-swan"), *map(str, args)],
             cwd=self.dir,
             env=self.env,
             stdin=subprocess.DEVNULL,

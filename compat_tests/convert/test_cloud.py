@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with grap
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
 from compat_tests.convert.conftest import Cli, run_dirs  # noqa: E402
-from compat_tests.stores import WandbStore, assert_same_values  # noqa: E402
+from compat_tests.stores import SwanStore, WandbStore, assert_same_values  # noqa: E402
 
 pytestmark = pytest.mark.live
 
@@ -63,16 +64,38 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
         "text": "0.5",
         "deep": {"er": [1, None]},
     }
-    kinds = {key: swan.kinds[key] for key in ("picture", "table", "histogram")}
-    assert kinds == {"picture": "IMAGE", "table": "ECHARTS", "histogram": "ECHARTS"}
+    online.local(cases, "--wb-runid", "whole", "-l", "local")
+    (local,) = (SwanStore.read(file.parent) for file in (online.dir / "local").glob("run-*/run-*.swanlab"))
+    assert swan.kinds["chart"] == "ECHARTS" and "chart_table" not in swan.kinds  # drawn, not just its table
+    for key in ("picture", "table", "histogram", "chart"):
+        assert swan.kinds[key] == local.kinds[key]
+        assert {step: swan.content(key, step) for step in swan.media[key]} == {
+            step: local.content(key, step) for step in local.media[key]
+        }
     assert swan.about["summary"] == {"best": 11} and swan.about["url"].startswith(cloud.url)
     assert {item["name"] for item in swan.about["artifacts"]} >= {"data:v0"}
     assert "hello from the console" in swan.console()
+    shutil.rmtree(online.dir / "swanlog.cache")
     assert (swan.dir / "files" / "weights.bin").read_bytes() == b"w" * 3000
     key = cloud.api_key
     assert not any(key in path.read_text(errors="replace") for path in online.dir.glob("*.json"))
     assert key not in (online.dir / "swanlog.convert.log").read_text()
     assert f"{len(folders)} skipped" in online.cloud("--wb-project", "values")
+
+
+def test_a_none_that_the_client_leaves_out_is_told(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    from inspect import signature
+
+    import wandb
+
+    cloud.add_run("p", "gaps", [{"loss": None if i % 4 == 3 else i, "other": i} for i in range(20)])
+    said = online.cloud("--wb-project", "p")
+    swan = online.stores()["gaps"]
+    assert swan.scalars["loss"] == {i: i for i in range(20) if i % 4 != 3} and len(swan.scalars["other"]) == 20
+    if "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters:
+        assert "loss: W&B counts 20 values, its client gives 15" in said and "other: W&B" not in said
+    else:
+        assert len(swan.texts("loss (text)")) == 5 and "its client gives" not in said
 
 
 def test_a_server_in_trouble(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:

@@ -29,8 +29,28 @@ def test_one_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
     }
     for arguments, told in wrong.items():
         said = cli("convert", *arguments, expect=2)
-        line = [line for line in said.splitlines() if line.startswith(("wandb-swan:", "Error:"))]
-        assert len(line) == 1 and told in line[0], said
+        assert said.startswith("wandb-swan: ") and said.count("\n") == 1 and told in said, said
+    for command, told in {
+        ("--wrong",): "--wrong; type `wandb-swan --help`",
+        ("nothing",): "'nothing'",
+        ("convert", "--wrong"): "--wrong",
+        (
+            "convert",
+            "--type",
+            "mlflow",
+        ): "'mlflow' is not one of 'wandb', 'wandb-local'; type `wandb-swan convert --help`",
+        ("convert", "too", "much"): "(too much)",
+        ("convert", "--wb-project"): "requires an argument",
+        ("verify",): "Missing argument 'WANDB'",
+        ("verify", "a", "missing"): "'missing' does not exist",
+        ("run", "--mode", "sideways", "--", "true"): "'sideways'",
+        ("run",): "Missing argument 'PROGRAM...'",
+        ("status", "a", "b"): "(b)",
+        ("resume", "a", "b"): "(b)",
+        ("doctor", "--wrong"): "--wrong",
+    }.items():
+        said = cli(*command, expect=2)
+        assert said.startswith("wandb-swan: ") and said.count("\n") == 1 and told in said, said
     with pytest.raises(WandbSwanError, match="sideways"):
         WandbConverter(mode="sideways")
 

@@ -76,6 +76,28 @@ def test_everything_of_a_run(converted: tuple[Path, dict[str, SwanStore], dict[s
     assert swan.dir.name.endswith("-whole") and "latest-run" not in str(swan.dir)
 
 
+def test_saved_files_outlive_their_source(cli: Cli, tmp_path: Path) -> None:
+    script = """
+    from pathlib import Path
+    run = wandb.init(id="files", project="p")
+    Path("sub").mkdir()
+    Path("outside.bin").write_bytes(b"o" * 100)
+    Path("sub/deep.txt").write_text("deep")
+    run.save("outside.bin")  # wandb keeps a link to it
+    run.save("sub/*", base_path=".")
+    (Path(run.dir) / "inside.bin").write_bytes(b"i" * 100)
+    run.save("inside.bin")
+    run.finish()
+    """
+    wandb = train(tmp_path / "w", script)
+    assert "not" not in cli.local(wandb, "--strict")
+    shutil.rmtree(tmp_path / "w")
+    files = cli.stores()["files"].dir / "files"
+    held = {name: (files / name).read_bytes() for name in ("outside.bin", "sub/deep.txt", "inside.bin")}
+    assert held == {"outside.bin": b"o" * 100, "sub/deep.txt": b"deep", "inside.bin": b"i" * 100}
+    assert not any(path.is_symlink() or path.name.endswith(".copy") for path in files.rglob("*"))
+
+
 def test_left_out_on_request(cases: Path, cli: Cli) -> None:
     folder = run_dirs(cases)["whole"].name
     said = cli.local(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache, partial
@@ -28,7 +29,7 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.records import own_config
-from ..stream.steps import history_row
+from ..stream.steps import INTERNAL, history_row
 from ..stream.trees import leaves, merge
 from .download import Downloads, retrying
 from .units import Options, Unit
@@ -232,6 +233,10 @@ class CloudRun:
             if event is not None:
                 self.finished_at = max(self.finished_at, event.timestamp)
                 yield event
+        for key, (counted, seen) in rows.short_of(_counts(run)).items():
+            self.notices.append(
+                f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
+            )
 
     def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
         """The rows in order of their steps; after a failure it goes on behind the last one."""
@@ -353,6 +358,7 @@ class _Rows:
         }
         self._texts = texts
         self._absent_is_null = absent_is_null
+        self._seen: Counter[str] = Counter()
 
     def event(self, row: dict[str, Any]) -> HistoryRow | None:
         step = row.get("_step")
@@ -360,12 +366,21 @@ class _Rows:
         for key, value in row.items():
             if value is None and self._absent_is_null:
                 continue
+            self._seen[key] += 1
             path: Path = self._nested.get(key) or (key,)
             merge(values, path, self._number(key, value))
         if not values:
             return None
         event = history_row(values, int(step) if isinstance(step, int | float) else None)
         return event if event.values else None
+
+    def short_of(self, counts: dict[str, int]) -> dict[str, tuple[int, int]]:
+        """Metric -> how many values W&B counts and how many came, for the metrics that came short."""
+        return {
+            key: (count, self._seen[key])
+            for key, count in counts.items()
+            if self._absent_is_null and self._seen[key] < count and key not in INTERNAL
+        }
 
     def _number(self, key: str, value: Any) -> Any:
         if isinstance(value, dict) and "_type" not in value:
@@ -382,14 +397,22 @@ def _whole(run: Any) -> Any:
     return run
 
 
-def _only_texts(run: Any) -> set[str]:
-    """The metrics that W&B has seen no other type of than text."""
+def _types(run: Any) -> dict[str, dict[str, int]]:
+    """Metric -> type -> how many values of it W&B has."""
     keys = (run._attrs.get("historyKeys") or {}).get("keys") or {}
     return {
-        key
+        key: {str(count.get("type")): int(count.get("count") or 0) for count in (told or {}).get("typeCounts") or ()}
         for key, told in keys.items()
-        if {count.get("type") for count in (told or {}).get("typeCounts") or ()} == {"string"}
     }
+
+
+def _only_texts(run: Any) -> set[str]:
+    """The metrics that W&B has seen no other type of than text."""
+    return {key for key, types in _types(run).items() if set(types) == {"string"}}
+
+
+def _counts(run: Any) -> dict[str, int]:
+    return {key: sum(types.values()) for key, types in _types(run).items()}
 
 
 def _summary(run: Any) -> Tree:

@@ -191,7 +191,8 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
     WANDB is a wandb run folder, a wandb/ folder of many, or entity/project/run-id in W&B's cloud. SWANLAB is a
     SwanLab run folder or a log directory, where each wandb run finds its own.
     """
-    from .verify import page, pairs, render
+    from .page import page, render
+    from .verify import pairs
 
     console = Console()
     found = list(pairs(wandb, swanlab))

@@ -254,11 +254,11 @@ class _Summary:
         except DecodeError:
             return
         self._records += 1
+        items, number = self._items, self._records
         for item in summary.remove:
-            self._items.pop(tuple(item.nested_key) or (item.key,), None)
+            items.pop(tuple(item.nested_key) or (item.key,), None)
         for item in summary.update:
-            nested = item.nested_key
-            self._items[tuple(nested) if nested else (item.key,)] = (self._records, item.value_json)
+            items[tuple(item.nested_key) or (item.key,)] = number, item.value_json
 
     def event(self) -> SummaryChanged:
         update = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
 
@@ -93,6 +94,8 @@ class Report(BaseModel):
 
     def show(self, console: Console, *, every: int = 50) -> None:
         """Prints a table of the runs, what was not carried over by kind and reason, and the summary line."""
+        from rich.table import Table  # late: worker processes show nothing
+
         table = Table(box=None, header_style="bold")
         for column in ("run", "project", "state", "points", "identical", "SwanLab run or reason"):
             table.add_column(column, overflow="fold", justify="right" if column == "points" else "left")

@@ -35,8 +35,8 @@ class Worker:
         """Starts it; what it prints goes to `log`. Raises OSError."""
         script, rest = sys.path[:1], sys.path[1:]  # the script's folder last: its modules are not ours
         code = (
-            f"import sys; sys.path[:] = {[*rest, *script]!r}; from wandb_swan.convert.worker import main; "
-            f"sys.exit(main())"
+            f"import sys; sys.path[:] = {[*rest, *script]!r}; from _wandb_swan_command import defer; defer(); "
+            "from wandb_swan.convert.worker import main; sys.exit(main())"
         )
         log.parent.mkdir(parents=True, exist_ok=True)
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

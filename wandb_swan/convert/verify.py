@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,28 +9,14 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-from rich.table import Table
 
 from ..exceptions import WandbSwanError
-from ..stream import trees
-from ..stream.events import (
-    Alert,
-    ChartDefined,
-    ConfigChanged,
-    ConsoleLine,
-    Event,
-    HistoryRow,
-    Path,
-    RunFinished,
-    RunStarted,
-    SystemStats,
-    Tree,
-)
+from ..stream.events import Path, Tree
 from ..stream.series import Series
 from ..swan import limits
-from ..swan.media import items
 from ..swan.store import StoredRun
 from .local import LocalRun, discover
+from .recorded import RecordedRun
 from .units import Source
 
 
@@ -105,88 +90,6 @@ class Parity(BaseModel):
         """How many points of a kind wandb and SwanLab have."""
         chosen = [metric for metric in self.metrics if metric.kind == kind]
         return sum(metric.points_wandb for metric in chosen), sum(metric.points_swanlab for metric in chosen)
-
-
-class RecordedRun:
-    """What a source says of a run, in the form that SwanLab should have it."""
-
-    def __init__(self) -> None:
-        self.scalars: dict[Path, Series] = {}
-        self.system: dict[Path, Series] = {}
-        self.texts: dict[Path, dict[int, bytes]] = {}
-        """Path -> step -> SHA-256 of the text."""
-        self.media: dict[Path, list[int]] = {}
-        """Path -> steps."""
-        self.config: Tree = {}
-        self.lines = 0
-        self.started: RunStarted | None = None
-        self.finished: RunFinished | None = None
-        self._samples = 0
-        self._charts: dict[str, str] = {}
-        self._next_step = 0
-        self._last_step = 0
-        self._alert_step = -1
-
-    @classmethod
-    def of(cls, events: Iterable[Event]) -> RecordedRun:
-        run = cls()
-        for event in events:
-            run.take(event)
-        return run
-
-    def take(self, event: Event) -> None:
-        """Adds one event."""
-        if isinstance(event, HistoryRow):
-            step = event.step
-            if step is None:  # wandb's shared mode: numbered as they come
-                step = self._next_step
-                self._next_step += 1
-            if 0 <= step <= limits.LAST_STEP:
-                self._last_step = step
-                self._values(event.values, (), step, event.timestamp)
-        elif isinstance(event, ConfigChanged):
-            trees.apply(self.config, event)
-        elif isinstance(event, ConsoleLine):
-            self.lines += 1
-        elif isinstance(event, SystemStats):
-            for key, value in event.values.items():
-                if isinstance(value, int | float):
-                    self.system.setdefault(("system", key), Series()).add(self._samples, float(value), event.timestamp)
-            self._samples += 1
-        elif isinstance(event, Alert):
-            self._alert_step = max(self._alert_step + 1, self._last_step)
-            self.media.setdefault(("alerts",), []).append(self._alert_step)
-            self.lines += 1
-        elif isinstance(event, ChartDefined):
-            self._charts[event.table_key] = event.key
-        elif isinstance(event, RunStarted):
-            self.started = event
-        elif isinstance(event, RunFinished):
-            self.finished = event
-
-    def _values(self, tree: Tree, above: Path, step: int, time: float) -> None:
-        for key, value in tree.items():
-            path = (*above, key)
-            if isinstance(value, int | float):
-                series = self.scalars.get(path)
-                if series is None:
-                    series = self.scalars[path] = Series()
-                try:
-                    number = float(value)
-                except OverflowError:
-                    number = math.copysign(math.inf, value)
-                series.add(step, number, time)
-                continue
-            found = items(value)
-            if found:
-                chart = self._charts.get(".".join(path))
-                self.media.setdefault((chart,) if chart else path, []).append(step)
-            if isinstance(value, dict):
-                if not found:
-                    self._values(value, path, step, time)
-            elif not found or len(found) != len(value):
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                self.texts.setdefault(path, {})[step] = hashlib.sha256(limits.clean_text(text).encode()).digest()
 
 
 def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
@@ -418,86 +321,7 @@ def _flat(tree: Tree, above: str = "") -> dict[str, str]:
     return flat
 
 
-def render(parity: Parity, *, every: int = 40) -> Table:
-    """The table of a comparison: what differs first, then the rest, at most `every` metrics."""
-    table = Table(title=f"{parity.name} ({parity.run_id}): wandb | SwanLab", title_justify="left")
-    for name in ("metric", "kind"):
-        table.add_column(name, overflow="fold")
-    for name in ("points", "steps", "largest difference"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    metrics = sorted(parity.metrics, key=lambda metric: metric.identical)
-    for metric in metrics[:every]:
-        points = str(metric.points_wandb)
-        if metric.points_swanlab != metric.points_wandb:
-            points += f" | {metric.points_swanlab}"
-        steps = "" if metric.first_step is None else f"{metric.first_step} to {metric.last_step}"
-        table.add_row(
-            metric.metric,
-            metric.kind,
-            points,
-            steps,
-            f"{metric.largest_difference:g}" if metric.kind in ("scalar", "system") else "",
-            "[green]identical[/]" if metric.identical else f"[red]{verdict(metric)}[/]",
-        )
-    if len(metrics) > every:
-        table.add_row(f"... and {len(metrics) - every} more", "", "", "", "", "")
-    for difference in parity.config_differences[:every]:
-        table.add_row("config", "", "", "", "", f"[red]{difference}[/]")
-    if not parity.config_differences:
-        table.add_row("config", "", "", "", "", "[green]identical[/]")
-    return table
-
-
 def verdict(metric: MetricParity) -> str:
     """What is wrong with a metric, in a few words."""
     counts = {"missing": metric.missing, "extra": metric.extra, "different": metric.different}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-
-
-CURVE_POINTS = 2_000
-"""At most so many points of a curve are drawn: an even choice of them."""
-
-
-def page(found: list[Pair]) -> str:
-    """An HTML page with the verdict of every run, and both curves of every metric laid over each other."""
-    from pyecharts import options
-    from pyecharts.charts import Line
-    from pyecharts.charts import Page as Charts
-
-    charts = Charts(page_title="wandb | SwanLab", layout=Charts.SimplePageLayout)
-    for recorded, stored, parity in found:
-        by_metric = {limits.clean_text(".".join(path)): series for path, series in recorded.scalars.items()}
-        for metric in sorted(parity.metrics, key=lambda metric: metric.identical):
-            if metric.kind != "scalar":
-                continue
-            verdict_text = "identical" if metric.identical else verdict(metric)
-            line = Line(init_opts=options.InitOpts(width="900px", height="320px"))
-            line.set_global_opts(
-                title_opts=options.TitleOpts(title=metric.metric, subtitle=f"{parity.name}: {verdict_text}"),
-                xaxis_opts=options.AxisOpts(type_="value", name="step", min_="dataMin", max_="dataMax"),
-                yaxis_opts=options.AxisOpts(is_scale=True),
-                tooltip_opts=options.TooltipOpts(trigger="axis"),
-                datazoom_opts=[options.DataZoomOpts(type_="inside")],
-            )
-            sides = (
-                ("wandb", by_metric.get(metric.metric), 5, 0.35),
-                ("SwanLab", stored.scalars.get(metric.swanlab_key), 1, 1.0),
-            )
-            for name, series, width, opacity in sides:
-                if series is not None:
-                    line.add_xaxis([])
-                    line.add_yaxis(
-                        name,
-                        _curve(series),
-                        is_symbol_show=False,
-                        linestyle_opts=options.LineStyleOpts(width=width, opacity=opacity),
-                    )
-            charts.add(line)
-    return str(charts.render_embed())
-
-
-def _curve(series: Series) -> list[list[float | None]]:
-    every = max(1, len(series) // CURVE_POINTS)
-    points = zip(series.steps[::every], series.values[::every], strict=True)
-    return [[step, value if math.isfinite(value) else None] for step, value in points]

@@ -62,7 +62,8 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     from ..swan.sink import Sink
     from ..swan.store import StoredRun
     from ..swan.target import Target
-    from .verify import RecordedRun, compare_runs
+    from .recorded import RecordedRun
+    from .verify import compare_runs
 
     unit, options = job.unit, job.options
     source = source_of(unit, options)

@@ -11,15 +11,19 @@ import math
 import struct
 import time
 from typing import Any
+from zlib import crc32
 
-from ..capture.journal import frame
+from ..capture.journal import BLOCK, CHUNK_HEADER, FULL, frame
 from .writer import BATCH, CoreWriter
 
 _SCALAR_FIELD = b"\x6a"  # Record.scalar = 13, length-delimited
 _TYPE_SCALAR = b"\x18\x01"  # ScalarRecord.type = 3: COLUMN_TYPE_SCALAR
-_NUMBER = struct.Struct("<BBBd")
+_NUMBER = struct.Struct("<BBBd").pack
 _VALUE_HEAD = (0x2A, 9, 0x09)  # ScalarRecord.value = 5, nine bytes, ScalarValue.number = 1
 _ZERO = b"\x2a\x00"  # proto3 leaves a zero out; -0.0 is none
+_BYTES = [bytes((byte,)) for byte in range(256)]
+_HEADER = CHUNK_HEADER.pack
+_CRC_FULL = crc32(bytes((FULL,)))
 
 
 class BulkWriter(CoreWriter):
@@ -33,7 +37,7 @@ class BulkWriter(CoreWriter):
         self._lock = self._core._wandb_swan_lock
         self._keys: dict[str, tuple[bytes, Any]] = {}
         self._points: list[bytes] = []
-        self._row = (0, 0.0, b"", b"")
+        self._row = (0, 0.0, b"")
         self._compare()
 
     def _compare(self) -> None:
@@ -63,9 +67,12 @@ class BulkWriter(CoreWriter):
         if step in steps:  # as SwanLab does: the first value of a step stays
             return
         steps.add(step)
-        if step != self._row[0] or timestamp != self._row[1] or timestamp <= 0:
-            self._row = (step, timestamp, _int_field(b"\x10", step) + _TYPE_SCALAR, _stamp(timestamp))
-        self._points.append(encoded + self._row[2] + self._row[3] + _value(number))
+        row_step, row_time, where = self._row
+        if step != row_step or timestamp != row_time or timestamp <= 0:
+            where = _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
+            self._row = (step, timestamp, where)
+        value = _NUMBER(*_VALUE_HEAD, number) if number else _value(number)
+        self._points.append(encoded + where + value)
         if len(self._points) >= BATCH:
             self.flush()
 
@@ -91,7 +98,13 @@ class BulkWriter(CoreWriter):
             offset = self._store._index
             for point in points:
                 num += 1
-                data = frame(b"\x08" + _varint(num) + built + _varint(len(point)) + point, offset)
+                length = len(point)
+                size = _BYTES[length] if length < 0x80 else _varint(length)
+                number = _BYTES[num & 0x7F | 0x80] + _varint(num >> 7) if num >= 0x80 else _BYTES[num]
+                data = b"\x08" + number + built + size + point
+                end = offset % BLOCK + CHUNK_HEADER.size + len(data)
+                # `frame` is for what does not fit into the block; a call of it for each point would be felt.
+                data = _HEADER(crc32(data, _CRC_FULL), len(data), FULL) + data if end <= BLOCK else frame(data, offset)
                 offset += len(data)
                 framed.append(data)
             self._store._fp.write(b"".join(framed))
@@ -100,7 +113,7 @@ class BulkWriter(CoreWriter):
 
 def _varint(number: int) -> bytes:
     if number < 0x80:
-        return bytes((number,))
+        return _BYTES[number]
     out = bytearray()
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
@@ -129,7 +142,7 @@ def _key(key: str) -> bytes:
 
 
 def _value(number: float) -> bytes:
-    return _NUMBER.pack(*_VALUE_HEAD, number) if number or math.copysign(1.0, number) < 0 else _ZERO
+    return _NUMBER(*_VALUE_HEAD, number) if number or math.copysign(1.0, number) < 0 else _ZERO
 
 
 def _record(key: str, step: int, timestamp: float, number: float) -> bytes:

@@ -6,6 +6,7 @@ import base64
 import glob
 import hashlib
 import json
+import shutil
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -28,6 +29,24 @@ class Unusable(Exception):
         self.detail = detail
         self.keep = keep
         self.as_text = as_text
+
+
+def own_copies(folder: FilePath) -> dict[str, OSError]:
+    """Puts the files themselves in the place of the links that SwanLab 0.10 makes to saved files.
+
+    What a run of the past has must not go with the folder or the cache that it came from. Returns what failed, by
+    relative path; such a link stays.
+    """
+    failed: dict[str, OSError] = {}
+    for link in [path for path in folder.rglob("*") if path.is_symlink()]:
+        fresh = link.with_name(f".{link.name[:200]}.copy")
+        try:
+            shutil.copyfile(link, fresh)
+            fresh.replace(link)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            failed[str(link.relative_to(folder))] = error
+    return failed
 
 
 class RunFiles:

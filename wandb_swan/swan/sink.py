@@ -39,7 +39,7 @@ from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
 from .runconfig import RunConfig
-from .runfiles import RunFiles, Unusable
+from .runfiles import RunFiles, Unusable, own_copies
 from .target import Target
 from .upload import Uploads
 from .writer import CoreWriter, Writer, writer_for
@@ -165,6 +165,9 @@ class Sink:
                 self.uploads.without_error_line()
             self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
             _release(watcher)
+            if self._target.past:
+                for path, error in own_copies(FilePath(self._run.dir) / "files").items():
+                    self._lose((path,), f"file only linked, not copied: {type(error).__name__}", str(error))
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         return getattr(self._writer, "failure", None) or unconfirmed
 

@@ -45,8 +45,7 @@ class StoredRun:
         from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
 
         for record in _records(self.dir):
-            kind = record.WhichOneof("record_type")
-            if kind == "scalar":
+            if record.HasField("scalar"):  # almost every record is one
                 point = record.scalar
                 key = point.key
                 series = self.scalars.get(key)
@@ -55,8 +54,12 @@ class StoredRun:
                         continue
                     series = self.scalars[key] = Series()
                 stamp = point.timestamp
-                series.add(point.step, point.value.number, stamp.seconds + stamp.nanos / 1e9)
-            elif kind == "media":
+                series.steps.append(point.step)
+                series.values.append(point.value.number)
+                series.times.append(stamp.seconds + stamp.nanos / 1e9)
+                continue
+            kind = record.WhichOneof("record_type")
+            if kind == "media":
                 self.media.setdefault(record.media.key, {})[record.media.step] = list(record.media.value.items)
             elif kind == "column":
                 name = ColumnType.Name(record.column.column_type).removeprefix("COLUMN_TYPE_").lower()

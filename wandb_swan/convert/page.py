@@ -1,0 +1,89 @@
+"""A comparison for people: a table in the terminal, and an HTML page with both curves of every metric."""
+
+from __future__ import annotations
+
+import math
+
+from rich.table import Table
+
+from ..stream.series import Series
+from ..swan import limits
+from .verify import Pair, Parity, verdict
+
+CURVE_POINTS = 2_000
+"""At most so many points of a curve are drawn: an even choice of them."""
+
+
+def render(parity: Parity, *, every: int = 40) -> Table:
+    """The table of a comparison: what differs first, then the rest, at most `every` metrics."""
+    table = Table(title=f"{parity.name} ({parity.run_id}): wandb | SwanLab", title_justify="left")
+    for name in ("metric", "kind"):
+        table.add_column(name, overflow="fold")
+    for name in ("points", "steps", "largest difference"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    metrics = sorted(parity.metrics, key=lambda metric: metric.identical)
+    for metric in metrics[:every]:
+        points = str(metric.points_wandb)
+        if metric.points_swanlab != metric.points_wandb:
+            points += f" | {metric.points_swanlab}"
+        steps = "" if metric.first_step is None else f"{metric.first_step} to {metric.last_step}"
+        table.add_row(
+            metric.metric,
+            metric.kind,
+            points,
+            steps,
+            f"{metric.largest_difference:g}" if metric.kind in ("scalar", "system") else "",
+            "[green]identical[/]" if metric.identical else f"[red]{verdict(metric)}[/]",
+        )
+    if len(metrics) > every:
+        table.add_row(f"... and {len(metrics) - every} more", "", "", "", "", "")
+    for difference in parity.config_differences[:every]:
+        table.add_row("config", "", "", "", "", f"[red]{difference}[/]")
+    if not parity.config_differences:
+        table.add_row("config", "", "", "", "", "[green]identical[/]")
+    return table
+
+
+def page(found: list[Pair]) -> str:
+    """An HTML page with the verdict of every run, and both curves of every metric laid over each other."""
+    from pyecharts import options
+    from pyecharts.charts import Line
+    from pyecharts.charts import Page as Charts
+
+    charts = Charts(page_title="wandb | SwanLab", layout=Charts.SimplePageLayout)
+    for recorded, stored, parity in found:
+        by_metric = {limits.clean_text(".".join(path)): series for path, series in recorded.scalars.items()}
+        for metric in sorted(parity.metrics, key=lambda metric: metric.identical):
+            if metric.kind != "scalar":
+                continue
+            verdict_text = "identical" if metric.identical else verdict(metric)
+            line = Line(init_opts=options.InitOpts(width="900px", height="320px"))
+            line.set_global_opts(
+                title_opts=options.TitleOpts(title=metric.metric, subtitle=f"{parity.name}: {verdict_text}"),
+                xaxis_opts=options.AxisOpts(type_="value", name="step", min_="dataMin", max_="dataMax"),
+                yaxis_opts=options.AxisOpts(is_scale=True),
+                tooltip_opts=options.TooltipOpts(trigger="axis"),
+                datazoom_opts=[options.DataZoomOpts(type_="inside")],
+            )
+            sides = (
+                ("wandb", by_metric.get(metric.metric), 5, 0.35),
+                ("SwanLab", stored.scalars.get(metric.swanlab_key), 1, 1.0),
+            )
+            for name, series, width, opacity in sides:
+                if series is not None:
+                    line.add_xaxis([])
+                    line.add_yaxis(
+                        name,
+                        _curve(series),
+                        is_symbol_show=False,
+                        linestyle_opts=options.LineStyleOpts(width=width, opacity=opacity),
+                    )
+            charts.add(line)
+    return str(charts.render_embed())
+
+
+def _curve(series: Series) -> list[list[float | None]]:
+    every = max(1, len(series) // CURVE_POINTS)
+    points = zip(series.steps[::every], series.values[::every], strict=True)
+    return [[step, value if math.isfinite(value) else None] for step, value in points]
