@@ -35,6 +35,11 @@ def gate(name):
         while not pathlib.Path(name + ".go").exists():
             time.sleep(0.01)
 
+def two_blocks():
+    '''Waits until wandb's core has written two blocks of its log: what it reads after our death it may drop.'''
+    while next(pathlib.Path("wandb").glob("*run-*/run-*.wandb")).stat().st_size < 65536:
+        time.sleep(0.01)
+
 """
 
 LOOP = """
@@ -236,8 +241,8 @@ def unharmed(bare: Bare) -> Callable[..., None]:
 def unharmed_until_killed(training: Training, alone: Training, *, rows: int) -> None:
     """Output and exit code are those of the run without us; so are the two logs, as far as both reach.
 
-    When its client is killed, wandb's core writes the end of its log, or dies first: the whole 32 KB blocks are there,
-    `rows` at least.
+    When its client is killed, wandb's core writes the end of its log, or dies first: the 32 KB blocks that it had
+    written are there, `rows` at least.
     """
     for one in (training, alone):
         until(lambda one=one: not processes(one.dir))  # type: ignore[misc]
