@@ -132,6 +132,27 @@ def test_a_server_in_trouble(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_pat
     assert cloud.count("model.bin") - before <= 1  # the cache has it
 
 
+def test_the_server_vanishes_and_comes_back(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    for number in range(3):
+        cloud.add_run("p", f"r{number}", [{"loss": i / 2 + number} for i in range(2500)], created=1.7e9 + number)
+        cloud.add_file(f"r{number}", "ckpt.bin", bytes([number]) * 5000)
+    online.env["WANDB__GRAPHQL_RETRY_MAX"] = "1"
+    online.env["WANDB_SWAN_RETRY_PAUSE"] = "0.01"
+    cloud.fail("History", "refuse", times=1, skip=4, seconds=600)
+    said = online.cloud("--wb-project", "p", "--workers", "1", expect=1)
+    assert "failed" in said and len(online.stores()) < 3
+    cloud.heal()
+    cloud.come_back()
+    said = online.cloud("--wb-project", "p")
+    assert "failed" not in said
+    stores = online.stores()
+    assert {run_id: store.scalars["loss"] for run_id, store in stores.items()} == {
+        f"r{number}": {i: i / 2 + number for i in range(2500)} for number in range(3)
+    }
+    assert all((stores[f"r{n}"].dir / "files" / "ckpt.bin").read_bytes() == bytes([n]) * 5000 for n in range(3))
+    assert "3 skipped" in online.cloud("--wb-project", "p")
+
+
 def test_the_cloud_says_no(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     cloud.add_run("secret", "r", [{"a": 1}])
     cloud.forbid("secret")
