@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import pytest
+import wandb
 
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
@@ -16,6 +18,8 @@ from compat_tests.convert.conftest import Cli, run_dirs  # noqa: E402
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values  # noqa: E402
 
 pytestmark = pytest.mark.live
+
+NONE_IS_ABSENT = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
 
 
 @pytest.fixture
@@ -32,7 +36,9 @@ def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
 
 
 def without_nulls(store: WandbStore) -> WandbStore:
-    """The client's rows say null for what is not there: a logged None can not be told from it."""
+    """From 0.27 the client's rows say null for what is not there: a logged None can not be told from it."""
+    if not NONE_IS_ABSENT:
+        return store
     for row in store.rows.values():
         for key in [key for key, value in row.items() if value is None]:
             del row[key]
@@ -84,15 +90,11 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
 
 
 def test_a_none_that_the_client_leaves_out_is_told(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    from inspect import signature
-
-    import wandb
-
     cloud.add_run("p", "gaps", [{"loss": None if i % 4 == 3 else i, "other": i} for i in range(20)])
     said = online.cloud("--wb-project", "p")
     swan = online.stores()["gaps"]
     assert swan.scalars["loss"] == {i: i for i in range(20) if i % 4 != 3} and len(swan.scalars["other"]) == 20
-    if "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters:
+    if NONE_IS_ABSENT:
         assert "loss: W&B counts 20 values, its client gives 15" in said and "other: W&B" not in said
     else:
         assert len(swan.texts("loss (text)")) == 5 and "its client gives" not in said
