@@ -31,7 +31,7 @@ def test_one_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
         said = cli("convert", *arguments, expect=2)
         assert said.startswith("wandb-swan: ") and said.count("\n") == 1 and told in said, said
     for command, told in {
-        ("--wrong",): "--wrong; type `wandb-swan --help`",
+        ("--wrong",): "--wrong",
         ("nothing",): "'nothing'",
         ("convert", "--wrong"): "--wrong",
         (
@@ -51,6 +51,7 @@ def test_one_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
     }.items():
         said = cli(*command, expect=2)
         assert said.startswith("wandb-swan: ") and said.count("\n") == 1 and told in said, said
+        assert said.endswith(" --help`\n"), said
     with pytest.raises(WandbSwanError, match="sideways"):
         WandbConverter(mode="sideways")
 

@@ -74,5 +74,8 @@ def test_forked(cli: Cli, tmp_path: Path) -> None:
     wandb = train(tmp_path / "w", script)
     cli.local(wandb)
     swan = cli.stores()["child"]
-    assert_same_values(WandbStore.read(run_dirs(wandb)["child"]), swan)
-    assert swan.about["forked_from"] == "parent?_step=2"
+    recorded = WandbStore.read(run_dirs(wandb)["child"])
+    assert_same_values(recorded, swan)
+    # wandb 0.19.11 does not record it
+    told = "branch_point" in recorded.run.DESCRIPTOR.fields_by_name and recorded.run.HasField("branch_point")
+    assert swan.about.get("forked_from") == ("parent?_step=2" if told else None)

@@ -64,7 +64,7 @@ def page(found: list[Pair]) -> str:
                 xaxis_opts=options.AxisOpts(type_="value", name="step", min_="dataMin", max_="dataMax"),
                 yaxis_opts=options.AxisOpts(is_scale=True),
                 tooltip_opts=options.TooltipOpts(trigger="axis"),
-                datazoom_opts=[options.DataZoomOpts(type_="inside")],
+                datazoom_opts=[options.DataZoomOpts(type_="inside", range_start=0, range_end=100)],
             )
             sides = (
                 ("wandb", by_metric.get(metric.metric), 5, 0.35),
@@ -72,13 +72,14 @@ def page(found: list[Pair]) -> str:
             )
             for name, series, width, opacity in sides:
                 if series is not None:
-                    line.add_xaxis([])
                     line.add_yaxis(
                         name,
-                        _curve(series),
+                        [],
                         is_symbol_show=False,
                         linestyle_opts=options.LineStyleOpts(width=width, opacity=opacity),
                     )
+                    # Set here: add_yaxis makes pairs with the categories of an X axis, and this one has none.
+                    line.options["series"][-1]["data"] = _curve(series)
             charts.add(line)
     return str(charts.render_embed())
 
