@@ -17,7 +17,7 @@ test: $(VENV)/.test-ready
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q --slow
+	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -102,7 +102,10 @@ class Cli:
     def __call__(self, *args: str | Path, expect: int = 0) -> str:
         """What it said on both streams."""
         process = self.start(*args)
-        out, err = process.communicate(timeout=120)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
         assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}\n{self.log()}"
         assert "Traceback" not in out + err
         return out + err

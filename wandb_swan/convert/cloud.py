@@ -6,9 +6,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
 from datetime import datetime, timezone
 from functools import cached_property, lru_cache, partial
 from inspect import signature
+from io import StringIO
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -76,7 +78,8 @@ def _has_login(wandb: Any) -> bool:
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     try:
-        return bool(wandb.api.api_key)
+        with redirect_stderr(StringIO()):  # wandb 0.31 warns that `wandb.api` will go
+            return bool(wandb.api.api_key)
     except Exception:  # what `wandb.api` is differs between versions
         return True
 
