@@ -52,7 +52,7 @@ def train(folder: Path, script: str, **env: str | None) -> Path:
         env=clean_environment(home, **{"WANDB_X_DISABLE_STATS": "true", **env}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -103,7 +103,7 @@ class Cli:
         """What it said on both streams."""
         process = self.start(*args)
         try:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=280)
         finally:
             process.kill()
         assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}\n{self.log()}"

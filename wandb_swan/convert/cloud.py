@@ -107,6 +107,14 @@ def _asked(what: str, question: Callable[[], T]) -> T:
         raise WandbSwanError(f"can not {what}: {type(error).__name__}: {text}") from error
 
 
+def _impatient(scan: Any) -> Any:
+    """`scan` without wandb's own retries of a page, which go on for a year before 0.21: ours are bounded."""
+    load = getattr(scan, "_load_next", None)
+    if hasattr(getattr(load, "__wrapped__", None), "__wrapped__"):  # normalize_exceptions(retriable(...))
+        scan._load_next = partial(load, num_retries=0)
+    return scan
+
+
 def projects(entity: str | None) -> list[str]:
     """The names of an entity's projects. Raises WandbSwanError."""
     return _asked(f"list the projects of {entity or 'your entity'}", lambda: [p.name for p in api().projects(entity)])
@@ -254,7 +262,7 @@ class CloudRun:
             nonlocal scan
             try:
                 if scan is None:
-                    scan = iter(run.scan_history(page_size=page, min_step=following))
+                    scan = iter(_impatient(run.scan_history(page_size=page, min_step=following)))
                 return next(scan, None)
             except Exception:
                 scan = None
