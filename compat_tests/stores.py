@@ -109,9 +109,12 @@ class WandbStore:
                 store.timestamps[step] = row.get("_timestamp")
                 store.rows[step] = {k: v for k, v in row.items() if k not in ("_step", "_runtime", "_timestamp")}
             elif kind == "run":
-                store.run = record.run
                 for item in record.run.config.update:
-                    _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
+                    value = json.loads(item.value_json)
+                    # The core writes the run again when its name changes, and 0.0 as 0: the user's is the first.
+                    if store.run is None or item.nested_key or store.config.get(item.key, ...) != value:
+                        _set(store.config, list(item.nested_key) or [item.key], value)
+                store.run = record.run
             elif kind == "config":
                 for item in record.config.update:
                     _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))

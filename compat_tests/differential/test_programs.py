@@ -172,6 +172,10 @@ KEPT: dict[str, list[Operation]] = {
     "an empty dict in a dict of the config": [(0, "init", {"config": {"a": {"b": 1.5, "c": {}}}})],
     "a config int that a float can not hold": [(0, "init", {"config": {"seed": 2**53 + 1, "vast": 2**70}})],
     "infinities in the config": [(0, "init", {"config": {"inf": float("inf"), "minus": float("-inf")}})],
+    "a whole float in the config, and a new name": [
+        (0, "init", {"config": {"acc": None, "acc.": 0.0, "n": {"big": 1e20, "x": [1.0]}}}),
+        (0, "describe", {"name": "0", "notes": ""}),
+    ],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""

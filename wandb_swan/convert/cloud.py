@@ -109,7 +109,7 @@ def _asked(what: str, question: Callable[[], T]) -> T:
 
 def _impatient(scan: Any) -> Any:
     """`scan` without wandb's own retries of a page, which go on for a year before 0.21: ours are bounded."""
-    load = getattr(scan, "_load_next", None)
+    load: Any = getattr(scan, "_load_next", None)
     if hasattr(getattr(load, "__wrapped__", None), "__wrapped__"):  # normalize_exceptions(retriable(...))
         scan._load_next = partial(load, num_retries=0)
     return scan
