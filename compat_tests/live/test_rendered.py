@@ -171,7 +171,9 @@ def test_the_page_of_a_comparison_draws_both_curves(chromium: str, echarts: str,
         r'<script[^>]*src="[^"]*/echarts.min.js"></script>', lambda _: f"<script>{echarts}</script>", made.read_text()
     )
     assert found == 1 and "renderer: 'canvas'" in page
-    dom = rendered(chromium, page.replace("renderer: 'canvas'", "renderer: 'svg'"), tmp_path, "parity")
+    still = page.replace("renderer: 'canvas'", "renderer: 'svg'").replace('"animation": true', '"animation": false')
+    assert '"animation": false' in still
+    dom = rendered(chromium, still, tmp_path, "parity")
     charts = re.findall(r"<svg.*?</svg>", dom, re.DOTALL)
     assert len(charts) == 2
     for chart, name, points in zip(charts, ("gap", "loss"), (39, 40), strict=True):
