@@ -88,3 +88,86 @@ def test_staged_files_are_read_from_the_staging_folder_alone(tmp_path: Path, mon
     found = [staged.json(f"wandb-client-artifact://id/{name}") for name, _ in files]
     assert found == [{"columns": []}, None, None, None, None]
     assert staged.json("wandb-client-artifact://id/in", "out") is staged.json(None) is None
+
+
+def test_pictures_that_need_work(tmp_path: Path, read: Any, lost: list[str]) -> None:
+    frames = [Image.new("L", (4, 4), shade) for shade in (0, 255)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    assert read({"_type": "image-file", "path": "two.gif"}).file_type == "png"
+    Image.new("F", (4, 4), 0.5).save(tmp_path / "float.tiff")
+    assert Image.open(read({"_type": "image-file", "path": "float.tiff"}).buffer).mode == "RGB"
+    noise = Image.effect_noise((2600, 2600), 200).convert("RGB")
+    noise.putalpha(Image.effect_noise((2600, 2600), 200))
+    noise.save(tmp_path / "big.png", compress_level=0)
+    media = read({"_type": "image-file", "path": "big.png"})
+    assert media.file_type == "jpg" and len(media.buffer.getvalue()) <= 10 * 1024**2
+    assert lost == [
+        "SwanLab shows the first frame of an animated picture",
+        "a picture was cut to SwanLab's 10 MB",
+    ]
+    (tmp_path / "torn.png").write_bytes(picture("png")[:40])
+    for value in ({"path": "torn.png"}, {"path": "torn.png", "boxes": {"p": {"path": "p.json"}}}):
+        (tmp_path / "p.json").write_text('{"box_data": [{"position": {"minX": 0, "minY": 0, "maxX": 1, "maxY": 1}}]}')
+        with pytest.raises(Unusable, match="the picture is broken"):
+            read({"_type": "image-file", **value})
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"boxes": {"p": {"path": "none.json"}}}, "the file is missing"),
+        ({"boxes": {"p": {"path": "list.json"}}}, "the file is broken"),
+        ({"masks": {"p": {"path": "list.json"}}}, "the file is broken"),
+        ({"boxes": {"p": {"path": "odd.json"}}}, None),
+    ],
+)
+def test_boxes_and_masks_that_make_no_sense(
+    tmp_path: Path, read: Any, lost: list[str], layer: dict[str, Any], told: str | None
+) -> None:
+    """The picture is kept in any case."""
+    (tmp_path / "a.png").write_bytes(picture("png"))
+    (tmp_path / "list.json").write_text("[]")
+    odd = [
+        {"position": {"minX": 0.1, "minY": 0.1, "maxX": "x", "maxY": 1}},
+        {"position": {"middle": [float("inf"), 1], "width": 1, "height": 1}},
+        {"position": {"middle": [1, 1], "width": 2, "height": 1}, "domain": "pixel", "class_id": 1, "box_caption": "b"},
+        "no box",
+    ]
+    (tmp_path / "odd.json").write_text(json.dumps({"box_data": odd, "class_labels": ["no", "dict"]}))
+    assert read({"_type": "image-file", "path": "a.png", **layer}).file_type == "png"
+    assert lost == [f"boxes or masks: {told}"] if told else lost == []
+
+
+def test_point_clouds_and_molecules_at_the_limits(tmp_path: Path, read: Any, lost: list[str]) -> None:
+    points = [[i / 7, i / 11, i / 13] for i in range(90_000)]
+    scene = {"points": points, "vectors": [{"start": [0, 0, 0], "end": [1, 1, 1]}]}
+    (tmp_path / "a.pts.json").write_text(json.dumps(scene))
+    media = read({"_type": "object3D-file", "path": "a.pts.json"})
+    assert len(media.buffer.getvalue()) <= 10 * 1024**2
+    assert lost == ["SwanLab shows no vectors in a point cloud", "a point cloud was thinned to SwanLab's 10 MB"]
+    (tmp_path / "b.pts.json").write_text('{"boxes": [{"corners": [[0, 0, 0], [1, 1, 1]]}], "points": []}')
+    assert json.loads(read({"_type": "object3D-file", "path": "b.pts.json"}).buffer.getvalue())["points"]
+    (tmp_path / "a.mol2").write_text("no molecule")
+    with pytest.raises(Unusable, match="cannot read this molecule") as error:
+        read({"_type": "molecule-file", "path": "a.mol2"})
+    assert error.value.keep == "a.mol2"
+    (tmp_path / "a.obj").write_text("v 0 0 0")
+    with pytest.raises(Unusable, match="no 3D model of this format"):
+        read({"_type": "object3D-file", "path": "a.obj"})
+
+
+def test_paths_that_are_none(tmp_path: Path, read: Any) -> None:
+    (tmp_path / "folder").mkdir()
+    for path, told in (
+        (None, "without a file path"),
+        ("a\0b", "without a file path"),
+        ("../a", "leaves"),
+        ("folder", "missing"),
+    ):
+        with pytest.raises(Unusable, match=told):
+            read({"_type": "html-file", "path": path})
+    with pytest.raises(Unusable, match="folder is not known"):
+        RunFiles(None).find("a")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(Unusable, match="the file is broken"):
+        read({"_type": "plotly-file", "path": "a.json"})

@@ -240,7 +240,7 @@ def _corners(box: Tree, size: tuple[int, int], factor: int) -> tuple[float, floa
         else:
             left, top, right, bottom = at["minX"], at["minY"], at["maxX"], at["maxY"]
         across, down = (factor, factor) if box.get("domain") == "pixel" else size
-        corners = (left * across, top * down, right * across, bottom * down)
+        corners = (float(left) * across, float(top) * down, float(right) * across, float(bottom) * down)
     except (KeyError, TypeError, ValueError):
         return None
     if not all(math.isfinite(number) for number in corners):
