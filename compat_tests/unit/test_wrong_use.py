@@ -1,0 +1,103 @@
+"""What is asked for in a wrong way is told in one sentence that says what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wandb_swan import capture, doctor
+from wandb_swan.__main__ import main
+from wandb_swan.convert import WandbConverter, WandbLocalConverter
+from wandb_swan.convert.converter import ready
+from wandb_swan.convert.local import LocalRun
+from wandb_swan.convert.verify import pairs
+from wandb_swan.exceptions import WandbSwanError
+
+RUN = "run-20250101_000000-old"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two logs that hold nothing."""
+    for name in (RUN, "run-20250101_000000-new"):
+        (tmp_path / "wandb" / name).mkdir(parents=True)
+        (tmp_path / "wandb" / name / f"{name}.wandb").write_bytes(b":W&B\xe1\xbe\x00")
+    return tmp_path / "wandb"
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda wandb: WandbConverter(mode="sideways"), "mode='sideways' is not allowed"),
+        (lambda wandb: WandbConverter(mode="offline").run(), "wb_project is missing"),
+        (lambda wandb: WandbLocalConverter(mode="offline").run(wandb, wb_run_id="x"), "no run has the id x"),
+        (lambda wandb: WandbLocalConverter(mode="offline").run(wandb, "gone"), "gone does not exist"),
+        (lambda wandb: WandbLocalConverter(mode="offline").run(wandb / "gone"), "gone does not exist"),
+        (LocalRun.in_folder, "holds no .wandb file"),
+        (lambda wandb: list(pairs(str(wandb / "gone"), wandb)), "is no folder and no entity/project/run-id"),
+        (lambda wandb: list(pairs(str(wandb), wandb)), "holds no SwanLab run"),
+    ],
+)
+def test_from_python(ask: Callable[[Path], object], told: str, runs: Path) -> None:
+    with pytest.raises(WandbSwanError, match=told) as error:
+        ask(runs)
+    assert "\n" not in str(error.value)
+
+
+def test_an_argument_that_nobody_knows() -> None:
+    with pytest.raises(TypeError, match="unknown arguments: nonsense"):
+        WandbLocalConverter(mode="offline", nonsense=1)
+
+
+def test_without_swanlabs_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(WandbSwanError, match=r'pip install "swanlab\[dashboard\]"'):
+        ready("local")
+
+
+def test_mode_disabled_is_a_plan(runs: Path) -> None:
+    report = WandbLocalConverter(mode="disabled").run(runs)
+    assert [run.state for run in report.runs] == ["planned", "planned"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["status", "gone"], "gone is no journal and no folder"),
+        (["resume", "gone"], "gone is no journal and no folder"),
+        (["verify", "gone", "gone"], "gone"),
+        (["convert", "-t", "wandb-local", "--wb-project", "p", "--mode", "offline"], "drop them"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["convert", "--since", "yesterday"], "--since"),
+    ],
+)
+def test_from_the_command_line(arguments: list[str], told: str, tmp_path: Path) -> None:
+    with CliRunner().isolated_filesystem(tmp_path):
+        done = CliRunner().invoke(main, arguments, prog_name="wandb-swan")
+    assert done.exit_code == 2
+    assert told in done.output and done.output.count("\n") == 1 and done.output.startswith("wandb-swan: ")
+
+
+def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(doctor, "version", gone)
+        fine, told = doctor._versions()
+        assert not fine and "swanlab is not installed" in told
+    with monkeypatch.context() as patch:
+        patch.setattr(capture, "installed", lambda: False)
+        patch.setattr(capture, "install", lambda: False)
+        assert not doctor._tap()[0]
+    monkeypatch.setattr(doctor, "version", lambda name: "99.1.0")
+    assert doctor._tap() == (True, "fits this wandb, which is newer than the newest one tested")
+    monkeypatch.setenv("WANDB_SWAN", "0")
+    assert doctor._settings() == (True, "WANDB_SWAN switches mirroring off")
+    monkeypatch.setattr(doctor, "SELF_TEST_TIMEOUT", 0.01)
+    assert doctor._self_test() == (False, "no end after 0 s")
