@@ -76,9 +76,11 @@ def test_mode_disabled_is_a_plan(runs: Path) -> None:
         (["convert", "--since", "yesterday"], "--since"),
     ],
 )
-def test_from_the_command_line(arguments: list[str], told: str, tmp_path: Path) -> None:
-    with CliRunner().isolated_filesystem(tmp_path):
-        done = CliRunner().invoke(main, arguments, prog_name="wandb-swan")
+def test_from_the_command_line(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, arguments, prog_name="wandb-swan")
     assert done.exit_code == 2
     assert told in done.output and done.output.count("\n") == 1 and done.output.startswith("wandb-swan: ")
 
