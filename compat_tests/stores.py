@@ -16,6 +16,9 @@ from typing import Any
 
 import yaml
 
+YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
+"""PyYAML, which writes SwanLab's config file, does not escape these, and reads them as line folds."""
+
 
 def log_payloads(path: Path) -> list[bytes]:
     """Every whole record of a transaction log."""
@@ -62,6 +65,14 @@ def _set(tree: dict[str, Any], path: list[str], value: Any) -> None:
             tree[key] = {}
         tree = tree[key]
     tree[path[-1]] = value
+
+
+def _without_empty(value: Any) -> Any:
+    """A config value as wandb's core writes it again: of a dict in it that is empty nothing is left."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _without_empty(item) for key, item in value.items()}
+    return {key: item for key, item in kept.items() if item != {}}
 
 
 def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -111,8 +122,8 @@ class WandbStore:
             elif kind == "run":
                 for item in record.run.config.update:
                     value = json.loads(item.value_json)
-                    # The core writes the run again when its name changes, and 0.0 as 0: the user's is the first.
-                    if store.run is None or item.nested_key or store.config.get(item.key, ...) != value:
+                    # The core writes the run again when its name changes, 0.0 as 0, no empty dict: the first is the user's.
+                    if item.nested_key or _without_empty(store.config.get(item.key, ...)) != value:
                         _set(store.config, list(item.nested_key) or [item.key], value)
                 store.run = record.run
             elif kind == "config":
@@ -227,7 +238,7 @@ def assert_same_values(wandb: WandbStore, swan: SwanStore) -> None:
             numeric = isinstance(value, int | float)
             store: dict[str, Any] = swan.scalars if numeric else swan.media
             plain = "/".join(path)
-            names = [key for key, told in keys.items() if told == ".".join(path)]
+            names = [key for key, told in keys.items() if told == ".".join(path).translate(YAML_BREAKS)]
             names += [plain] if plain not in keys else []
             for key in names:
                 if (key, step) not in unclaimed or key not in store:

@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from compat_tests.differential.conftest import Worker
 from compat_tests.differential.worker import Made, Operation
-from compat_tests.stores import SwanStore, WandbStore, assert_same_values, wait_for_exit
+from compat_tests.stores import YAML_BREAKS, SwanStore, WandbStore, assert_same_values, wait_for_exit
 
 pytestmark = pytest.mark.live
 
@@ -144,10 +144,6 @@ def same(made: Made) -> None:
     assert not swan.about.get("not_mirrored"), swan.about
 
 
-_YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
-"""PyYAML, which writes SwanLab's config file, does not escape these, and reads them as line folds."""
-
-
 def canonical(value: Any) -> Any:
     """Comparable: True is not 1; a lone surrogate, NaN and infinity are what SwanLab's config can hold of them."""
     if isinstance(value, dict):
@@ -157,7 +153,7 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return ("str", "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf")
     if isinstance(value, str):
-        value = re.sub("[\ud800-\udfff]", "\ufffd", value).translate(_YAML_BREAKS)
+        value = re.sub("[\ud800-\udfff]", "\ufffd", value).translate(YAML_BREAKS)
     return (type(value).__name__, value)
 
 
@@ -176,6 +172,11 @@ KEPT: dict[str, list[Operation]] = {
         (0, "init", {"config": {"acc": None, "acc.": 0.0, "n": {"big": 1e20, "x": [1.0]}}}),
         (0, "describe", {"name": "0", "notes": ""}),
     ],
+    "an empty dict in the config, and a new name": [
+        (0, "init", {"config": {"acc": 0, "0": {"acc": 0, "0": {}, "acc.": 0}, "none": {}, "deep": {"a": {"b": {}}}}}),
+        (0, "describe", {"name": "0", "notes": ""}),
+    ],
+    "a line break of Unicode as a key": [(0, "log", {"items": {"\x85": 0, "a\u2028b": 1}})],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""

@@ -103,3 +103,19 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
     assert doctor._settings() == (True, "WANDB_SWAN switches mirroring off")
     monkeypatch.setattr(doctor, "SELF_TEST_TIMEOUT", 0.01)
     assert doctor._self_test() == (False, "no end after 0 s")
+
+
+def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    for name in ("whole", "busy"):
+        (tmp_path / f"{name}-20260101_000000.journal").write_bytes(b":W&B\xe1\xbe\x00")
+    (tmp_path / "whole-20260101_000000.status.json").write_text('{"state": "finished"}')
+    (tmp_path / "busy-20260101_000000.status.json").write_text("no JSON")
+    with (tmp_path / "busy-20260101_000000.journal").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = CliRunner().invoke(main, ["resume", str(tmp_path)])
+        shown = CliRunner().invoke(main, ["status", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "whole-20260101_000000.journal (1 of 2): is whole already" in done.output
+    assert "is being mirrored now, left alone" in done.output
+    assert "1 unfinished" in shown.output and "interrupted" not in shown.output

@@ -86,11 +86,6 @@ class Parity(BaseModel):
         ]
         return (*found, *(f"config {difference}" for difference in self.config_differences))
 
-    def count(self, kind: str) -> tuple[int, int]:
-        """How many points of a kind wandb and SwanLab have."""
-        chosen = [metric for metric in self.metrics if metric.kind == kind]
-        return sum(metric.points_wandb for metric in chosen), sum(metric.points_swanlab for metric in chosen)
-
 
 def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
     """Compares a wandb run folder with a SwanLab run folder, in both directions.

@@ -106,10 +106,9 @@ def _records(run_dir: Path) -> Iterator[Any]:
     reader = DataStoreReader()
     try:
         reader.open(str(file))
-    except (OSError, AssertionError, RuntimeError, ValueError) as error:
-        raise WandbSwanError(f"{file} can not be read: {error}") from error
-    try:
         for payload in reader:
             yield Record.FromString(payload)
+    except Exception as error:  # SwanLab's DataStoreError, protobuf's DecodeError, a disk that fails
+        raise WandbSwanError(f"{file} can not be read: {error}") from error
     finally:
         reader.close()
