@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -257,3 +259,29 @@ def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud
     unharmed(training.end())
     complete(training, cloud)
     assert training.said[-1].startswith("SwanLab run at")
+
+
+HASTY = """
+import sys
+from wandb_swan import mirror
+mirror.BACKLOG, mirror.RECORDS_A_TURN = 20, 10
+sys.exit(mirror.main(sys.argv[1:]))
+"""
+"""The mirror, for which a server is far behind with 20 records instead of 50,000."""
+
+
+@pytest.mark.fault(
+    "SwanLab takes nothing, and far more than the mirror's memory should hold is waiting",
+    "the rest stays in the journal; the mirror gives up in time and says so; `wandb-swan resume` completes the run",
+)
+def test_a_server_that_is_far_behind(train: Train, cloud: SwanLabCloud) -> None:
+    cloud.vanish()
+    training = train(gates=False, **cloud.env(), WANDB_SWAN_FINISH_TIMEOUT="2").end().mirrored()
+    (journal,) = training.journals
+    cloud.come_back()
+    cloud.fail(DATA, 503)
+    hasty = subprocess.run([sys.executable, "-c", HASTY, str(journal)], env=training.env, cwd=training.dir, timeout=120)
+    assert hasty.returncode == 1
+    assert training.journals == [journal]
+    assert "SwanLab does not take what is sent" in training.command("status")
+    complete(training.age(), cloud)
