@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .activate import run
 from .convert.command import convert, verify
@@ -88,6 +86,9 @@ def status(where: Path | None, everything: bool) -> None:
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
+    from rich.console import Console
+    from rich.table import Table
+
     from .capture.process import is_live
     from .capture.status import read_status
 
@@ -125,6 +126,8 @@ def resume(where: Path | None) -> None:
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
+    from rich.console import Console
+
     from .recovery import resume_all
 
     failed = resume_all([path for path in _journals(where) if path.exists()], Console(stderr=True))

@@ -14,8 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .exceptions import WandbSwanError
 
@@ -39,6 +37,9 @@ def doctor() -> None:
 
     Nothing is uploaded. The exit code is 1 if something is red.
     """
+    from rich.console import Console
+    from rich.table import Table
+
     checks: dict[str, Callable[[], Finding]] = {
         "versions": _versions,
         "tap": _tap,

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from ..exceptions import WandbSwanError
-from . import local
-from .converter import Converter, plan
-from .run import warm
-from .units import Unit
+from .pool import warm
+
+if TYPE_CHECKING:
+    from .units import Unit
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
 
@@ -93,6 +92,16 @@ def convert(**given: Any) -> None:
 
     Type the same command again to go on after an interruption: what is converted is skipped, nothing comes twice.
     """
+    if (
+        given["kind"] == "wandb-local"
+        and FilePath(given["wb_dir"]).is_dir()
+        and not (given["dry_run"] or given["dask"])
+    ):
+        warm(FilePath(given["log_dir"]))
+    from rich.console import Console  # while the worker process starts
+
+    from .converter import Converter, plan
+
     console = Console(stderr=True)
     common: dict[str, Any] = {
         "project": given["project"],
@@ -109,12 +118,6 @@ def convert(**given: Any) -> None:
         "max_file_mb": given["max_file_mb"],
         "verify": given["verified"],
     }
-    if (
-        given["kind"] == "wandb-local"
-        and FilePath(given["wb_dir"]).is_dir()
-        and not (given["dry_run"] or given["dask"])
-    ):
-        warm(FilePath(given["log_dir"]))
     units = _local_units(given) if given["kind"] == "wandb-local" else _cloud_units(given)
     if not units:
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
@@ -132,6 +135,8 @@ def convert(**given: Any) -> None:
 def _local_units(given: dict[str, Any]) -> list[Unit]:
     if given["projects"] or given["all_projects"] or given["entity"]:
         raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
+    from . import local
+
     runs = local.discover(FilePath(given["wb_dir"]), given["wb_run_dir"])
     if given["run_id"]:
         runs = [run for run in runs if run.run_id == given["run_id"]]
@@ -191,6 +196,8 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
     WANDB is a wandb run folder, a wandb/ folder of many, or entity/project/run-id in W&B's cloud. SWANLAB is a
     SwanLab run folder or a log directory, where each wandb run finds its own.
     """
+    from rich.console import Console
+
     from .page import page, render
     from .verify import pairs
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from functools import partial
-from pathlib import Path as FilePath
 from typing import Any
 
 from rich.console import Console
@@ -20,143 +15,21 @@ from rich.console import Console
 from ..exceptions import WandbSwanError
 from ..swan.discard import discard
 from .manifest import Manifest
+from .pool import pool, worker_log
 from .progress import Meter
 from .report import Report, RunReport
 from .units import Job, Options, Unit
-
-RUNS_A_WORKER = 200
-"""After so many runs a worker process is replaced, whatever SwanLab or wandb may have kept in it."""
-
-
-class Worker:
-    """A worker process and the pipe to it."""
-
-    def __init__(self, log: FilePath) -> None:
-        """Starts it; what it prints goes to `log`. Raises OSError."""
-        script, rest = sys.path[:1], sys.path[1:]  # the script's folder last: its modules are not ours
-        code = (
-            f"import sys; sys.path[:] = {[*rest, *script]!r}; from _wandb_swan_command import defer; defer(); "
-            "from wandb_swan.convert.worker import main; sys.exit(main())"
-        )
-        log.parent.mkdir(parents=True, exist_ok=True)
-        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "WANDB_SWAN": "0", "SWANLAB_PROBE_REQUIREMENTS": "false"},
-                start_new_session=True,  # Ctrl-C is for the command, which then ends its workers
-                text=True,
-                encoding="utf-8",
-            )
-        finally:
-            os.close(errors)
-        self.runs = 0
-
-    def convert(self, job: str, points: Callable[[int], None]) -> str | None:
-        """The report of a run as JSON; None if the process died over it."""
-        self.runs += 1
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(job + "\n")
-            self._process.stdin.flush()
-            for line in self._process.stdout:
-                message = json.loads(line)
-                if "report" in message:
-                    return json.dumps(message["report"])
-                points(message["points"])
-        except (OSError, ValueError):
-            pass
-        return None
-
-    def end(self) -> int:
-        """Ends the process; returns its exit code."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        try:
-            return self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-
-class _Pool:
-    """The worker processes of this process: idle ones are used again, since starting one takes a second or two."""
-
-    def __init__(self) -> None:
-        self._idle: list[Worker] = []
-        self._busy: set[Worker] = set()
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def take(self, log: FilePath) -> Worker:
-        with self._lock:
-            worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(log)
-        with self._lock:
-            self._busy.add(worker)
-            closed = self._closed
-        if closed:
-            worker.kill()
-        return worker
-
-    def warm(self, log: FilePath) -> None:
-        worker = Worker(log)
-        with self._lock:
-            self._idle.append(worker)
-
-    def give_back(self, worker: Worker, *, usable: bool) -> int:
-        with self._lock:
-            self._busy.discard(worker)
-            if usable and worker.runs < RUNS_A_WORKER and not self._closed:
-                self._idle.append(worker)
-                return 0
-        return worker.end()
-
-    def close(self) -> None:
-        """Ends all workers, busy ones at once."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-            busy = list(self._busy)
-        for worker in busy:
-            worker.kill()
-        for worker in idle:
-            worker.end()
-
-    def open(self) -> None:
-        with self._lock:
-            self._closed = False
-
-
-_pool = _Pool()
-
-
-def _worker_log(log_dir: FilePath) -> FilePath:
-    return log_dir.parent / f"{log_dir.name}.convert.log"
-
-
-def warm(log_dir: FilePath) -> None:
-    """Starts the first worker process while its runs are still being looked for. Raises OSError."""
-    _pool.warm(_worker_log(log_dir.absolute()))
 
 
 def convert_unit(job_json: str, points: Callable[[int], None] = lambda count: None) -> str:
     """Converts one run in a worker process of this machine: what an executor is given. Returns a RunReport as JSON."""
     job = Job.model_validate_json(job_json)
     unit = job.unit
-    worker = _pool.take(_worker_log(job.options.log_dir))
+    worker = pool.take(worker_log(job.options.log_dir))
     report = worker.convert(job_json, points)
     converted = report is not None and RunReport.model_validate_json(report).state == "converted"
     # After a failure its SwanLab run is still open: another run needs another process.
-    exit_code = _pool.give_back(worker, usable=converted)
+    exit_code = pool.give_back(worker, usable=converted)
     if not converted and job.options.mode != "online":
         with suppress(OSError):
             discard(job.options.log_dir / job.run_dir)
@@ -216,7 +89,7 @@ def convert_all(
         if jobs:
             manifest.save()
             workers = min(workers, len(jobs))
-            _pool.open()
+            pool.open()
             executor, shut = _executor(workers, dask)
             try:
                 with Meter(len(jobs), console or Console(quiet=True)) as meter:
@@ -229,10 +102,10 @@ def convert_all(
                 for job in jobs:
                     reports.setdefault(job.unit.key, _report(job.unit, "interrupted", reason="Ctrl-C"))
             finally:
-                _pool.close()
+                pool.close()
                 shut()
     finally:
-        _pool.close()
+        pool.close()
         manifest.close()
     return Report(runs=tuple(reports[unit.key] for unit in units), seconds=time.monotonic() - begin, workers=workers)
 

@@ -14,9 +14,16 @@ from typing import IO, Any
 
 from ..exceptions import WandbSwanError
 from ..stream.events import HistoryRow, RunFinished, RunStarted
+from ..swan import times
+from ..swan.discard import discard
+from ..swan.sink import Sink
+from ..swan.store import StoredRun
+from ..swan.target import Target
 from .local import LocalRun
+from .recorded import RecordedRun
 from .report import Lost, RunReport
 from .units import Job, Options, Selection, Source, Unit
+from .verify import compare_runs
 
 log = logging.getLogger("wandb_swan")
 
@@ -57,14 +64,6 @@ def source_of(unit: Unit, options: Options) -> Source:
 
 
 def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
-    from ..swan import times
-    from ..swan.discard import discard
-    from ..swan.sink import Sink
-    from ..swan.store import StoredRun
-    from ..swan.target import Target
-    from .recorded import RecordedRun
-    from .verify import compare_runs
-
     unit, options = job.unit, job.options
     source = source_of(unit, options)
     selection = Selection(options)
