@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import glob
-import hashlib
 import io
-import json
 import logging
 import os
-import re
 import shutil
 import signal
 import sys
@@ -21,8 +17,9 @@ from typing import IO, Any
 
 from .capture.journal import LogReader, parse_note
 from .capture.process import BUSY, HELD_SIGNALS, locked
-from .capture.status import read_status
+from .capture.status import read_status, write_status
 from .exceptions import WandbSwanError
+from .naming import earlier_journals, run_folder
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
 from .stream.records import Decoder
@@ -189,16 +186,21 @@ class Mirror:
         run = begin.get("run", {})
         self._mode, self._no_credentials, project, workspace = resolve(settings)
         live = self._trainer is not None
+        log_dir = settings.get("log_dir") or "swanlog"
+        run_dir = None
+        if self._mode != "online":
+            run_dir, tries = run_folder(self.journal, begin, Path(log_dir))
+            self._superseded += [folder for folder in tries if folder not in self._superseded]
         target = Target(
             mode=self._mode,
-            log_dir=settings.get("log_dir") or "swanlog",
+            log_dir=log_dir,
             project=project,
             workspace=workspace,
             files=run.get("files"),
             plotly_inline=bool(settings.get("plotly_inline")),
             keep_original=bool(settings.get("keep_original")),
             monitor=live,
-            run_dir=self._run_dir(Path(settings.get("log_dir") or "swanlog")),
+            run_dir=run_dir,
             patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
         )
         swan_id = self._rewound_id(started)
@@ -215,22 +217,6 @@ class Mirror:
             self._checks = Reconciler(Path(run["log"]))
             self._checks.from_log = self._rows_from_log or self._decoder.rows_from_core
         self._status("running", force=True)
-
-    def _run_dir(self, log_dir: Path) -> str | None:
-        """The name of the SwanLab folder, made from the journal's: what an earlier try left is known by it, even where
-        a full disk kept its status file from saying so. None: as SwanLab names it."""
-        run, start = _name_parts(self.journal.name)
-        if self._mode == "online" or not start:
-            return None
-        # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
-        start = start.replace("-", "+")
-        if self._decoder.begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
-            start += "+" + hashlib.sha256(repr(self._decoder.begin).encode()).hexdigest()[:8]
-        name = f"run-{start}-{run}"
-        found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
-        tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
-        self._superseded += [folder for folder in tries if folder not in self._superseded]
-        return f"{name}+{max(tries.values()) + 1}" if tries else name
 
     def _rewound_id(self, started: RunStarted) -> str:
         """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab can not forget."""
@@ -251,13 +237,8 @@ class Mirror:
     def _finish_earlier(self) -> None:
         """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
         one SwanLab experiment only grow."""
-        run, start = _name_parts(self.journal.name)
-        for name in sorted({file.name for file in self.journal.parent.glob(f"{glob.escape(run)}-*")}):
-            other, earlier = _name_parts(name)
-            journal = self.journal.parent / f"{other}-{earlier}.journal"
-            if other != run or earlier >= start:
-                continue
-            if name == journal.name and read_status(journal).get("state") != "finished":
+        for journal in earlier_journals(self.journal):
+            if journal.exists() and read_status(journal).get("state") != "finished":
                 log.info("%s comes first", journal.name)
                 mirror = Mirror(journal)
                 code = mirror.run()
@@ -400,8 +381,8 @@ class Mirror:
         return True
 
     def _remember_earlier_try(self) -> None:
-        with suppress(OSError, ValueError, TypeError):
-            status = json.loads(self.journal.with_suffix(".status.json").read_bytes())
+        status = read_status(self.journal)
+        with suppress(ValueError, TypeError):
             folders = [*(status.get("superseded") or []), status.get("run_dir")]
             self._superseded = [folder for folder in folders if folder]
             self._sent_at = float(status.get("sent_at") or 0.0)
@@ -442,15 +423,7 @@ class Mirror:
             "unreadable": self._decoder.unreadable,
             **facts,
         }
-        path = self.journal.with_suffix(".status.json")
-        try:
-            fresh = path.with_suffix(".tmp")
-            fresh.touch(mode=0o600)
-            fresh.write_text(json.dumps(status, ensure_ascii=False, default=str))
-            fresh.replace(path)
-        except OSError:
-            return False
-        return True
+        return write_status(self.journal, status)
 
 
 class _Unfailing(io.TextIOBase):
@@ -471,12 +444,6 @@ class _Unfailing(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return "utf-8"
-
-
-def _name_parts(name: str) -> tuple[str, str]:
-    """Run and start of the name of a journal, its status or its log: `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
-    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)\.(?:journal|status\.json|log)", name)
-    return (found[1], found[2]) if found else (name, "")
 
 
 def main(arguments: list[str]) -> int:

@@ -59,6 +59,19 @@ def read_status(journal: Path) -> dict[str, Any]:
     return {}
 
 
+def write_status(journal: Path, status: dict[str, Any]) -> bool:
+    """Replaces the mirror's status file at one stroke. Returns whether it could be written."""
+    path = journal.with_suffix(".status.json")
+    try:
+        fresh = path.with_suffix(".tmp")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(status, ensure_ascii=False, default=str))
+        fresh.replace(path)
+    except OSError:
+        return False
+    return True
+
+
 def resume_command(journal: Path) -> str:
     return f"`wandb-swan resume {relative(journal)}`"
 

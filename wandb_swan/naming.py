@@ -1,0 +1,45 @@
+"""Names: of the SwanLab folder that a journal is replayed into, and of the run's earlier journals."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+
+def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path) -> tuple[str | None, list[str]]:
+    """The name of the SwanLab folder, made from the journal's, and the folders of earlier tries.
+
+    What an earlier try left is known by the name, even where a full disk kept its status file from saying so. None: as
+    SwanLab names it.
+    """
+    run, start = _name_parts(journal.name)
+    if not start:
+        return None, []
+    # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
+    start = start.replace("-", "+")
+    if begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
+        start += "+" + hashlib.sha256(repr(begin).encode()).hexdigest()[:8]
+    name = f"run-{start}-{run}"
+    found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
+    tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
+    return (f"{name}+{max(tries.values()) + 1}" if tries else name), list(tries)
+
+
+def earlier_journals(journal: Path) -> list[Path]:
+    """The journals of the same run that were begun before this one, oldest first; deleted ones by their status file."""
+    run, start = _name_parts(journal.name)
+    found = {}
+    for file in journal.parent.glob(f"{glob.escape(run)}-*"):
+        other, begun = _name_parts(file.name)
+        if other == run and begun and begun < start:
+            found[begun] = journal.parent / f"{run}-{begun}.journal"
+    return [found[begun] for begun in sorted(found)]
+
+
+def _name_parts(name: str) -> tuple[str, str]:
+    """Run and start of the name of a journal, its status or its log: `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
+    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)\.(?:journal|status\.json|log)", name)
+    return (found[1], found[2]) if found else (name, "")
