@@ -148,7 +148,7 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
     if folder.is_dir():
         sources = discover(folder)
     elif wandb.count("/") == 2 and not wandb.startswith((".", "/")):
-        from .cloud import CloudRun
+        from .cloud_run import CloudRun
 
         sources = [CloudRun(wandb)]
     else:

@@ -58,7 +58,7 @@ def source_of(unit: Unit, options: Options) -> Source:
     """Where a run's events come from."""
     if unit.kind == "local":
         return LocalRun(list(unit.logs), unit.number)
-    from .cloud import CloudRun
+    from .cloud_run import CloudRun
 
     return CloudRun(unit.path, options)
 
