@@ -21,7 +21,8 @@ import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
 from compat_tests.faults.report import Report
-from compat_tests.servers.swanlab_cloud import Experiment, SwanLabCloud
+from compat_tests.servers.swanlab_cloud import SwanLabCloud
+from compat_tests.servers.swanlab_state import Experiment
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values, leaves
 
 PRELUDE = """

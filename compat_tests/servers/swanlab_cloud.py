@@ -8,131 +8,22 @@ that is shown (core_python/sync).
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import itertools
 import json
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
-from urllib.parse import quote
 
 from werkzeug.exceptions import Conflict, NotFound, Unauthorized
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from .faults import LoopbackServer
-
-SYSTEM = "__swanlab__"  # the SDK's prefix of the keys of its own hardware monitor
-
-
-@dataclass(frozen=True)
-class MediaItem:
-    """One file of a media point: `path` is `media/<kind>/<filename>`; `data` is None if the upload never came."""
-
-    path: str
-    caption: str | None
-    data: bytes | None
-
-    @property
-    def filename(self) -> str:
-        return self.path.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One console line."""
-
-    epoch: int
-    level: str
-    message: str
-    timestamp: float
-
-
-@dataclass
-class Project:
-    """A project; `columns` are the column declarations of all its experiments, by key (the SDK sends no experiment)."""
-
-    cuid: str
-    workspace: str
-    name: str
-    visibility: str
-    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
-    experiments: dict[str, Experiment] = field(default_factory=dict)
-
-
-@dataclass
-class Experiment:
-    """What one run id received.
-
-    opened: the body of each create or resume. states: each state it went through. scalars, media: the first value of a
-    (key, step), scalars as (value, epoch seconds); later ones are in duplicate_points as (key, step, first, later).
-    late_points: how many came while it was not RUNNING. tops: when each (kind, key) reached a new highest step.
-    """
-
-    cuid: str
-    run_id: str
-    project: Project
-    created_at: str
-    name: str = ""
-    description: str = ""
-    tags: list[str] = field(default_factory=list)
-    group: str = ""
-    job_type: str = ""
-    colors: list[str] = field(default_factory=list)
-    state: str = "RUNNING"
-    states: list[str] = field(default_factory=lambda: ["RUNNING"])
-    finished_at: str | None = None
-    opened: list[dict[str, Any]] = field(default_factory=list)
-    profile: dict[str, Any] = field(default_factory=dict)
-    heartbeats: list[float] = field(default_factory=list)
-    scalars: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
-    media: dict[str, dict[int, list[MediaItem]]] = field(default_factory=dict)
-    console: list[Line] = field(default_factory=list)
-    files: dict[str, bytes] = field(default_factory=dict)
-    file_states: dict[str, str] = field(default_factory=dict)
-    duplicate_points: list[tuple[str, int, Any, Any]] = field(default_factory=list)
-    late_points: int = 0
-    tops: dict[tuple[str, str], list[tuple[float, int]]] = field(default_factory=dict)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The config as the user gave it (sent as `{key: {value, sort, desc}}`)."""
-        return {key: item["value"] for key, item in self.profile.get("config", {}).items()}
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        return dict(self.profile.get("metadata", {}))
-
-    @property
-    def requirements(self) -> str:
-        return str(self.profile.get("requirements", ""))
-
-    @property
-    def columns(self) -> dict[str, dict[str, Any]]:
-        """The project's columns that this experiment has data for."""
-        return {key: column for key, column in self.project.columns.items() if key in self.scalars | self.media}
-
-    @property
-    def metrics(self) -> dict[str, dict[int, float]]:
-        """Scalars without timestamps and without the SDK's hardware monitor."""
-        return {
-            key: {step: value for step, (value, _) in steps.items()}
-            for key, steps in self.scalars.items()
-            if not key.startswith(SYSTEM)
-        }
-
-    @property
-    def lines(self) -> list[str]:
-        """The text of the console, in order."""
-        return [line.message for line in sorted(self.console, key=lambda line: line.epoch)]
+from .swanlab_reads import ROUTES, SwanLabReads, route
+from .swanlab_state import Experiment, Line, MediaItem, Project
 
 
 def _seconds(text: str) -> float:
@@ -149,18 +40,7 @@ def _now() -> str:
     return _iso(datetime.now(timezone.utc))
 
 
-_ROUTES: list[tuple[str, str, str]] = []
-
-
-def _route(method: str, *paths: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-        _ROUTES.extend((method, path, handler.__name__) for path in paths)
-        return handler
-
-    return register
-
-
-class SwanLabCloud(LoopbackServer):
+class SwanLabCloud(SwanLabReads):
     """`with SwanLabCloud() as cloud:` runs it in a thread; `cloud.env(home)` points the SDK of a subprocess to it.
 
     `projects["workspace/project"]` and `experiment(run_id)` hold what came in, `unknown` the requests without a route.
@@ -181,12 +61,10 @@ class SwanLabCloud(LoopbackServer):
         super().__init__()
         self.api_key, self.username, self.version = api_key, username, version
         self.summary_lag, self.unique_ids = summary_lag, unique_ids
-        self.projects: dict[str, Project] = {}
-        self.objects: dict[str, bytes] = {}
         self.unknown: list[str] = []
         self._sessions: set[str] = set()
         self._ids = (f"c{n:024d}" for n in itertools.count(1))
-        self._urls = Map([Rule(path, methods=[method], endpoint=name) for method, path, name in _ROUTES])
+        self._urls = Map([Rule(path, methods=[method], endpoint=name) for method, path, name in ROUTES])
 
     # ------------------------------------------------------------------ for the tests
     def env(self, home: Path | str = "/nonexistent/swanlab") -> dict[str, str]:
@@ -205,11 +83,6 @@ class SwanLabCloud(LoopbackServer):
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
-
-    @property
-    def experiments(self) -> list[Experiment]:
-        """All experiments, in the order they were created."""
-        return [experiment for project in self.projects.values() for experiment in project.experiments.values()]
 
     def experiment(self, run_id: str | None = None) -> Experiment:
         """The experiment of this run id (or the only one). Raises KeyError, naming those that exist."""
@@ -239,31 +112,16 @@ class SwanLabCloud(LoopbackServer):
         body, status = body if isinstance(body, tuple) else (body, 200)
         return Response(json.dumps(body), status, mimetype="application/json")
 
-    def _project_of(self, user: str, name: str) -> Project:
-        project = self.projects.get(f"{user}/{name}")
-        if project is None:
-            raise NotFound(f"no project {user}/{name}")
-        return project
-
-    def _find(self, run: str, project: Project | None = None) -> Experiment:
-        for experiment in self.experiments if project is None else project.experiments.values():
-            if run in (experiment.cuid, experiment.run_id):
-                return experiment
-        raise NotFound(f"no experiment {run}")
-
-    def _presigned(self, keys: Iterable[str]) -> list[str]:
-        return [f"{self.url}/store/{quote(key)}?signature={secrets.token_hex(8)}" for key in keys]
-
     @staticmethod
     def _folder(experiment: Experiment) -> str:
         return f"{experiment.project.cuid}/{experiment.cuid}"
 
     # ------------------------------------------------------------------ login: sdk/internal/pkg/client, cli/ping
-    @_route("GET", "/api")
+    @route("GET", "/api")
     def _ping(self, request: Request) -> Response:
         return Response("OK")
 
-    @_route("POST", "/api/login/api_key")
+    @route("POST", "/api/login/api_key")
     def _log_in(self, request: Request) -> Any:
         if request.headers.get("Authorization") != self.api_key:
             raise Unauthorized("wrong API key")
@@ -272,11 +130,11 @@ class SwanLabCloud(LoopbackServer):
         return {"sid": sid, "expiredAt": _iso(expires), "userInfo": {"name": "Swan", "username": self.username}}
 
     # ------------------------------------------------------------------ project: core_python/api/project
-    @_route("GET", "/api/project/<user>/<name>")
+    @route("GET", "/api/project/<user>/<name>")
     def _get_project(self, request: Request, user: str, name: str) -> Any:
         return self._project_json(self._project_of(user, name))
 
-    @_route("POST", "/api/projects/<user>")
+    @route("POST", "/api/projects/<user>")
     def _create_project(self, request: Request, user: str) -> Any:
         body = request.get_json()
         path = f"{user}/{body['name']}"
@@ -298,7 +156,7 @@ class SwanLabCloud(LoopbackServer):
         return known if self.version is None else known | {"version": self.version}
 
     # ------------------------------------------------------------------ experiment: core_python/api/experiment
-    @_route("POST", "/api/project/<user>/<name>/experiment")
+    @route("POST", "/api/project/<user>/<name>/experiment")
     def _open_experiment(self, request: Request, user: str, name: str) -> Any:
         project, body = self._project_of(user, name), request.get_json()
         run_id = body.get("cuid") or secrets.token_hex(10)
@@ -318,47 +176,28 @@ class SwanLabCloud(LoopbackServer):
         experiment.opened.append(body)
         return self._experiment_json(experiment), 200 if known else 201
 
-    @_route("GET", "/api/project/<user>/<name>/runs/<run>")
+    @route("GET", "/api/project/<user>/<name>/runs/<run>")
     def _get_experiment(self, request: Request, user: str, name: str, run: str) -> Any:
         return self._experiment_json(self._find(run, self._project_of(user, name)))
 
-    @staticmethod
-    def _experiment_json(experiment: Experiment) -> dict[str, Any]:
-        return {
-            "cuid": experiment.cuid,
-            "slug": experiment.run_id,
-            "name": experiment.name,
-            "description": experiment.description,
-            "labels": [{"name": tag} for tag in experiment.tags],
-            "cluster": experiment.group,
-            "job": experiment.job_type,
-            "colors": experiment.colors,
-            "state": experiment.state,
-            "show": True,
-            "createdAt": experiment.created_at,
-            "finishedAt": experiment.finished_at or "",
-            "profile": experiment.profile,
-            "user": {"username": experiment.project.workspace, "name": experiment.project.workspace},
-        }
-
-    @_route("PUT", "/api/project/<user>/<name>/runs/<run>/state")
+    @route("PUT", "/api/project/<user>/<name>/runs/<run>/state")
     def _set_state(self, request: Request, user: str, name: str, run: str) -> Any:
         experiment, body = self._find(run, self._project_of(user, name)), request.get_json()
         experiment.state, experiment.finished_at = body["state"], body["finishedAt"]
         experiment.states.append(body["state"])
         return {}
 
-    @_route("PUT", "/api/project/<user>/<name>/runs/<run>/profile")
+    @route("PUT", "/api/project/<user>/<name>/runs/<run>/profile")
     def _set_profile(self, request: Request, user: str, name: str, run: str) -> Any:
         self._find(run, self._project_of(user, name)).profile.update(request.get_json())
         return {}
 
-    @_route("POST", "/api/house/experiments/<run>/heartbeat")
+    @route("POST", "/api/house/experiments/<run>/heartbeat")
     def _heartbeat(self, request: Request, run: str) -> Any:
         self._find(run).heartbeats.append(time.time())
         return {}
 
-    @_route("GET", "/api/house/metrics/summaries/<project>/<run>")
+    @route("GET", "/api/house/metrics/summaries/<project>/<run>")
     def _latest_steps(self, request: Request, project: str, run: str) -> Any:
         latest: dict[str, list[dict[str, Any]]] = {"log": [], "media": [], "scalar": []}
         for (kind, key), tops in self._find(run).tops.items():
@@ -368,19 +207,19 @@ class SwanLabCloud(LoopbackServer):
         return {kind: items or None for kind, items in latest.items()}
 
     # ------------------------------------------------------------------ data: core_python/api/upload, transport/sender
-    @_route("POST", "/api/projects/<user>/<name>/series")
+    @route("POST", "/api/projects/<user>/<name>/series")
     def _add_columns(self, request: Request, user: str, name: str) -> Any:
         for column in request.get_json()["series"]:
             self._project_of(user, name).columns.setdefault(column["key"], {}).update(column)
         return {}, 201
 
-    @_route("POST", "/api/experiment/<run>/columns")  # deprecated/sender
+    @route("POST", "/api/experiment/<run>/columns")  # deprecated/sender
     def _add_experiment_columns(self, request: Request, run: str) -> Any:
         for column in request.get_json():
             self._find(run).project.columns.setdefault(column["key"], {}).update(column)
         return {}, 201
 
-    @_route("POST", "/api/house/metrics")
+    @route("POST", "/api/house/metrics")
     def _add_metrics(self, request: Request) -> Any:
         body = request.get_json()
         experiment, kind = self._find(body["experimentId"]), body["type"]
@@ -417,32 +256,32 @@ class SwanLabCloud(LoopbackServer):
         if first is not value:
             experiment.duplicate_points.append((key, step, first, value))
 
-    @_route("POST", "/api/resources/presigned/put")
+    @route("POST", "/api/resources/presigned/put")
     def _sign_media(self, request: Request) -> Any:
         body = request.get_json()
         folder = self._folder(self._find(body["experimentId"]))
         return {"urls": self._presigned(f"{folder}/{path}" for path in body["paths"])}
 
-    @_route("PUT", "/store/<path:key>")
+    @route("PUT", "/store/<path:key>")
     def _put_object(self, request: Request, key: str) -> Response:
         part = request.args.get("part")
         data = request.get_data()
         self.objects[key if part is None else f"{key}#{part}"] = data
         return Response(headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
 
-    @_route("GET", "/store/<path:key>")
+    @route("GET", "/store/<path:key>")
     def _get_object(self, request: Request, key: str) -> Response:
         if key not in self.objects:
             raise NotFound(key)
         return Response(self.objects[key], mimetype="application/octet-stream")
 
     # ------------------------------------------------------------------ files: core_python/api/save
-    @_route("POST", "/api/experiment/<run>/files/prepare")
+    @route("POST", "/api/experiment/<run>/files/prepare")
     def _sign_files(self, request: Request, run: str) -> Any:
         folder = self._folder(self._find(run))
         return {"urls": self._presigned(f"{folder}/files/{file['path']}" for file in request.get_json()["files"])}
 
-    @_route("POST", "/api/experiment/<run>/files/complete")
+    @route("POST", "/api/experiment/<run>/files/complete")
     def _complete_files(self, request: Request, run: str) -> Any:
         experiment = self._find(run)
         for file in request.get_json()["files"]:
@@ -452,7 +291,7 @@ class SwanLabCloud(LoopbackServer):
                 experiment.files[file["path"]] = data
         return {}, 201
 
-    @_route("POST", "/api/experiment/<run>/files/prepare-multipart")
+    @route("POST", "/api/experiment/<run>/files/prepare-multipart")
     def _sign_parts(self, request: Request, run: str) -> Any:
         folder, files = self._folder(self._find(run)), []
         for file in request.get_json()["files"]:
@@ -461,7 +300,7 @@ class SwanLabCloud(LoopbackServer):
             files.append({"uploadId": secrets.token_hex(8), "parts": parts})
         return {"files": files}
 
-    @_route("POST", "/api/experiment/<run>/files/complete-multipart")
+    @route("POST", "/api/experiment/<run>/files/complete-multipart")
     def _complete_parts(self, request: Request, run: str) -> Any:
         experiment = self._find(run)
         for file in request.get_json()["files"]:
@@ -470,118 +309,3 @@ class SwanLabCloud(LoopbackServer):
             experiment.files[file["path"]] = b"".join(self.objects.pop(f"{key}#{number}") for number in numbers)
             experiment.file_states[file["path"]] = "UPLOADED"
         return {}, 201
-
-    # ------------------------------------------------------------------ reading back: swanlab/api
-    @_route("POST", "/api/project/<user>/<name>/runs/shows")
-    def _list_runs(self, request: Request, user: str, name: str) -> Any:
-        return [self._experiment_json(experiment) for experiment in self._project_of(user, name).experiments.values()]
-
-    @_route("POST", "/api/house/metrics/<kind>/keys")
-    def _list_keys(self, request: Request, kind: str) -> Any:
-        found = [self._find(ref["experimentId"]) for ref in request.get_json()["experiments"]]
-        keys = {key: None for e in found for key in (e.media if kind == "media" else e.scalars)}
-        return {"keys": list(keys), "hasMore": False, "nextCursor": ""}
-
-    @_route("POST", "/api/house/metrics/summaries")
-    def _summarize(self, request: Request) -> Any:
-        body = request.get_json()
-        return {
-            ref["experimentId"]: {
-                key: self._statistics(steps)
-                for key, steps in self._find(ref["experimentId"]).scalars.items()
-                if key in body.get("keys", (key,))
-            }
-            for ref in body["experiments"]
-        }
-
-    @staticmethod
-    def _statistics(steps: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
-        last = max(steps)
-        values = [value for value, _ in steps.values() if math.isfinite(value)]
-        known = {"step": last, "value": steps[last][0]}
-        if values:
-            known |= {"min": min(values), "max": max(values), "avg": mean(values), "median": median(values)}
-        return known
-
-    @_route("POST", "/api/house/metrics/scalar")
-    def _read_scalars(self, request: Request) -> Any:
-        return [
-            {
-                "key": ref["key"],
-                "metrics": [
-                    {"index": step, "data": value, "timestamp": int(at * 1000)}
-                    for step, (value, at) in sorted(self._find(ref["experimentId"]).scalars.get(ref["key"], {}).items())
-                ],
-            }
-            for ref in request.get_json()["columns"]
-        ]
-
-    @_route("POST", "/api/house/metrics/scalar/value")
-    def _read_statistics(self, request: Request) -> Any:
-        body, answer = request.get_json(), []
-        for ref in body["columns"]:
-            steps = self._find(ref["experimentId"]).scalars.get(ref["key"])
-            if steps:
-                value, at = steps[last := max(steps)]
-                index = int(at * 1000) if body["xType"] == "timestamp" else last
-                answer.append({"key": ref["key"], "latest": {"index": index, "data": value}})
-        return answer
-
-    @_route("POST", "/api/house/metrics/scalar/export")
-    def _export_scalars(self, request: Request) -> Any:
-        columns = request.get_json()["columns"]
-        series = [self._find(column["experimentId"]).scalars.get(column["key"], {}) for column in columns]
-        names = [f"{column['experimentName']}-{column['key']}" for column in columns]
-        text = io.StringIO()
-        rows = csv.writer(text)
-        rows.writerow(["step", *(f"{name}_{part}" for name in names for part in ("step", "timestamp"))])
-        for step in sorted(set().union(*series)):
-            points = [steps.get(step) for steps in series]
-            cells = (("", "") if point is None else (repr(point[0]), int(point[1] * 1000)) for point in points)
-            rows.writerow([step, *itertools.chain.from_iterable(cells)])
-        key = f"exports/{secrets.token_hex(8)}.csv"
-        self.objects[key] = text.getvalue().encode()
-        return {"cosKey": key}
-
-    @_route("POST", "/api/files/presigned/get", "/api/resources/presigned/get")
-    def _sign_reads(self, request: Request) -> Any:
-        body = request.get_json()
-        prefix = f"{body['prefix']}/" if "prefix" in body else ""
-        return {"urls": self._presigned(prefix + path for path in body["paths"])}
-
-    @_route("POST", "/api/house/metrics/f_media")
-    def _read_media(self, request: Request) -> Any:
-        return [
-            {
-                "key": ref["key"],
-                "metrics": [self._media_json(step, items) for step, items in sorted(self._media_of(ref).items())],
-            }
-            for ref in request.get_json()["columns"]
-        ]
-
-    @_route("POST", "/api/house/metrics/media")
-    def _read_media_step(self, request: Request) -> Any:
-        body = request.get_json()
-        steps = sorted(set().union(*(self._media_of(ref) for ref in body["columns"])))
-        step = body.get("step", steps[-1] if steps else 0)
-        metrics = [
-            {"key": ref["key"], **self._media_json(step, self._media_of(ref)[step])}
-            for ref in body["columns"]
-            if step in self._media_of(ref)
-        ]
-        return {"steps": steps, "step": step, "metrics": metrics}
-
-    def _media_of(self, ref: dict[str, Any]) -> dict[int, list[MediaItem]]:
-        return self._find(ref["experimentId"]).media.get(ref["key"], {})
-
-    @staticmethod
-    def _media_json(step: int, items: list[MediaItem]) -> dict[str, Any]:
-        more = [{} if item.caption is None else {"caption": item.caption} for item in items]
-        return {"index": step, "data": [item.path for item in items], "more": more}
-
-    @_route("GET", "/api/house/metrics/log")
-    def _read_log(self, request: Request) -> Any:
-        lines = sorted(self._find(request.args["experimentId"]).console, key=lambda line: line.epoch)
-        shown = [line for line in lines if line.epoch >= int(request.args.get("epoch", 0))]
-        logs = [{"epoch": line.epoch, "level": line.level, "message": line.message} for line in shown]
-        return {"logs": logs[: int(request.args.get("size", 1000))], "count": len(lines)}
