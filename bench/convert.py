@@ -46,7 +46,9 @@ def measure(name: str, points: int, *command: str, cwd: Path) -> tuple[float, fl
 
 
 def environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "SWANLAB"))}
+    """Without the user's settings, and with compiled modules kept, as an installation has them."""
+    dropped = ("WANDB", "SWANLAB", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"HOME": str(folder), "WANDB_MODE": "offline", "SWANLAB_PROBE_REQUIREMENTS": "false"}
 
 
