@@ -1,0 +1,112 @@
+"""What the self-check takes for the same value, and what it says of the rest. The logs are in wandb's own format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wandb.proto import wandb_internal_pb2 as pb
+
+from wandb_swan import reconcile
+from wandb_swan.capture.journal import JournalWriter
+from wandb_swan.reconcile import Reconciler
+from wandb_swan.stream.events import HistoryRow
+
+Rows = Mapping[int, Mapping[str, str]]
+
+
+def log_of(folder: Path, rows: Rows) -> Path:
+    """A transaction log; the values are JSON as wandb's core writes it."""
+    writer = JournalWriter(folder / "run-r1.wandb")
+    for step, values in rows.items():
+        record = pb.Record()
+        record.history.step.num = step
+        for key, text in values.items():
+            record.history.item.add(nested_key=key.split("."), value_json=text)
+        writer.append(record.SerializeToString())
+    end = pb.Record()
+    end.exit.exit_code = 0
+    writer.append(end.SerializeToString())
+    writer.close()
+    return writer.path
+
+
+def checked(log: Path, live: Mapping[int, dict[str, Any]]) -> tuple[Reconciler, list[HistoryRow]]:
+    check = Reconciler(log)
+    for step, values in live.items():
+        check.live(HistoryRow(step=step, timestamp=0.0, values=values))
+    added = []
+    while check.read_ahead():
+        added += list(check.follow(max(live, default=0) + 1, drained=True))
+    check.finish()
+    check.close()
+    return check, added
+
+
+@pytest.mark.parametrize(
+    ("live", "text"),
+    [
+        (1, "1.0"),
+        (2.0, "2"),
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (2**70, "1180591620717411303424"),
+        (10**400, str(10**400)),
+        ([1, [2.0, "a"]], '[1.0,[2,"a"]]'),
+        ({"b": [1], "c": None}, '{"b":[1.0],"c":null}'),
+        ("\ud800", '"?"'),
+        ("text", '"text"'),
+        (True, "true"),
+        (None, "null"),
+    ],
+)
+def test_spelled_otherwise_and_the_same(tmp_path: Path, live: Any, text: str) -> None:
+    check, added = checked(log_of(tmp_path, {0: {"a": text}}), {0: {"a": live}})
+    assert (check.compared, check.conflicts, added) == (1, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("live", "text"),
+    [(1, "2"), ([1], "[1,2]"), ([1, 2], "[1,3]"), ("a", '"b"'), ("1", "1"), (10**400, "1"), (None, "0")],
+)
+def test_another_value_is_named(tmp_path: Path, live: Any, text: str) -> None:
+    check, added = checked(log_of(tmp_path, {3: {"a": text}}), {3: {"a": live}})
+    assert (check.conflicts, check.differences, added) == (1, ["a at step 3: not the value in wandb's log"], [])
+
+
+def test_what_one_side_has_alone(tmp_path: Path) -> None:
+    log = log_of(tmp_path, {0: {"a": "1", "deep.b": "2"}, 1: {"a": "5"}, 2: {"c": "7"}})
+    check, added = checked(log, {0: {"a": 1}, 2: {"c": 7, "ours": 1}, 9: {"x": 1, "y": 2}})
+    assert [(row.step, row.values) for row in added] == [(0, {"deep": {"b": 2}}), (1, {"a": 5})]
+    assert check.summary() == {
+        "rows_compared": 2,
+        "rows_added_from_log": 2,
+        "differences": 3,
+        "first_differences": [
+            "ours at step 2 is not in wandb's log",
+            "step 9 was mirrored live, wandb's log does not have it",
+        ],
+        "log_read_to_its_end": True,
+    }
+
+
+def test_only_the_first_differences_are_named(tmp_path: Path) -> None:
+    log = log_of(tmp_path, {step: {"a": "1"} for step in range(50)})
+    check, _ = checked(log, {step: {"a": 2} for step in range(50)})
+    assert (check.conflicts, len(check.differences)) == (50, 20)
+
+
+def test_a_log_that_is_not_written_ends_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "WAITING", 10)
+    check, added = checked(tmp_path / "nothing.wandb", {step: {"a": 2} for step in range(20)})
+    assert (check.active, check.conflicts, added) == (False, 0, [])
+
+
+def test_more_rows_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "READ_AHEAD", 7)
+    log = log_of(tmp_path, {step: {"a": str(step)} for step in range(50)})
+    check, added = checked(log, {step: {"a": step} for step in range(0, 50, 2)})
+    assert (check.compared, check.added, check.conflicts) == (25, 25, 0)
+    assert [row.step for row in added] == list(range(1, 50, 2))
