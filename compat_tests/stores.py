@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
-"""PyYAML, which writes SwanLab's config file, does not escape these, and reads them as line folds."""
+"""PyYAML, which writes SwanLab's config file, escapes these in some texts only, and reads the others as line folds."""
 
 
 def log_payloads(path: Path) -> list[bytes]:
@@ -238,7 +238,8 @@ def assert_same_values(wandb: WandbStore, swan: SwanStore) -> None:
             numeric = isinstance(value, int | float)
             store: dict[str, Any] = swan.scalars if numeric else swan.media
             plain = "/".join(path)
-            names = [key for key, told in keys.items() if told == ".".join(path).translate(YAML_BREAKS)]
+            spelled = ".".join(path).translate(YAML_BREAKS)
+            names = [key for key, told in keys.items() if told.translate(YAML_BREAKS) == spelled]
             names += [plain] if plain not in keys else []
             for key in names:
                 if (key, step) not in unclaimed or key not in store:

@@ -19,7 +19,10 @@ def test_wide_empty_and_unfinished(cli: Cli, tmp_path: Path) -> None:
     for i in range(3):
         run.log({f"m{k}": i * k for k in range(10_000)})
     run.finish()
-    wandb.init(id="bare", project="p", config={"lr": 1}).finish()
+    wandb.init(id="bare", project="p", config={"lr": 1, "c\\x85d": "x\\x85y"}).finish()
+    run = wandb.init(id="breaks", project="p")
+    run.log({"a\\x85b": 0, " \\x85": 1, "a\\u2028b": 2, "a b ": 3})
+    run.finish()
     run = wandb.init(id="running", project="p")
     for i in range(2000):
         run.log({"a": i})
@@ -28,8 +31,10 @@ def test_wide_empty_and_unfinished(cli: Cli, tmp_path: Path) -> None:
     """
     wandb = train(tmp_path / "w", script, WANDB_CONSOLE="off")
     cli.local(wandb)
+    assert "4 of 4 runs identical" in cli("verify", wandb, "swanlog")
     stores = cli.stores()
     folders = run_dirs(wandb)
+    assert_same_values(WandbStore.read(folders["breaks"]), stores["breaks"])
     assert len(stores["wide"].scalars) == 10_000
     assert_same_values(WandbStore.read(folders["wide"]), stores["wide"])
     assert stores["bare"].scalars == {} and stores["bare"].config["lr"] == 1 and stores["bare"].state == "finished"

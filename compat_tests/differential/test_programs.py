@@ -177,6 +177,7 @@ KEPT: dict[str, list[Operation]] = {
         (0, "describe", {"name": "0", "notes": ""}),
     ],
     "a line break of Unicode as a key": [(0, "log", {"items": {"\x85": 0, "a\u2028b": 1}})],
+    "a blank and a line break of Unicode as a key": [(0, "log", {"items": {" \x85": 0}})],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""

@@ -180,12 +180,12 @@ class _Matcher:
         self._renamed = renamed
         self._names: dict[str, list[str]] = {}
         for name, dotted in renamed.items():
-            self._names.setdefault(dotted, []).append(name)
+            self._names.setdefault(limits.config_text(dotted), []).append(name)
         self._claimed: set[str] = set()
 
     def _candidates(self, path: Path) -> list[str]:
         plain = "/".join(path)
-        names = self._names.get(limits.clean_text(".".join(path)), [])
+        names = self._names.get(limits.config_text(".".join(path)), [])
         return names if plain in self._renamed else [plain, *names]
 
     def has(self, path: Path) -> bool:
@@ -242,7 +242,7 @@ def _presence(
 ) -> MetricParity:
     every = steps or list(held)
     return MetricParity(
-        metric=limits.clean_text(".".join(path)),
+        metric=limits.config_text(".".join(path)),
         kind=kind,
         swanlab_key=name,
         points_wandb=len(steps),
@@ -274,7 +274,7 @@ def _compare_series(path: Path, kind: str, ours: Series, name: str, theirs: Seri
         if ours.times[at]:
             shift = max(shift, abs(ours.times[at] - theirs.times[other]))
     return MetricParity(
-        metric=limits.clean_text(".".join(path)),
+        metric=limits.config_text(".".join(path)),
         kind=kind,
         swanlab_key=name,
         points_wandb=len(ours),
@@ -308,11 +308,11 @@ def _flat(tree: Tree, above: str = "") -> dict[str, str]:
     """Dotted key -> JSON text of the value, which keeps 0.5 and '0.5' apart."""
     flat: dict[str, str] = {}
     for key, value in tree.items():
-        name = limits.clean_text(f"{above}{key}")
+        name = limits.config_text(f"{above}{key}")
         if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{name}."))
         else:
-            flat[name] = limits.clean_text(json.dumps(value, ensure_ascii=False, default=str))
+            flat[name] = limits.config_text(json.dumps(value, ensure_ascii=False, default=str))
     return flat
 
 

@@ -27,6 +27,7 @@ CONSOLE_LENGTH = 4096
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
 _EDGES = " \t\n\r./"
 _SYSTEM_KEY = "__swanlab__."
 
@@ -34,6 +35,11 @@ _SYSTEM_KEY = "__swanlab__."
 def clean_text(text: str) -> str:
     """`text` as valid Unicode: JSON can spell lone surrogates, which no file and no protobuf can hold."""
     return _SURROGATE.sub("\ufffd", text)
+
+
+def config_text(text: str) -> str:
+    """`text` as it comes back from SwanLab's config: line breaks beyond ASCII may be blanks in its YAML."""
+    return clean_text(text).translate(_YAML_BREAKS)
 
 
 def _digest(original: str) -> str:
