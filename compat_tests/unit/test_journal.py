@@ -115,3 +115,52 @@ def test_a_journal_is_the_users_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a.journal").stat().st_mode) == 0o600
     with pytest.raises(FileExistsError):
         JournalWriter(tmp_path / "a.journal")
+
+
+def test_damage_stops_the_reader_for_good(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"a" * 50, b"b" * 50])
+    content = bytearray(path.read_bytes())
+    content[7 + 7 + 50 + 6] = 4  # the second record calls itself the last part of one
+    path.write_bytes(content + bytes(20))
+    with LogReader(path) as reader:
+        assert list(reader) == [b"a" * 50] and list(reader) == []
+        assert reader.torn() == "a.journal is damaged at offset 64: chunks out of order"
+
+
+def test_zeros_at_the_end_are_no_damage_and_zeros_before_a_record_are(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"a"])
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(5000))
+    with LogReader(path) as reader:
+        assert list(reader) == [b"a"] and reader.damage is None
+        assert reader.torn() == f"a.journal ends in zeros from offset {len(content)}"
+    path.write_bytes(content + bytes(5000) + b"x")
+    with LogReader(path) as reader:
+        assert list(reader) == [b"a"]
+        assert reader.damage == f"a.journal is damaged at offset {len(content)}: impossible chunk"
+
+
+def test_a_closed_journal_takes_no_more(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    writer.append(b"a")
+    writer.close()
+    writer.append(b"b")
+    writer.close()
+    assert read(writer.path) == [b"a"]
+
+
+def test_a_ctrl_c_between_a_write_and_its_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    write = os.write
+
+    def interrupted(fd: int, data: bytes) -> int:
+        write(fd, data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.append(b"a" * 40_000)
+    monkeypatch.undo()
+    writer.append(b"b")
+    writer.close()
+    assert read(writer.path) == [b"a" * 40_000, b"b"]

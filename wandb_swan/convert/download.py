@@ -136,14 +136,9 @@ class Downloads:
             if not digest or digest == "0":
                 return True
             with path.open("rb") as content:
-                found = hashlib.file_digest(content, "md5") if hasattr(hashlib, "file_digest") else _md5(content)
+                found = hashlib.md5(usedforsecurity=False)  # hashlib.file_digest is not in Python 3.10
+                while chunk := content.read(1 << 20):
+                    found.update(chunk)
             return bool(base64.b64encode(found.digest()).decode() == digest)
         except OSError:
             return False
-
-
-def _md5(content: Any) -> Any:
-    found = hashlib.md5(usedforsecurity=False)
-    while chunk := content.read(1 << 20):
-        found.update(chunk)
-    return found

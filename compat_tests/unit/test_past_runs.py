@@ -1,0 +1,141 @@
+"""What `convert` makes of logs that real runs seldom leave; the logs are in wandb's own format."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from wandb.proto import wandb_internal_pb2 as pb
+
+from wandb_swan.capture.journal import JournalWriter
+from wandb_swan.convert import progress
+from wandb_swan.convert.cloud import seconds
+from wandb_swan.convert.local import LocalRun, head, record_field
+from wandb_swan.convert.report import RunReport
+from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.stream.events import ConsoleLine, HistoryRow, RunFinished, RunStarted, SummaryChanged
+
+
+def record(fill: Callable[[pb.Record], object]) -> bytes:
+    made = pb.Record()
+    fill(made)
+    return made.SerializeToString()
+
+
+def begin(at: int, *, resumed: bool = False, step: int = 0) -> bytes:
+    def fill(made: pb.Record) -> None:
+        made.run.run_id, made.run.project, made.run.resumed, made.run.starting_step = "r1", "p", resumed, step
+        made.run.start_time.seconds = at
+
+    return record(fill)
+
+
+def row(step: int, text: str) -> bytes:
+    def fill(made: pb.Record) -> None:
+        made.history.step.num = step
+        made.history.item.add(key="a", value_json=text)
+
+    return record(fill)
+
+
+def summary(*, remove: str = "", **update: str) -> bytes:
+    def fill(made: pb.Record) -> None:
+        for key, text in update.items():
+            made.summary.update.add(key=key, value_json=text)
+        if remove:
+            made.summary.remove.add(key=remove)
+
+    return record(fill)
+
+
+def log(folder: Path, *payloads: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    writer = JournalWriter(folder / "run-r1.wandb")
+    for payload in payloads:
+        writer.append(payload)
+    writer.close()
+    return writer.path
+
+
+END = record(lambda made: setattr(made.exit, "exit_code", 0))
+
+
+def test_rows_that_a_resumed_run_logged_again(tmp_path: Path) -> None:
+    first = log(tmp_path / "run-1", begin(100), *(row(step, f"{step}") for step in range(5)))
+    second = log(
+        tmp_path / "run-2", begin(200, resumed=True, step=3), *(row(step, f"{step}.5") for step in range(3, 6)), END
+    )
+    run = LocalRun([first, second])
+    events = list(run.events())
+    assert {event.step: event.values["a"] for event in events if isinstance(event, HistoryRow)} == {
+        0: 0, 1: 1, 2: 2, 3: 3.5, 4: 4.5, 5: 5.5,
+    }  # fmt: skip
+    assert isinstance(events[0], RunStarted) and isinstance(events[-1], RunFinished) and events[-1].exit_code == 0
+    assert run.notices == ["run-r1.wandb: 2 rows from step 3 on were replaced when it resumed"]
+    assert run.state == "finished"
+
+
+def test_the_last_summary_counts_and_what_can_not_be_read_is_told(tmp_path: Path) -> None:
+    path = log(
+        tmp_path / "run-1",
+        begin(100),
+        row(0, "1"),
+        row(1, "{"),
+        summary(a="1", b="2"),
+        summary(a="3", c="{"),
+        summary(remove="b"),
+        b"\x1a\x05\xff\xff\xff\xff\xff",  # a summary that is no summary
+        record(lambda made: setattr(made.output_raw, "line", "said\n")),
+    )
+    run = LocalRun([path])
+    events = list(run.events())
+    assert [event.update for event in events if isinstance(event, SummaryChanged)] == [((("a",), 3),)]
+    assert [event.text for event in events if isinstance(event, ConsoleLine)] == ["said"]
+    assert run.notices == ["run-r1.wandb: 1 records or values are unreadable"]
+    assert run.state == "crashed" and events[-1].exit_code != 0
+
+
+def test_a_log_without_a_run(tmp_path: Path) -> None:
+    path = log(tmp_path / "run-1", row(0, "1"))
+    with pytest.raises(WandbSwanError, match=r"run-r1\.wandb holds no run \(1 records\)"):
+        list(LocalRun([path]).events())
+    assert head(path) is None and head(tmp_path / "nothing.wandb") is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "field"),
+    [(b"", 0), (b"\x08", 0), (b"\x0d\x01\x02\x03\x04\x12\x00", 0), (b"\x08\x01\x12\x00", 2), (b"\x9a\x01\x80", 0)],
+)
+def test_the_field_of_any_payload(payload: bytes, field: int) -> None:
+    assert record_field(payload) == field
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T00:01:00", 60.0),
+        ("1970-01-01T01:01:00+01:00", 60.0),
+        ("soon", 0.0),
+        ("", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_times_of_the_cloud(moment: str | None, expected: float) -> None:
+    assert seconds(moment) == expected
+
+
+def test_plain_lines_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", -1.0)
+    out = io.StringIO()
+    with progress.Meter(2, Console(file=out)) as meter:
+        meter.points("a", 1500)
+        meter.ended("a", RunReport(source="s", run_id="r1", state="failed", reason="no room"))
+        meter.points("b", 500)
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("[0/2] 1,500 points, ") and "left" not in lines[0]
+    assert lines[1] == "[1/2] r1: failed, 0 points, no room"
+    assert lines[-1].startswith("[1/2] 2,000 points, ") and "1 failed" in lines[-1] and lines[-1].endswith("s left")
