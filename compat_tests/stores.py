@@ -222,6 +222,12 @@ class SwanStore:
         return [line.line for line in self.lines]
 
 
+def numbers_as_floats(value: Any) -> str:
+    """JSON (or a value as JSON) whose numbers are floats: wandb's core writes a logged [1.0] as [1]."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(json.loads(text, parse_int=float))
+
+
 def assert_same_values(wandb: WandbStore, swan: SwanStore) -> None:
     """Every scalar and text of the log is in SwanLab at its step, and SwanLab holds no other scalar or text.
 
@@ -249,7 +255,9 @@ def assert_same_values(wandb: WandbStore, swan: SwanStore) -> None:
                     same = got == float(value) or (math.isnan(got) and math.isnan(float(value)))
                 else:
                     got = swan.texts(key)[step]
-                    same = got == (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+                    same = (
+                        got == value if isinstance(value, str) else numbers_as_floats(got) == numbers_as_floats(value)
+                    )
                 if same:
                     unclaimed.discard((key, step))
                     if wandb.timestamps[step]:

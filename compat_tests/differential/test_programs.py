@@ -178,6 +178,9 @@ KEPT: dict[str, list[Operation]] = {
     ],
     "a line break of Unicode as a key": [(0, "log", {"items": {"\x85": 0, "a\u2028b": 1}})],
     "a blank and a line break of Unicode as a key": [(0, "log", {"items": {" \x85": 0}})],
+    "whole floats and vast ints in a list": [
+        (0, "log", {"items": {"acc": None, "acc.": [0.0], "b": [-0.0, 1e15, 1e16, 2**60, 2**64, {"k": [1.0]}]}})
+    ],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""

@@ -26,3 +26,15 @@ def test_a_path_through_a_value() -> None:
     assert tree == {"a": 1}
     with pytest.raises(ValueError, match="too deeply"):
         trees.merge(tree, ("a",) * (trees.DEEPEST + 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("live", "logged"),
+    [
+        ([1.0, -0.0, 0.5], [1, 0, 0.5]),
+        ([2**63, -(2**70), 10**400], [float(2**63), float(-(2**70)), float("inf")]),
+        ([2**53 + 1, 2**63 - 1, 1e16, True, None, {"k": [2.0]}], [2**53 + 1, 2**63 - 1, 1e16, True, None, {"k": [2]}]),
+    ],
+)
+def test_a_list_has_the_same_text_from_a_journal_and_from_wandbs_log(live: list[object], logged: list[object]) -> None:
+    assert trees.spelled(live) == trees.spelled(logged)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable
 
@@ -104,5 +103,5 @@ class RecordedRun:
                 if not found:
                     self._values(value, path, step, time)
             elif not found or len(found) != len(value):
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                text = value if isinstance(value, str) else trees.spelled(value)
                 self.texts.setdefault(path, {})[step] = hashlib.sha256(limits.clean_text(text).encode()).digest()

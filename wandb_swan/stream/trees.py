@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,3 +63,26 @@ def leaves(tree: Tree, above: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from leaves(value, (*above, key))
         else:
             yield (*above, key), value
+
+
+def spelled(value: Any) -> str:
+    """A value that is no scalar as JSON, the same from a journal and from wandb's log.
+
+    wandb's core (0.19 to 0.31) writes a 1.0 in a list as 1, and an int beyond 64 bits as a float.
+    """
+    return json.dumps(_respelled(value), ensure_ascii=False)
+
+
+def _respelled(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_respelled(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _respelled(item) for key, item in value.items()}
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return value

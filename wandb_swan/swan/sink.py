@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
@@ -34,7 +33,7 @@ from ..stream.events import (
     SystemStats,
     Tree,
 )
-from ..stream.trees import leaves
+from ..stream.trees import leaves, spelled
 from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
@@ -225,7 +224,7 @@ class Sink:
         if media:
             self._media(path, media, step, timestamp)
         if not media or (isinstance(value, list) and len(media) < len(value)):
-            self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+            self._text(path, spelled(value), step, timestamp)
 
     def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
         assert self._writer is not None
@@ -276,7 +275,7 @@ class Sink:
             if error.keep:
                 self._save(path, error.keep, "now")
             if error.as_text:
-                self._text(path, json.dumps(value, ensure_ascii=False), step, timestamp)
+                self._text(path, spelled(value), step, timestamp)
         except Exception as error:
             log.warning("%s at step %d", ".".join(path), step, exc_info=True)
             lose(f"cannot be read: {type(error).__name__}", str(error))
