@@ -17,9 +17,8 @@ test: $(VENV)/.test-ready
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
+	$(BIN)/coverage run -m pytest -q; code=$$?; \
+	$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$code
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py
