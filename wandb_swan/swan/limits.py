@@ -26,7 +26,7 @@ MEDIA_ITEMS = 108
 CONSOLE_LENGTH = 4096
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
 _EDGES = " \t\n\r./"
 _SYSTEM_KEY = "__swanlab__."
