@@ -242,7 +242,7 @@ def _presence(
 ) -> MetricParity:
     every = steps or list(held)
     return MetricParity(
-        metric=limits.config_text(".".join(path)),
+        metric=limits.clean_text(".".join(path)),
         kind=kind,
         swanlab_key=name,
         points_wandb=len(steps),
@@ -274,7 +274,7 @@ def _compare_series(path: Path, kind: str, ours: Series, name: str, theirs: Seri
         if ours.times[at]:
             shift = max(shift, abs(ours.times[at] - theirs.times[other]))
     return MetricParity(
-        metric=limits.config_text(".".join(path)),
+        metric=limits.clean_text(".".join(path)),
         kind=kind,
         swanlab_key=name,
         points_wandb=len(ours),
