@@ -67,14 +67,6 @@ def _set(tree: dict[str, Any], path: list[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _without_empty(value: Any) -> Any:
-    """A config value as wandb's core writes it again: of a dict in it that is empty nothing is left."""
-    if not isinstance(value, dict):
-        return value
-    kept = {key: _without_empty(item) for key, item in value.items()}
-    return {key: item for key, item in kept.items() if item != {}}
-
-
 def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """Leaf paths of a nested dict; a dict with a `_type` (media) is a leaf."""
     found = {}
@@ -121,10 +113,10 @@ class WandbStore:
                 store.rows[step] = {k: v for k, v in row.items() if k not in ("_step", "_runtime", "_timestamp")}
             elif kind == "run":
                 for item in record.run.config.update:
-                    value = json.loads(item.value_json)
-                    # The core writes the run again when its name changes, 0.0 as 0, no empty dict: the first is the user's.
-                    if item.nested_key or _without_empty(store.config.get(item.key, ...)) != value:
-                        _set(store.config, list(item.nested_key) or [item.key], value)
+                    # When its name changes, the core writes the run again, in its own words: 0.0 as 0, no empty dict,
+                    # no half of a surrogate pair. What the user wrote is in the first, and in config records.
+                    if item.nested_key or item.key not in store.config:
+                        _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
                 store.run = record.run
             elif kind == "config":
                 for item in record.config.update:

@@ -1,6 +1,6 @@
 """The worker process and the size of the search.
 
-`HYPOTHESIS_PROFILE=deep` runs 10,000 programs of the step rule; the default is some ten seconds a test, other
+`HYPOTHESIS_PROFILE=deep` runs 10,000 programs of the step rule and 1,000 mirrored ones; the default is some ten seconds a test, other
 programs each time. `ci` tries the same ones every time: a gate says the same of the same code.
 """
 

@@ -193,7 +193,7 @@ class Decoder:
 
     def _on_partial_history(self, message: Any) -> Iterator[Event]:
         yield from self._steps.partial(
-            self._items(message.item),
+            [item for item in self._items(message.item) if item[0] != ("",)],  # wandb's core drops them, of a row alone
             message.step.num if message.HasField("step") else None,
             message.action.flush if message.HasField("action") else None,
         )
@@ -267,9 +267,7 @@ class Decoder:
         decoded = []
         for item in items:
             try:
-                path = _path(item)
-                if path:
-                    decoded.append((path, _value(item)))
+                decoded.append((_path(item), _value(item)))
             except (ValueError, RecursionError):
                 self.unreadable += 1
         return decoded
@@ -328,7 +326,7 @@ def _path(item: Any) -> Path:
         if len(nested) > DEEPEST:
             raise ValueError("nested too deeply")
         return tuple(nested)
-    return (item.key,) if item.key else ()
+    return (item.key,)
 
 
 def _depth(text: str) -> int:
