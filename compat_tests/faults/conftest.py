@@ -124,7 +124,7 @@ class Training(Recorded):
     def command(self, *arguments: str, expect: int = 0, **env: str) -> str:
         """`wandb-swan ...` in the training's folder; its output."""
         done = subprocess.run(
-            [sys.executable, "-m", "wandb_swan", *arguments],
+            [Path(sys.executable).with_name("wandb-swan"), *arguments],
             cwd=self.dir,
             env=self.env | env,
             capture_output=True,

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 def doctor(folder: Path, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "wandb_swan", "doctor"],
+        [Path(sys.executable).with_name("wandb-swan"), "doctor"],
         cwd=folder,
         env=clean_environment(folder, **environment),
         stdin=subprocess.DEVNULL,

@@ -121,7 +121,7 @@ def _wrap(owner: type, name: str, wrapper: Callable[[Any], Any]) -> None:
 
 
 def _wrap_all() -> None:
-    from wandb.sdk import wandb_init, wandb_run
+    from wandb import sdk  # a name of wandb's, first: the command line puts wandb's code off until one is asked for
     from wandb.sdk.interface.interface_sock import InterfaceSock
 
     _wrap(InterfaceSock, "_publish", _tap_publish)
@@ -130,9 +130,9 @@ def _wrap_all() -> None:
     elif "_deliver" in InterfaceSock.__dict__:
         _wrap(InterfaceSock, "_deliver", _tap_publish)
     _wrap(InterfaceSock, "deliver_run_start", _tap_run_start)
-    _wrap(wandb_run.Run, "_finish", _tap_finish)
+    _wrap(sdk.wandb_run.Run, "_finish", _tap_finish)
     _wrap(_service_connection(), "teardown", _tap_teardown)
-    _wrap(wandb_init._WandbInit, "maybe_login", _tap_login)
+    _wrap(sdk.wandb_init._WandbInit, "maybe_login", _tap_login)
 
 
 def _service_connection() -> type:
