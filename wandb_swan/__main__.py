@@ -89,8 +89,9 @@ def status(where: Path | None, everything: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .capture.process import is_live
-    from .capture.status import read_status
+    from .capture.claim import mirror_at
+    from .capture.life import Trainer
+    from .capture.status import is_whole, read_status
 
     table = Table(box=None, header_style="bold")
     for column in ("run", "state", "points", "age", "journal", "SwanLab run or reason"):
@@ -102,9 +103,12 @@ def status(where: Path | None, everything: bool) -> None:
         if not journal.exists() and not everything:
             hidden += 1
             continue
-        if journal.exists() and state not in ("finished", "failed", "empty") and not is_live(journal):
-            state = "interrupted"
-        unfinished += journal.exists() and state != "finished"
+        if not is_whole(journal) and mirror_at(journal) is None:
+            if Trainer.of(journal).may_write():
+                state = "no mirror"
+            elif state != "failed":
+                state = "interrupted"
+        unfinished += not is_whole(journal)
         counts = told.get("counts", {})
         points = sum(counts.get(kind, 0) for kind in counts if kind not in ("rows", "lines"))
         age = _age(time.time() - (journal if journal.exists() else journal.with_suffix(".status.json")).stat().st_mtime)

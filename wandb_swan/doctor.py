@@ -136,6 +136,7 @@ def _journals() -> Finding:
 
 def _self_test() -> Finding:
     """One run of one point, in a process and a folder of its own, without an account."""
+    from .capture.process import python
     from .swan.store import StoredRun
 
     with tempfile.TemporaryDirectory(prefix="wandb-swan-doctor-") as name:
@@ -144,7 +145,7 @@ def _self_test() -> Finding:
         environment = keep | {"WANDB_MODE": "offline", "WANDB_SWAN_MODE": "offline", "WANDB_DIR": name}
         try:
             done = subprocess.run(
-                [sys.executable, "-c", _SELF_TEST],
+                [python(), "-c", _SELF_TEST],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

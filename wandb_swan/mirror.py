@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import os
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from .capture.claim import Claim
 from .capture.journal import LogReader, parse_note
-from .capture.process import BUSY, HELD_SIGNALS, locked
+from .capture.life import Trainer, remove_marks
+from .capture.process import BUSY, block_signals
 from .capture.status import read_status, write_status
 from .exceptions import WandbSwanError
 from .naming import earlier_journals, run_folder
@@ -40,23 +43,30 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
 
+PASSING = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENOSPC, errno.EINTR, errno.ETIMEDOUT})
+"""Errors of a file system that may pass, as a network file system's do."""
+READ_PATIENCE = 60.0
+"""Seconds for which a journal that cannot be read is tried again once its training has ended."""
+
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""
+
+
+class Superseded(Exception):
+    """Another process has taken the journal: nothing of it may be touched any more."""
 
 
 class Mirror:
     """Replays one journal into one SwanLab run."""
 
-    def __init__(self, journal: Path, trainer: int | None = None, lock: int | None = None) -> None:
-        """Args:
-        journal: What to replay.
-        trainer: The process id that must live for the journal to grow; None: the journal grows no more.
-        lock: A file descriptor that holds the journal's lock already; None: it is taken here.
-        """
+    def __init__(self, journal: Path) -> None:
         self.journal = journal
-        self._trainer = trainer
-        self._lock: IO[bytes] | None = os.fdopen(lock, "rb") if lock is not None else None
-        self._told_to_end = False
+        self._claim = Claim(journal)
+        self._trainer = Trainer(journal, {})
+        self._live = False
+        """Whether the training's process ran when this one came to the journal."""
+        self._unread: float | None = None
+        """Since when (monotonic) the journal cannot be read."""
         self._superseded: list[str] = []
         """SwanLab folders of earlier tries, removed once a whole one is there."""
         self._status_at = 0.0
@@ -79,12 +89,17 @@ class Mirror:
 
         Returns the exit code: 0 finished, 1 not whole in SwanLab, 3 another process is at it.
         """
-        if not self._alone():
-            log.error("%s is being mirrored by another process", self.journal.name)
-            return BUSY
         try:
+            if not self._claim.take():
+                log.error("%s is being mirrored by another process", self.journal.name)
+                return BUSY
+            self._trainer = Trainer.of(self.journal)
+            self._live = self._trainer.runs()
             self._remember_earlier_try()
             return self._follow()
+        except Superseded:
+            log.error("%s is being mirrored by another process now: this one was silent for too long", self.journal)
+            return BUSY
         except (WandbSwanError, OSError) as error:  # what the user can do something about
             log.error("%s", error)
             self._status("failed", reason=str(error))
@@ -93,10 +108,8 @@ class Mirror:
             log.exception("the mirror stopped")
             self._status("failed", reason=f"{type(error).__name__}: {error}")
             return 1
-
-    def stop_following(self, *_: Any) -> None:
-        """The journal grows no more (its writer had to give up): finish with what is there."""
-        self._told_to_end = True
+        finally:
+            self._claim.release()
 
     # -- following -------------------------------------------------------------------------------------------------
 
@@ -104,18 +117,19 @@ class Mirror:
         self._status("starting")
         with LogReader(self.journal) as reader:
             while True:
-                alive = self._trainer_lives()  # asked before the read: what was written before the death is read
-                if self._held_up(alive=alive and not self._told_to_end):
+                alive = self._may_grow()  # asked before the read: what was written before the death is read
+                if self._held_up(alive=alive):
                     time.sleep(POLL)
                     continue
                 logged = self._checks.read_ahead()
                 drained = self._turn(reader)
                 if self._sink is not None:
                     self._take_from_log(drained=drained)
-                if drained and (self._decoder.ended or self._told_to_end or reader.damage is not None or not alive):
+                if drained and (self._decoder.ended or not alive):
                     return self._end(reader)
-                problem = self._sink.uploads.problem if self._sink is not None and self._sink.uploads else None
-                self._status("running", offset=reader.offset, **({"reason": problem} if problem else {}))
+                uploads = self._sink.uploads if self._sink is not None else None
+                problem = reader.damage or (uploads.problem if uploads is not None else None)
+                self._status("running", offset=reader.offset, reason=problem)
                 if drained and not logged:
                     time.sleep(POLL)
 
@@ -138,7 +152,7 @@ class Mirror:
         """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
         events: list[Event] = []
         count = 0
-        for payload in reader:
+        for payload in self._records(reader):
             count += 1
             events.extend(self._decoder.feed(payload))
             if count >= RECORDS_A_TURN:
@@ -154,7 +168,24 @@ class Mirror:
             for event in events:
                 self._write(event)
             self._sink.flush()
-        return count < RECORDS_A_TURN
+        return count < RECORDS_A_TURN and self._unread is None
+
+    def _records(self, reader: LogReader) -> Iterator[bytes]:
+        """What the journal holds behind the last record. Errors that may pass end it early: see `_unread`."""
+        try:
+            if self._unread is not None:
+                reader.reopen()
+            yield from reader
+            self._unread = None
+        except OSError as error:
+            now = time.monotonic()
+            since = self._unread if self._unread is not None else now
+            if error.errno not in PASSING or (now - since > READ_PATIENCE and not self._may_grow()):
+                raise
+            if self._unread is None:
+                log.warning("%s cannot be read (%s): it is tried again", self.journal.name, error)
+            self._unread = since
+            time.sleep(1.0)
 
     def _write(self, event: Event) -> None:
         if isinstance(event, HistoryRow):
@@ -185,7 +216,6 @@ class Mirror:
         settings = begin.get("settings", {})
         run = begin.get("run", {})
         self._mode, self._no_credentials, project, workspace = resolve(settings)
-        live = self._trainer is not None
         log_dir = settings.get("log_dir") or "swanlog"
         run_dir = None
         if self._mode != "online":
@@ -199,14 +229,14 @@ class Mirror:
             files=run.get("files"),
             plotly_inline=bool(settings.get("plotly_inline")),
             keep_original=bool(settings.get("keep_original")),
-            monitor=live,
+            monitor=self._live,
             run_dir=run_dir,
             patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
         )
         swan_id = self._rewound_id(started)
 
         def make() -> Any:
-            trainer.describe(begin.get("trainer", {}), monitor=live)
+            trainer.describe(begin.get("trainer", {}), monitor=self._live)
             return Sink(target)
 
         self._sink = self._started(make, started.model_copy(update={"run_id": swan_id}))
@@ -275,12 +305,13 @@ class Mirror:
 
     def _over(self, watch: LogReader) -> bool:
         """Whether the run has ended, told from the journal's notes without decoding its records."""
-        alive = self._trainer_lives()
-        for payload in watch:
-            note = parse_note(payload)
-            if note is not None and note.get("type") == "end":
-                return True
-        return not alive or self._told_to_end
+        alive = self._may_grow()
+        with suppress(OSError):
+            for payload in watch:
+                note = parse_note(payload)
+                if note is not None and note.get("type") == "end":
+                    return True
+        return not alive
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -291,7 +322,7 @@ class Mirror:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if self._told_to_end or torn or not self._decoder.ended:
+        if torn or not self._decoder.ended:
             self._complete_from_log()
         for event in self._decoder.finish("the training process ended without finishing the run (killed?)"):
             self._write(event)
@@ -305,7 +336,7 @@ class Mirror:
     def _read_log_to_its_end(self) -> None:
         """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
         deadline = time.monotonic() + LOG_PATIENCE
-        finished = self._trainer is not None and (self._decoder.ended or self._told_to_end)
+        finished = self._live
         while True:
             if self._checks.read_ahead():
                 self._take_from_log(drained=True)
@@ -338,7 +369,7 @@ class Mirror:
         log.warning("%d values differ from wandb's log: the SwanLab run is made anew from it", self._checks.conflicts)
         self._superseded.append(self._sink.run_dir)
         self._sink.close("crashed", "replaced by a run with the rows of wandb's log")
-        self._trainer = None
+        self._live = False
         self._fresh(from_log=True)
         return self._follow()
 
@@ -352,6 +383,7 @@ class Mirror:
         else:
             state, why = "success", None
         self._status("finishing", offset=offset)
+        self._may_grow()
         problem = self._sink.close(state, why)
         facts: dict[str, Any] = {"offset": offset, "result": state, "torn": torn}
         if problem:
@@ -360,25 +392,20 @@ class Mirror:
         for folder in self._superseded:
             shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
+        with suppress(OSError):
+            facts["size"] = self.journal.stat().st_size
         told = self._status("finished", **facts)
-        if not self._decoder.begin.get("settings", {}).get("keep_journal"):
+        # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
+        closed = self._decoder.ended or (not self._may_grow() and self._trainer.certain)
+        if closed and not self._decoder.begin.get("settings", {}).get("keep_journal"):
             with suppress(OSError):
                 self.journal.unlink()
+                remove_marks(self.journal)
             if not told:  # a full disk, which may have room now
                 self._status("finished", **facts)
         return 0
 
     # -- around it -------------------------------------------------------------------------------------------------
-
-    def _alone(self) -> bool:
-        """Takes the journal's lock; False if another mirror has it."""
-        if self._lock is None:
-            try:
-                lock = locked(self.journal)
-            except BlockingIOError:
-                return False
-            self._lock = os.fdopen(lock, "rb") if lock is not None else None
-        return True
 
     def _remember_earlier_try(self) -> None:
         status = read_status(self.journal)
@@ -388,14 +415,15 @@ class Mirror:
             self._sent_at = float(status.get("sent_at") or 0.0)
             self._lines_before = status.get("lines_before")
 
-    def _trainer_lives(self) -> bool:
-        if self._trainer is None:
-            return False
-        if sys.platform != "win32":
-            return os.getppid() == self._trainer
-        import psutil
+    def _may_grow(self) -> bool:
+        """Whether the training may still write to the journal.
 
-        return bool(psutil.pid_exists(self._trainer))
+        Raises:
+            Superseded: another process is at it.
+        """
+        if self._claim.lost:
+            raise Superseded
+        return self._trainer.may_write()
 
     def _status(self, state: str, *, force: bool = False, **facts: Any) -> bool:
         """Writes the status file: at once when the state changes, else once a second. False: it can not be written."""
@@ -447,20 +475,19 @@ class _Unfailing(io.TextIOBase):
 
 
 def main(arguments: list[str]) -> int:
-    """The mirror process: `JOURNAL [--trainer PID] [--lock FD]`."""
+    """The mirror process: `JOURNAL`."""
+    # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
+    # not ignored: SwanLab puts a handler of its own for Ctrl-C in place, and ends its run there.
+    block_signals()
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror")
     parser.add_argument("journal", type=Path)
-    parser.add_argument("--trainer", type=int)
-    parser.add_argument("--lock", type=int, help="file descriptor that holds the journal's lock")
     given = parser.parse_args(arguments)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     # The log may be on a full disk: SwanLab prints, and must not fail for that.
     sys.stdout = sys.stderr = _Unfailing(sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    mirror = Mirror(given.journal, given.trainer, given.lock)
     if sys.platform != "win32":
         os.nice(10)  # yield to the trainer and to wandb's core
-        # A scheduler's SIGTERM to the whole job is for the trainer; the mirror ends when the trainer has.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, mirror.stop_following)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
-    return mirror.run()
+    return Mirror(given.journal).run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
 from wandb_swan import mirror, recovery
+from wandb_swan.capture.claim import Claim
 from wandb_swan.capture.journal import JournalWriter
-from wandb_swan.capture.process import BUSY, locked
+from wandb_swan.capture.process import BUSY
 from wandb_swan.mirror import Mirror
 from wandb_swan.swan.sink import Sink
 
@@ -35,11 +35,11 @@ def status(journal: Path) -> Any:
 
 
 def test_another_mirror_is_at_it(journal: Path) -> None:
-    lock = locked(journal)
-    assert lock is not None
+    claim = Claim(journal)
+    assert claim.take()
     assert Mirror(journal).run() == BUSY
     assert not journal.with_suffix(".status.json").exists()
-    os.close(lock)
+    claim.release()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,6 @@ def test_swanlab_can_not_start(journal: Path, monkeypatch: pytest.MonkeyPatch, e
     assert Mirror(journal).run() == 1
     assert status(journal)["state"] == "failed" and reason in status(journal)["reason"]
     assert journal.exists()
-
-
-def test_the_trainer_is_gone_or_is_not(journal: Path) -> None:
-    assert Mirror(journal, os.getppid())._trainer_lives()
-    assert not Mirror(journal, os.getpid())._trainer_lives() and not Mirror(journal)._trainer_lives()
 
 
 def test_its_output_does_not_matter(tmp_path: Path) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wandb_swan.capture.process import is_live, locked
+from wandb_swan.capture.claim import Claim, mirror_at
 from wandb_swan.capture.status import outcome, unfinished, write_status
 
 
@@ -80,20 +77,15 @@ def test_a_status_that_can_not_be_written_leaves_the_last_one(journal: Path) -> 
 
 
 def test_a_journal_has_one_mirror(journal: Path) -> None:
-    assert not is_live(journal) and unfinished(journal.parent) == 1
-    lock = locked(journal)
-    assert lock is not None and is_live(journal) and unfinished(journal.parent) == 0
-    with pytest.raises(BlockingIOError):
-        locked(journal)
-    os.close(lock)
+    assert mirror_at(journal) is None and unfinished(journal.parent) == 1
+    claim, other = Claim(journal), Claim(journal)
+    assert claim.take()
+    assert mirror_at(journal) is not None and unfinished(journal.parent) == 0
+    assert not other.take()
+    other.release()
+    assert mirror_at(journal) is not None
+    claim.release()
+    assert mirror_at(journal) is None and other.take()
+    other.release()
     write_status(journal, {"state": "finished"})
-    assert not is_live(journal) and unfinished(journal.parent) == 0
-    assert not is_live(journal.with_name("gone.journal"))
-
-
-def test_a_file_system_without_locks(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert locked(journal) is None and not is_live(journal)
+    assert mirror_at(journal) is None and unfinished(journal.parent) == 0

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from wandb_swan import capture, doctor
 from wandb_swan.__main__ import main
+from wandb_swan.capture.claim import Claim
 from wandb_swan.convert import WandbConverter, WandbLocalConverter
 from wandb_swan.convert.converter import ready
 from wandb_swan.convert.local import LocalRun
@@ -106,15 +107,15 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
     for name in ("whole", "busy"):
         (tmp_path / f"{name}-20260101_000000.journal").write_bytes(b":W&B\xe1\xbe\x00")
     (tmp_path / "whole-20260101_000000.status.json").write_text('{"state": "finished"}')
     (tmp_path / "busy-20260101_000000.status.json").write_text("no JSON")
-    with (tmp_path / "busy-20260101_000000.journal").open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        done = CliRunner().invoke(main, ["resume", str(tmp_path)])
-        shown = CliRunner().invoke(main, ["status", str(tmp_path)])
+    claim = Claim(tmp_path / "busy-20260101_000000.journal")
+    assert claim.take()
+    done = CliRunner().invoke(main, ["resume", str(tmp_path)])
+    shown = CliRunner().invoke(main, ["status", str(tmp_path)])
+    claim.release()
     assert done.exit_code == 0
     assert "whole-20260101_000000.journal (1 of 2): is whole already" in done.output
     assert "is being mirrored now, left alone" in done.output

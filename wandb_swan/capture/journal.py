@@ -128,6 +128,13 @@ class LogReader:
     def close(self) -> None:
         self._file.close()
 
+    def reopen(self) -> None:
+        """Goes on at the same offset with a new descriptor, where the old one is stale. Raises OSError."""
+        fresh = self.path.open("rb")
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._file = fresh
+
     def __iter__(self) -> Iterator[bytes]:
         """Every whole record from here to the present end of the file."""
         if self.damage is not None:
@@ -220,3 +227,10 @@ def parse_note(payload: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return note if isinstance(note, dict) else None
+
+
+def begin_note(journal: Path) -> dict[str, Any]:
+    """The note that a journal begins with; empty if it cannot be read. Raises OSError."""
+    with LogReader(journal) as reader:
+        note = parse_note(next(iter(reader), b""))
+    return note if note is not None and note.get("type") == "begin" else {}

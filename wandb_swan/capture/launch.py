@@ -7,17 +7,16 @@ import json
 import os
 import platform
 import re
-import signal
-import subprocess
 import sys
 import threading
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .journal import JournalWriter
-from .process import start
+from .life import identity, mark_ended, mark_live
+from .process import Supervisor, python
 from .status import outcome, relative, resume_command, unfinished
 from .tap import warn
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 NEWEST_TESTED = (0, 31)
 """The newest wandb of the matrix (`tox.ini`)."""
 
-_abandoned: list[subprocess.Popen[bytes]] = []
-"""Mirrors that nobody waits for any more; reaped when they have ended."""
+SAY_AFTER, SAY_AGAIN = 0.5, 30.0
+"""Seconds of waiting in `finish()` before the user is told, and between two words of it."""
 
 
 def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
@@ -43,17 +42,14 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     """
     from ..settings import read_settings
 
-    _reap()
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
-    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
-        root = Path(run._settings.root_dir).expanduser()
-        settings = settings.model_copy(update={"log_dir": root / settings.log_dir})
+    settings = _absolute(settings, run)
     silent = bool(getattr(run._settings, "silent", False))
-    if newer_than_tested(version("wandb")) and not silent:
+    if newer_than_tested(_version("wandb")) and not silent:
         newest = ".".join(map(str, NEWEST_TESTED))
-        warn(f"wandb {version('wandb')} is newer than the newest one tested ({newest}); mirroring goes on")
+        warn(f"wandb {_version('wandb')} is newer than the newest one tested ({newest}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
@@ -66,15 +62,29 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         capture.journal.note(**_first_note(run, settings))
         capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
         return capture
-    left = unfinished(settings.journals.expanduser())
+    left = unfinished(settings.journals)
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
     journal.note(**_first_note(run, settings))
-    capture.start_mirror()
     if left:
         capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
-    capture.say(f"mirroring run {stream_id} to SwanLab, journal {relative(journal.path)}")
+    capture.start_mirror()
     return capture
+
+
+def _absolute(settings: SwanSettings, run: Any) -> SwanSettings:
+    """The settings with whole paths: the training may change its folder, `wandb-swan resume` has another one."""
+    log_dir = settings.log_dir.expanduser()
+    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
+        log_dir = Path(run._settings.root_dir).expanduser() / log_dir
+    journals = settings.journal_dir.expanduser().absolute() if settings.journal_dir else None
+    return settings.model_copy(update={"log_dir": log_dir.absolute(), "journal_dir": journals})
+
+
+def _version(package: str) -> str:
+    with contextlib.suppress(PackageNotFoundError):  # a frozen application may have no metadata
+        return version(package)
+    return str(getattr(sys.modules.get(package), "__version__", "unknown"))
 
 
 def newer_than_tested(wandb_version: str) -> bool:
@@ -91,7 +101,7 @@ def _active_swanlab_run() -> Any:
 
 
 def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
-    folder = settings.journals.expanduser()
+    folder = settings.journals
     fresh = not settings.log_dir.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if fresh and settings.log_dir.exists():
@@ -105,7 +115,14 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
         if path.with_suffix(".status.json").exists():  # a finished run had it, before the clock was set back
             continue
         with contextlib.suppress(FileExistsError):
-            return JournalWriter(path)
+            journal = JournalWriter(path)
+            try:
+                mark_live(path)
+            except OSError:
+                journal.close()
+                path.unlink()
+                raise
+            return journal
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
 
 
@@ -116,8 +133,8 @@ def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
         "type": "begin",
         "format": 1,
         "versions": {
-            "wandb_swan": version("wandb-swan"),
-            "wandb": version("wandb"),
+            "wandb_swan": _version("wandb-swan"),
+            "wandb": _version("wandb"),
             "python": platform.python_version(),
         },
         "run": {
@@ -125,20 +142,19 @@ def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
             "mode": wandb_settings.mode,
             "shared": bool(getattr(wandb_settings, "_shared", False)),
             "primary": bool(getattr(wandb_settings, "x_primary", True)),
-            "dir": str(wandb_settings.sync_dir),
-            "files": str(wandb_settings.files_dir),
-            "log": str(wandb_settings.sync_file),
+            "dir": str(Path(wandb_settings.sync_dir).absolute()),
+            "files": str(Path(wandb_settings.files_dir).absolute()),
+            "log": str(Path(wandb_settings.sync_file).absolute()),
             "log_written": not bool(getattr(wandb_settings, "x_skip_transaction_log", False)),
             "url": getattr(wandb_settings, "run_url", None),
             "fork_from": str(getattr(wandb_settings, "fork_from", None) or "") or None,
             "resume_from": str(getattr(wandb_settings, "resume_from", None) or "") or None,
         },
         "trainer": {
-            "pid": os.getpid(),
+            **identity(),
             "argv": _argv(),
             "executable": sys.executable,
             "cwd": str(Path.cwd()),
-            "host": platform.node(),
         },
         "settings": settings.model_dump(mode="json"),
     }
@@ -175,7 +191,7 @@ class Capture:
         self._run = run
         self._settings = settings
         self._silent = silent
-        self._mirror: subprocess.Popen[bytes] | None = None
+        self._mirror: Supervisor | None = None
         self._broken = False
 
     def run_is_not(self, run: Any) -> bool:
@@ -186,11 +202,19 @@ class Capture:
             warn(message)
 
     def start_mirror(self) -> None:
-        """Starts the mirror in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+        """Starts the mirror, and says so; where that cannot be, the journal waits."""
+        path = self.journal.path
         try:
-            self._mirror = start(self.journal.path, "--trainer", str(os.getpid()))
+            python()
         except OSError as error:
-            self.say(f"the mirror did not start ({error}); type {resume_command(self.journal.path)} after the run")
+            self.say(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
+            return
+        self._mirror = Supervisor(path)
+        try:
+            self._mirror.start()
+            self.say(f"mirroring run {self.stream_id} to SwanLab, journal {relative(path)}")
+        except OSError as error:
+            self.say(f"the mirror of run {self.stream_id} did not start ({error}): it is tried again, {relative(path)}")
 
     def broken(self, reason: str) -> None:
         """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
@@ -210,59 +234,52 @@ class Capture:
     def close(self) -> None:
         """Ends the capture without waiting; the mirror finishes by itself."""
         self._end_journal(None)
-        if self._mirror is not None:
-            _abandoned.append(self._mirror)
 
     def finish(self, *, wait: bool, exit_code: int | None = None) -> None:
         """Waits for the mirror as long as the settings say, and tells where the SwanLab run is.
 
-        A mirror that was killed is started once more. `exit_code` is given where wandb's core ends the run by
-        itself, so that no exit record passes the tap.
+        `exit_code` is given where wandb's core ends the run by itself, so that no exit record passes the tap.
         """
-        self._end_journal(exit_code)
+        told = self._end_journal(exit_code)
         if self._mirror is None:
             return
-        deadline = time.monotonic() + self._settings.finish_timeout
-        ended = wait and _wait(self._mirror, deadline, show=not self._silent)
-        if ended and self._mirror.returncode < 0:  # killed
-            self._mirror = start(self.journal.path)
-            ended = _wait(self._mirror, deadline, show=not self._silent)
-        if not ended:
-            _abandoned.append(self._mirror)
+        ended = False
+        if wait and told:
+            with contextlib.suppress(KeyboardInterrupt):  # one Ctrl-C ends the wait, not the mirror
+                ended = self._wait(self._mirror)
         self.say(outcome(self.journal.path, ended=ended))
 
-    def _end_journal(self, exit_code: int | None) -> None:
+    def _wait(self, mirror: Supervisor) -> bool:
+        """Whether the mirror ended in time. What is said meanwhile is said in lines: a display may fail, or hang."""
+        deadline = time.monotonic() + self._settings.finish_timeout
+        pause = SAY_AFTER if _at_a_terminal() else SAY_AGAIN
+        while not mirror.wait(min(pause, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return False
+            self.say("SwanLab is catching up (Ctrl-C: leave it to do so by itself)")
+            pause = SAY_AGAIN
+        return True
+
+    def _end_journal(self, exit_code: int | None) -> bool:
+        """Whether the mirror knows that the journal has ended, before this process does."""
+        noted = False
         try:
             self.journal.note(type="end", exit_code=exit_code)
+            noted = not self._broken
             self.journal.close()
         except Exception as error:
             self.broken(f"{type(error).__name__}: {error}")
-        if self._broken and self._mirror is not None and sys.platform != "win32":
-            # Nothing in the journal can tell the mirror that the run is over.
-            with contextlib.suppress(OSError):
-                self._mirror.send_signal(signal.SIGUSR1)
+        if self._mirror is None and not isinstance(self.journal, JournalWriter):
+            return noted
+        marked = mark_ended(self.journal.path)
+        if self._mirror is not None:
+            self._mirror.run_is_over()
+        return noted or marked
 
 
-def _wait(mirror: subprocess.Popen[bytes], deadline: float, *, show: bool) -> bool:
-    """Whether the mirror ended before `deadline` (monotonic). One Ctrl-C ends the wait, not the mirror."""
+def _at_a_terminal() -> bool:
+    """Whether somebody looks at stderr, which may be None or any object that has a `write`."""
     try:
-        with _status_line() if show else contextlib.nullcontext():
-            mirror.wait(max(0.0, deadline - time.monotonic()))
-        return True
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        return bool(sys.stderr.isatty())
+    except Exception:
         return False
-
-
-@contextlib.contextmanager
-def _status_line() -> Any:
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("wandb_swan: SwanLab is catching up (Ctrl-C: leave it to do so by itself)"):
-        yield
-
-
-def _reap() -> None:
-    _abandoned[:] = [mirror for mirror in _abandoned if mirror.poll() is None]

@@ -1,97 +1,206 @@
-"""Mirror processes: how one is started, and the lock that says whether one is at a journal."""
+"""Mirror processes: how one is started, and kept at its journal as long as the run lives."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
+
+from .claim import mirror_at
+from .status import is_whole, read_status
 
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
+FIRST_PAUSE, LAST_PAUSE = 1.0, 300.0
+"""Seconds between the end of a mirror during its run and the start of the next one."""
+LAST_TRIES = 2
+"""How often a mirror that is killed after the end of its run is started again."""
 
-HELD_SIGNALS = {signal.SIGTERM, signal.SIGUSR1} if sys.platform != "win32" else set()
-"""Signals that wait until a starting mirror can take them: by default they would kill it."""
+
+def python() -> str:
+    """The Python that runs here.
+
+    Raises:
+        OSError: `sys.executable` is none: in a frozen or embedding application it is the application itself, which
+            would start the user's program a second time.
+    """
+    name = Path(sys.executable or "").name
+    if getattr(sys, "frozen", False) or not re.fullmatch(
+        r"(python|pypy|graalpy)w?[\d.]*([tdw]|-dbg|-intel64)?(\.exe)?", name, re.I
+    ):
+        raise OSError(f"{name or 'this program'} is an application of its own, not a Python")
+    return sys.executable
 
 
-def start(journal: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror` on a journal. Raises OSError; BlockingIOError if a mirror is at it."""
-    if not sys.executable:
-        raise OSError("this Python does not say where its executable is")
-    # The same import path as the trainer, but its script folder last: a `random.py` beside it must not be ours.
-    script, rest = sys.path[:1], sys.path[1:]
-    lock = locked(journal)
-    if lock is not None:
-        arguments = (*arguments, "--lock", str(lock))
+def command(module: str, *arguments: str, before: str = "") -> list[str]:
+    """The command line that runs `main` of one of our modules; its standard input begins with `import_path_line`.
+
+    The import path comes that way because an argument may be too short for it (128 KB on Linux). `before` is code to
+    run first. Raises OSError, as `python` does.
+    """
+    given = repr(list(arguments)) if arguments else ""
     code = (
-        f"import sys; sys.path[:] = {[*rest, *script]!r}; from wandb_swan.mirror import main; "
-        f"sys.exit(main({[str(journal), *arguments]!r}))"
+        "import sys; sys.path[:] = filter(None, sys.path); import json; "
+        "sys.path[:] = json.loads(sys.stdin.readline()); "
+        f"{before}from {module} import main; sys.exit(main({given}))"
     )
-    environment = {**os.environ, "WANDB_SWAN": "0"}
-    log = -1
+    # -E: a PYTHONPATH or PYTHONHOME that is meant for the training must not decide what starts here.
+    return [python(), "-E", "-c", code]
+
+
+def import_path_line() -> str:
+    """Where this process imports from, as a line of JSON; what belongs to the script or the working directory last.
+
+    A `click.py` beside the training script is not the click that a mirror needs.
+    """
+    scripts = set()
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        scripts.add(Path.cwd())
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if isinstance(main, str):
+        scripts.add(Path(main).parent)
+    ours: list[str] = []
+    theirs: list[str] = []
+    for entry in sys.path:
+        if not isinstance(entry, str):  # the import system passes over it
+            continue
+        with contextlib.suppress(OSError):
+            path = Path(entry).absolute()
+            (theirs if path in scripts or entry == sys.path[0] else ours).append(str(path))
+    return json.dumps([*ours, *theirs]) + "\n"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment for a child that is not mirrored and runs no module of the working directory."""
+    return {**os.environ, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
+
+
+def start(journal: Path) -> subprocess.Popen[bytes]:
+    """Starts `wandb_swan.mirror` on a journal, in a session of its own. Raises OSError."""
+    arguments = command("wandb_swan.mirror", str(journal))
+    log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with _signals_held():
+        with _scratch_file() as path, _signals_blocked():
+            path.write(import_path_line().encode())
+            path.seek(0)
             return subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-                pass_fds=() if lock is None else (lock,),
+                arguments, stdin=path, stdout=log, stderr=log, env=environment(), start_new_session=True
             )
     finally:
-        for opened in (log, -1 if lock is None else lock):
-            if opened >= 0:
-                os.close(opened)
+        with contextlib.suppress(OSError):
+            os.close(log)
+
+
+def _scratch_file() -> IO[bytes]:
+    """A file without a name; in memory where that is possible, because a disk may be full."""
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):
+            return os.fdopen(os.memfd_create("wandb_swan"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def block_signals() -> Any:
+    """Blocks every signal that can be blocked, in this thread, those started from it and processes; the mask before.
+
+    Job schedulers send a warning (SIGUSR1, SIGTERM, SIGINT, ...) to all processes of a job: it is meant for the
+    training. SIGCHLD stays, a child's end is no such word.
+    """
+    if sys.platform == "win32":
+        return None
+    return signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
 
 
 @contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """A process that is started here inherits `HELD_SIGNALS` blocked."""
-    if not HELD_SIGNALS:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+def _signals_blocked() -> Iterator[None]:
+    """A process that is started here has its signals blocked from its first instruction on."""
+    before = block_signals()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def locked(journal: Path) -> int | None:
-    """A descriptor that holds the journal's lock, for the mirror to inherit: at no time does nobody hold it.
+class Supervisor:
+    """Keeps a mirror at the journal of a live run: one that dies is started again, after a growing pause."""
 
-    None where there are no locks. Raises BlockingIOError if a mirror is at it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    lock = os.open(journal, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise
-    except OSError:  # a file system without locks
-        os.close(lock)
-        return None
-    return lock
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._over = threading.Event()
+        self._done = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._tries = 0
 
+    def start(self) -> None:
+        """Starts the mirror and a thread that sleeps until it ends. Raises OSError if no mirror can be started."""
+        self._process = start(self._journal)
+        self._thread = threading.Thread(target=self._watch_all, name="wandb_swan-mirror", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads; from Python 3.12 on none at the interpreter's exit
+            self._thread = None
 
-def is_live(journal: Path) -> bool:
-    """Whether a mirror holds the journal now."""
-    try:
-        lock = locked(journal)
-    except BlockingIOError:
+    def run_is_over(self) -> None:
+        """The journal is complete: a mirror that is killed now is started again at once, one that fails is not."""
+        self._over.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for the mirror's end, at most so long. Returns whether it ended. KeyboardInterrupt passes."""
+        if self._thread is None:
+            return self._watch(time.monotonic() + seconds)
+        if not self._done.wait(seconds):
+            return False
+        self._thread.join(1.0)  # no thread is left behind
         return True
-    except OSError:
-        return False
-    if lock is not None:
-        os.close(lock)
-    return False
+
+    def _watch_all(self) -> None:
+        try:
+            self._watch()
+        finally:
+            self._done.set()
+
+    def _watch(self, deadline: float = float("inf")) -> bool:
+        """Until nothing is left to do; False if `deadline` (monotonic) comes first."""
+        pause = FIRST_PAUSE
+        while True:
+            if self._process is not None:
+                code = _wait(self._process, deadline)
+                if code is None:
+                    return False
+                self._process = None
+                empty = read_status(self._journal).get("state") == "empty"
+                if empty or is_whole(self._journal) or (self._over.is_set() and code > 0 and code != BUSY):
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            if mirror_at(self._journal) is not None:  # somebody typed `wandb-swan resume`
+                time.sleep(0.5)
+                if is_whole(self._journal):
+                    return True
+                continue
+            if not self._over.wait(min(pause, max(0.0, deadline - time.monotonic()))):
+                pause = min(2 * pause, LAST_PAUSE)
+            else:
+                self._tries += 1
+                if self._tries > LAST_TRIES:
+                    return True
+            with contextlib.suppress(OSError):  # no process or no descriptor to be had: the next time
+                self._process = start(self._journal)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> int | None:
+    try:
+        return process.wait(None if deadline == float("inf") else max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return None

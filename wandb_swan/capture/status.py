@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .process import is_live
+from .claim import mirror_at
+from .life import Trainer
 
 
 def outcome(journal: Path, *, ended: bool) -> str:
@@ -82,14 +83,22 @@ def relative(path: Path) -> str:
     return str(path)
 
 
+def is_whole(journal: Path) -> bool:
+    """Whether a journal needs no mirror any more."""
+    if not journal.exists():
+        return True
+    status = read_status(journal)
+    # A process that was taken for dead may have written on.
+    return status.get("state") == "finished" and status.get("size") in (None, journal.stat().st_size)
+
+
 def unfinished(folder: Path, *, most: int = 100) -> int:
     """How many journals wait for `wandb-swan resume`; of a full folder, `most` are looked at."""
     return sum(map(_waits, islice(folder.glob("*.journal"), most)))
 
 
 def _waits(journal: Path) -> bool:
-    if is_live(journal):
-        return False
     with contextlib.suppress(OSError):  # a kept journal; its status is not parsed, there may be many
-        return b'"state": "finished"' not in journal.with_suffix(".status.json").read_bytes()[:100]
-    return True
+        if b'"state": "finished"' in journal.with_suffix(".status.json").read_bytes()[:100]:
+            return False
+    return mirror_at(journal) is None and not Trainer.of(journal).may_write()

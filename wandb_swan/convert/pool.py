@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from ..capture.process import command, environment, import_path_line
 
 RUNS_A_WORKER = 200
 """After so many runs a worker process is replaced, whatever SwanLab or wandb may have kept in it."""
@@ -20,26 +21,25 @@ class Worker:
 
     def __init__(self, log: Path) -> None:
         """Starts it; what it prints goes to `log`. Raises OSError."""
-        script, rest = sys.path[:1], sys.path[1:]  # the script's folder last: its modules are not ours
-        code = (
-            f"import sys; sys.path[:] = {[*rest, *script]!r}; from _wandb_swan_command import defer; defer(); "
-            "from wandb_swan.convert.worker import main; sys.exit(main())"
-        )
+        arguments = command("wandb_swan.convert.worker", before="from _wandb_swan_command import defer; defer(); ")
         log.parent.mkdir(parents=True, exist_ok=True)
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
+                arguments,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "WANDB_SWAN": "0", "SWANLAB_PROBE_REQUIREMENTS": "false"},
+                env=environment(SWANLAB_PROBE_REQUIREMENTS="false"),
                 start_new_session=True,  # Ctrl-C is for the command, which then ends its workers
                 text=True,
                 encoding="utf-8",
             )
         finally:
             os.close(errors)
+        assert self._process.stdin is not None
+        self._process.stdin.write(import_path_line())
+        self._process.stdin.flush()
         self.runs = 0
 
     def convert(self, job: str, points: Callable[[int], None]) -> str | None:
