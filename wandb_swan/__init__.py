@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools as _functools
 import inspect as _inspect
+from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 from typing import Any as _Any
 
@@ -16,7 +17,10 @@ import wandb as _wandb
 from . import _surface
 from . import capture as _capture
 
-__swan_version__ = _version("wandb-swan")
+try:
+    __swan_version__ = _version("wandb-swan")
+except _PackageNotFoundError:  # a frozen application may have no metadata
+    __swan_version__ = "unknown"
 
 
 @_functools.wraps(_wandb.init)

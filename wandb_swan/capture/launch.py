@@ -10,7 +10,7 @@ import re
 import sys
 import threading
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ def _absolute(settings: SwanSettings, run: Any) -> SwanSettings:
 
 
 def _version(package: str) -> str:
-    with contextlib.suppress(PackageNotFoundError):  # a frozen application may have no metadata
+    with contextlib.suppress(Exception):  # no metadata in a frozen application; no number in `sys.path` is borne
         return version(package)
     return str(getattr(sys.modules.get(package), "__version__", "unknown"))
 

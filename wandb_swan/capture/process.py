@@ -179,24 +179,24 @@ class Supervisor:
                 if code is None:
                     return False
                 self._process = None
-                empty = read_status(self._journal).get("state") == "empty"
-                if empty or is_whole(self._journal) or (self._over.is_set() and code > 0 and code != BUSY):
+                if self._over.is_set() and code > 0 and code != BUSY:
                     return True
-            if time.monotonic() > deadline:
-                return False
-            if mirror_at(self._journal) is not None:  # somebody typed `wandb-swan resume`
-                time.sleep(0.5)
-                if is_whole(self._journal):
-                    return True
-                continue
-            if not self._over.wait(min(pause, max(0.0, deadline - time.monotonic()))):
-                pause = min(2 * pause, LAST_PAUSE)
-            else:
+            while mirror_at(self._journal) is not None:  # somebody typed `wandb-swan resume`
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.2)
+            if self._over.wait(min(pause, max(0.0, deadline - time.monotonic()))):
                 self._tries += 1
-                if self._tries > LAST_TRIES:
+                if self._nothing_left() or self._tries > LAST_TRIES:
                     return True
+            elif time.monotonic() > deadline:
+                return False
+            pause = min(2 * pause, LAST_PAUSE)
             with contextlib.suppress(OSError):  # no process or no descriptor to be had: the next time
                 self._process = start(self._journal)
+
+    def _nothing_left(self) -> bool:
+        return is_whole(self._journal) or read_status(self._journal).get("state") == "empty"
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> int | None:
