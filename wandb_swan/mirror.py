@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import logging
 import os
@@ -11,7 +10,6 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -43,8 +41,6 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
 
-PASSING = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENOSPC, errno.EINTR, errno.ETIMEDOUT})
-"""Errors of a file system that may pass, as a network file system's do."""
 READ_PATIENCE = 60.0
 """Seconds for which a journal that cannot be read is tried again once its training has ended."""
 
@@ -115,7 +111,7 @@ class Mirror:
 
     def _follow(self) -> int:
         self._status("starting")
-        with LogReader(self.journal) as reader:
+        with LogReader(self.journal, patient=True) as reader:
             while True:
                 alive = self._may_grow()  # asked before the read: what was written before the death is read
                 if self._held_up(alive=alive):
@@ -152,7 +148,7 @@ class Mirror:
         """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
         events: list[Event] = []
         count = 0
-        for payload in self._records(reader):
+        for payload in reader:
             count += 1
             events.extend(self._decoder.feed(payload))
             if count >= RECORDS_A_TURN:
@@ -168,24 +164,25 @@ class Mirror:
             for event in events:
                 self._write(event)
             self._sink.flush()
-        return count < RECORDS_A_TURN and self._unread is None
+        return count < RECORDS_A_TURN and self._readable(reader)
 
-    def _records(self, reader: LogReader) -> Iterator[bytes]:
-        """What the journal holds behind the last record. Errors that may pass end it early: see `_unread`."""
-        try:
-            if self._unread is not None:
-                reader.reopen()
-            yield from reader
+    def _readable(self, reader: LogReader) -> bool:
+        """Whether the journal could be read; if not, waits a moment.
+
+        Raises:
+            OSError: it could not for as long as our patience lasts, and its training has ended.
+        """
+        if reader.trouble is None:
             self._unread = None
-        except OSError as error:
-            now = time.monotonic()
-            since = self._unread if self._unread is not None else now
-            if error.errno not in PASSING or (now - since > READ_PATIENCE and not self._may_grow()):
-                raise
-            if self._unread is None:
-                log.warning("%s cannot be read (%s): it is tried again", self.journal.name, error)
-            self._unread = since
-            time.sleep(1.0)
+            return True
+        now = time.monotonic()
+        if self._unread is None:
+            self._unread = now
+            log.warning("%s cannot be read (%s): it is tried again", self.journal.name, reader.trouble)
+        if now - self._unread > READ_PATIENCE and not self._may_grow():
+            raise reader.trouble
+        time.sleep(1.0)
+        return False
 
     def _write(self, event: Event) -> None:
         if isinstance(event, HistoryRow):
@@ -279,7 +276,7 @@ class Mirror:
     def _started(self, make: Any, started: RunStarted) -> Any:
         """A sink with a started run. Tries again as long as the run goes on, and once more when it has ended."""
         pause = FIRST_RETRY
-        with LogReader(self.journal) as watch:
+        with LogReader(self.journal, patient=True) as watch:
             while True:
                 last = self._over(watch)
                 try:
@@ -306,11 +303,10 @@ class Mirror:
     def _over(self, watch: LogReader) -> bool:
         """Whether the run has ended, told from the journal's notes without decoding its records."""
         alive = self._may_grow()
-        with suppress(OSError):
-            for payload in watch:
-                note = parse_note(payload)
-                if note is not None and note.get("type") == "end":
-                    return True
+        for payload in watch:
+            note = parse_note(payload)
+            if note is not None and note.get("type") == "end":
+                return True
         return not alive
 
     # -- the end ---------------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class Reconciler:
             return
         if self._reader is None:
             try:
-                self._reader = LogReader(self.path)
+                self._reader = LogReader(self.path, patient=True)
             except OSError:
                 return  # not there yet
         for payload in self._reader:

@@ -166,13 +166,13 @@ def test_many_at_once_one_takes_it(journal: Path) -> None:
         )
         for _ in range(6)
     ]
-    for process in there:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    took = [int(process.stdout.readline()) for process in there if process.stdout is not None]
-    for process in there:
-        process.communicate("end\n")
+    for one in there:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    took = [int(one.stdout.readline()) for one in there if one.stdout is not None]
+    for one in there:
+        one.communicate("end\n")
     assert sum(took) == 1
 
 

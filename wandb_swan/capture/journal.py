@@ -103,6 +103,10 @@ class JournalWriter:
             self._fd = -1
 
 
+PASSING: Final = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENOSPC, errno.EINTR, errno.ETIMEDOUT})
+"""Errors of a file system that may pass, as a network file system's do."""
+
+
 class LogReader:
     """Reads whole records from a journal or a `.wandb` file, also from one that is still being written.
 
@@ -111,11 +115,16 @@ class LogReader:
     `damage` then says what and at which byte offset.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        """Opens `path`, to go on at byte `offset` (as `offset` told of an earlier reader). Raises OSError."""
+    def __init__(self, path: Path, offset: int = 0, *, patient: bool = False) -> None:
+        """Opens `path`, to go on at byte `offset` (as `offset` told of an earlier reader). Raises OSError.
+
+        With `patient`, an error that may pass is an end of data too; `trouble` then holds it until a read succeeds.
+        """
         self.path = path
         self.offset = offset
         self.damage: str | None = None
+        self.trouble: OSError | None = None
+        self._patient = patient
         self._file = path.open("rb")
         self._tail = ""
 
@@ -128,22 +137,27 @@ class LogReader:
     def close(self) -> None:
         self._file.close()
 
-    def reopen(self) -> None:
-        """Goes on at the same offset with a new descriptor, where the old one is stale. Raises OSError."""
-        fresh = self.path.open("rb")
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._file = fresh
-
     def __iter__(self) -> Iterator[bytes]:
-        """Every whole record from here to the present end of the file."""
+        """Every whole record from here to the present end of the file. Raises OSError."""
         if self.damage is not None:
             return
-        if self.offset == 0 and not self._read_file_header():
-            return
-        self._file.seek(self.offset)
-        while (record := self._read_record()) is not None:
-            yield record
+        try:
+            if self.trouble is not None:  # a stale descriptor stays stale
+                fresh = self.path.open("rb")
+                with contextlib.suppress(OSError):
+                    self._file.close()
+                self._file = fresh
+            if self.offset == 0 and not self._read_file_header():
+                self.trouble = None
+                return
+            self._file.seek(self.offset)
+            while (record := self._read_record()) is not None:
+                yield record
+            self.trouble = None
+        except OSError as error:
+            if not self._patient or error.errno not in PASSING:
+                raise
+            self.trouble = error
 
     def torn(self) -> str | None:
         """What is incomplete at the end of the data, if the file does not end with a whole record."""

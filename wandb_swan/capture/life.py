@@ -131,6 +131,14 @@ def remove_marks(journal: Path) -> None:
             journal.with_suffix(suffix).unlink()
 
 
+def _is_there(path: Path, *, else_: bool) -> bool:
+    """Whether a file is there; `else_` where the file system does not say (EIO, ESTALE)."""
+    try:
+        return path.exists()
+    except OSError:
+        return else_
+
+
 class Trainer:
     """The process that writes one journal."""
 
@@ -158,12 +166,12 @@ class Trainer:
     def may_write(self) -> bool:
         """Whether the journal can still grow."""
         self.certain = True
-        if self._journal.with_suffix(".ended").exists():
+        if _is_there(self._journal.with_suffix(".ended"), else_=False):
             return False
         alive = lives(self._who)
         if alive is not None:
             return alive
-        if not self._journal.with_suffix(".live").exists():
+        if not _is_there(self._journal.with_suffix(".live"), else_=True):
             return False
         self.certain = False
         return self.silent_for() < SILENCE
