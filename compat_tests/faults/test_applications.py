@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import clean_environment
-from compat_tests.faults.conftest import LOOP, Train, assert_whole, kill, until
+from compat_tests.faults.conftest import LOOP, Bare, Train, assert_whole, kill, until, wandb_facts
 from compat_tests.live.test_terminal import at_a_terminal
 
 Check = Callable[..., None]
@@ -34,8 +34,6 @@ with open("starts", "a") as starts:
     [
         "sys.frozen = True",
         "sys.executable = str(pathlib.Path('trainer').absolute())",
-        "sys.executable = str(pathlib.Path('python-trainer').absolute())",
-        "sys.executable = ''",
         "sys.executable = None",
     ],
 )
@@ -79,10 +77,11 @@ def last(path):
     ],
     ids=["none", "write and flush"],
 )
-def test_no_ordinary_stderr(train: Train, unharmed: Check, stream: str) -> None:
+def test_no_ordinary_stderr(train: Train, bare: Bare, stream: str) -> None:
     script = KILLED_AT_THE_END + stream + "\n" + LOOP.replace("run.finish()", "last('x')\nrun.finish()")
-    training = train(script, gates=False).end()
-    unharmed(training, script)
+    training = train(script, gates=False).end(check=False)  # wandb 0.19 alone ends with 1 there
+    alone = bare(script)
+    assert (training.returncode, wandb_facts(training)) == (alone.returncode, wandb_facts(alone))
     assert training.journals == [], "finish() came back before the run was whole"
     assert_whole(training)
 
@@ -149,9 +148,8 @@ def test_modules_in_the_working_directory(train: Train, unharmed: Check, tmp_pat
     training = train(script, gates=False, **job).end()
     assert [line for line in ran.read_text().splitlines() if "'train.py'" not in line] == []
     assert_whole(training)
-    metadata = json.loads(next(training.swan_dirs()[0].glob("files/swanlab-metadata.json")).read_text())
-    assert metadata
-    assert "wandb" in next(training.swan_dirs()[0].glob("files/requirements.txt")).read_text()
+    if sys.version_info >= (3, 11):  # before, SwanLab's `python -m pip` would find the pip.py, and is not asked
+        assert "wandb" in next(training.swan_dirs()[0].glob("files/requirements.txt")).read_text()
 
 
 @pytest.mark.fault(

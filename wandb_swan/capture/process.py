@@ -82,7 +82,11 @@ def import_path_line() -> str:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment for a child that is not mirrored and runs no module of the working directory."""
-    return {**os.environ, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
+    given = {**os.environ, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
+    if sys.version_info < (3, 11) and (Path("pip.py").exists() or Path("pip").exists()):
+        # SwanLab 0.10 runs `python -m pip list`, and this Python looks for pip in the working directory first.
+        given["SWANLAB_PROBE_REQUIREMENTS"] = "false"
+    return given
 
 
 def start(journal: Path) -> subprocess.Popen[bytes]:
