@@ -37,6 +37,7 @@ from ..stream.trees import leaves, spelled
 from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
+from .readback import Expected
 from .runconfig import RunConfig
 from .runfiles import RunFiles, Unusable, own_copies
 from .target import Target
@@ -77,6 +78,10 @@ class Sink:
         self._samples = 0
         self._run: Any = run
         self._writer: Writer | None = None
+        self._expected: Expected | None = (
+            Expected() if self._own and not target.past and target.mode != "online" else None
+        )
+        """What the store is held against at the end; a conversion reads it back by itself."""
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
         self.not_mirrored: Counter[tuple[str, str]] = Counter()
@@ -168,7 +173,10 @@ class Sink:
                 for path, error in own_copies(FilePath(self._run.dir) / "files").items():
                     self._lose((path,), f"file only linked, not copied: {type(error).__name__}", str(error))
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
-        return getattr(self._writer, "failure", None) or unconfirmed
+        failure = getattr(self._writer, "failure", None) or unconfirmed
+        if failure is None and self._expected is not None:
+            return self._expected.missing(FilePath(self._run.dir))
+        return failure
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -239,6 +247,8 @@ class Sink:
         if self._target.mode == "online" and math.isinf(number):
             self._lose(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
         self._writer.scalar(key, step, timestamp, number)
+        if self._expected is not None:
+            self._expected.scalar(key, step, number)
         self.counts["scalars"] += 1
 
     def _text(self, path: Path, text: str, step: int, timestamp: float) -> None:
@@ -249,7 +259,10 @@ class Sink:
             text = encoded[: limits.MEDIA_BYTES - 200].decode("utf-8", "ignore")
             text += f"\n… cut: the whole text has {len(encoded)} bytes, SwanLab takes {limits.MEDIA_BYTES}"
             self._lose(path, "a text was cut to SwanLab's 10 MB", f"step {step}: {len(encoded)} bytes")
-        self._writer.media(self._names.name(path, "text"), step, timestamp, [swanlab.Text(text)])
+        key = self._names.name(path, "text")
+        self._writer.media(key, step, timestamp, [swanlab.Text(text)])
+        if self._expected is not None:
+            self._expected.items(key, step, (text,))
         self.counts["texts"] += 1
 
     def _media(self, path: Path, values: list[Tree], step: int, timestamp: float) -> None:
@@ -286,12 +299,19 @@ class Sink:
         if self._target.mode == "online" and any(item.caption for item in media):
             for item in media:  # SwanLab 0.10 sends the captions that are not empty: those after a gap would move up
                 item.caption = item.caption or " "
+        key = self._names.name(path, kind)
         try:
-            self._writer.media(self._names.name(path, kind), step, timestamp, media)
+            kept = self._writer.media(key, step, timestamp, media)
         except (ValueError, TypeError, AttributeError) as error:
             self._lose(path, f"SwanLab refuses it: {type(error).__name__}", f"step {step}: {error}", count=len(media))
-        else:
-            self.counts["media"] += len(media)
+            return
+        if kept < len(media):
+            reason = "SwanLab takes no item over 10 MB"
+            self._lose(path, reason, f"step {step}: {kept} of {len(media)} items", count=len(media) - kept)
+        if self._expected is not None:
+            texts = isinstance(media[0], swanlab.Text)
+            self._expected.items(key, step, tuple(item.content for item in media) if texts else kept)
+        self.counts["media"] += kept
 
     def _declare(self, path: Path, key: str) -> None:
         """Declares a metric's column where `define_metric` said something of it, before its first value."""
@@ -321,10 +341,15 @@ class Sink:
 
     def _on_ConsoleLine(self, event: ConsoleLine) -> None:
         assert self._writer is not None
+        if not self._writer.takes_lines:
+            self._lose(("console output",), "this SwanLab takes no lines")
+            return
         text = limits.clean_text(event.text)
         for start in range(0, len(text) or 1, limits.CONSOLE_LENGTH):
             piece = text[start : start + limits.CONSOLE_LENGTH]
             self._writer.console(piece, event.timestamp, error=event.stderr)
+            if self._expected is not None:
+                self._expected.line(piece)
         self.counts["lines"] += 1
 
     def _on_RowDropped(self, event: RowDropped) -> None:

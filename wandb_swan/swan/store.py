@@ -44,7 +44,7 @@ class StoredRun:
         from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
         from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
 
-        for record in _records(self.dir):
+        for record in records(self.dir):
             if record.HasField("scalar"):  # almost every record is one
                 point = record.scalar
                 key = point.key
@@ -96,7 +96,8 @@ class StoredRun:
         return found
 
 
-def _records(run_dir: Path) -> Iterator[Any]:
+def records(run_dir: Path) -> Iterator[Any]:
+    """Every record of a run folder's store. Raises WandbSwanError where there is none, or one that cannot be read."""
     from swanlab.proto.swanlab.record.v1.record_pb2 import Record
     from swanlab.sdk.internal.core_python.store import DataStoreReader
 

@@ -23,9 +23,13 @@ BATCH = 10_000
 class Writer(Protocol):
     """Takes values in any order; `timestamp` is seconds since the epoch, 0.0 means now."""
 
+    takes_lines: bool
+    """Whether console lines have a place."""
+
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None: ...
 
-    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> None: ...
+    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
+        """Returns how many of the items SwanLab takes."""
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
         """Declares a scalar metric before its first value, with its chart axis."""
@@ -67,6 +71,8 @@ def _timestamp(seconds: float) -> Timestamp:
 
 class CoreWriter:
     """Hands batches to SwanLab's core (`sdk/protocol/core.py`, SwanLab 0.10)."""
+
+    takes_lines = True
 
     def __init__(self, run: Any) -> None:
         """Raises ImportError, AttributeError or TypeError where the installed SwanLab is another."""
@@ -140,13 +146,14 @@ class CoreWriter:
         if len(self._scalars) >= BATCH:
             self.flush()
 
-    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> None:
+    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         record, _ = self._records.build_scalar_or_media(items, key, _timestamp(timestamp), step)
         if record is None:
             raise ValueError("SwanLab takes none of its items")
         self._media.append(record)
         if len(self._media) >= 100:
             self.flush()
+        return len(record.value.items)
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
         probe = self._scalar_record(key=key, type=self._scalar_type)
@@ -184,21 +191,24 @@ class CoreWriter:
 class LogWriter:
     """The public `run.log`: every value, at the time it is written. Console lines and chart axes have no public way."""
 
+    takes_lines = False
+
     def __init__(self, run: Any) -> None:
         self._run = run
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
         self._run.log({key: number}, step=step)
 
-    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> None:
+    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         self._run.log({key: items}, step=step)
+        return len(items)
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
         # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
         self._run.define_metric(key, hidden=hidden)
 
     def console(self, line: str, timestamp: float, *, error: bool) -> None:
-        print(line)
+        pass
 
     def flush(self) -> None:
         pass

@@ -1,0 +1,151 @@
+"""A journal goes only when what replaces it was read from the disk."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compat_tests.faults.conftest import Train, Training, assert_whole, kill, until
+from wandb_swan.swan.readback import Expected, Points
+
+Check = Callable[..., None]
+
+MIXED = """
+import numpy
+run = wandb.init(project="p", id="r1", config={"lr": 0.1})
+for i in range(60):
+    run.log({"loss": 1 / (i + 1), "word": f"at {i}"})
+    if i == 30:
+        run.log({"picture": [wandb.Image(numpy.full((4, 4, 3), n, dtype=numpy.uint8)) for n in range(3)]})
+        print("half way")
+        gate("middle")
+gate("end")
+run.finish()
+print("done")
+"""
+
+
+def truncated(run: Path) -> None:
+    (store,) = run.glob("run-*.swanlab")
+    with store.open("r+b") as file:
+        file.truncate(2000)
+
+
+def flipped(run: Path) -> None:
+    (store,) = run.glob("run-*.swanlab")
+    with store.open("r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes((byte[0] ^ 255,)))
+
+
+def without_a_text(run: Path) -> None:
+    next(run.glob("media/text/005-*.txt")).unlink()
+
+
+def with_another_text(run: Path) -> None:
+    next(run.glob("media/text/005-*.txt")).write_text("at 7")
+
+
+def without_a_picture(run: Path) -> None:
+    next(run.glob("media/image/*.png")).unlink()
+
+
+@pytest.mark.fault(
+    "The SwanLab run on disk is cut, has a flipped byte, lacks a text or a picture, has another text, or its folder is "
+    "removed, while the training goes on",
+    "read back at the end: the finish line says what is missing, the journal stays, `wandb-swan resume` makes it whole",
+)
+@pytest.mark.parametrize(
+    "harm", [truncated, flipped, without_a_text, with_another_text, without_a_picture, shutil.rmtree]
+)
+def test_the_store_is_harmed(train: Train, unharmed: Check, harm: Callable[[Path], None]) -> None:
+    training = train(MIXED)
+    training.at("middle")
+    until(lambda: training.statuses and training.statuses[-1].get("counts", {}).get("rows", 0) >= 32)
+    (run,) = training.swan_dirs()
+    harm(run)
+    unharmed(training.end(), MIXED)
+    training.mirrored()
+    assert "is not whole in SwanLab" in training.said[-1] and "wandb-swan resume" in training.said[-1]
+    assert len(training.journals) == 1
+    training.command("resume")
+    store = assert_whole(training)
+    assert [len(items) for items in store.media["picture"].values()] == [3]
+    assert training.journals == [] and store.state == "finished"
+
+
+FORGETFUL = """
+import sys
+from swanlab.sdk.internal.core_python.core import CorePython
+real = CorePython._store_records
+def forgetful(self, records):
+    return real(self, [record for record in records if not ({what})])
+CorePython._store_records = forgetful
+from wandb_swan import mirror
+sys.exit(mirror.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.fault(
+    "SwanLab drops a point, a text, a console line or the end of the run without a word",
+    "the same",
+)
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("record.scalar.key == 'loss' and record.scalar.step == 7", "59 of 60 values of loss"),
+        ("record.media.key == 'word' and record.media.step == 7", "59 of 60 values of word"),
+        ("record.log.line == 'half way'", "console lines as they were"),
+        ("record.WhichOneof('record_type') == 'finish'", "has no end on disk"),
+    ],
+)
+def test_swanlab_forgets(train: Train, what: str, told: str) -> None:
+    training = killed_whole(train)
+    (journal,) = training.journals
+    forgetful = [sys.executable, "-c", FORGETFUL.format(what=what), str(journal)]
+    assert subprocess.run(forgetful, cwd=training.dir, env=training.env, timeout=120).returncode == 1
+    assert told in training.statuses[-1]["reason"]
+    assert journal.exists()
+    training.command("resume")
+    assert training.journals == []
+
+
+def killed_whole(train: Train) -> Training:
+    training = train(MIXED)
+    training.at("end")
+    until(lambda: training.statuses and training.statuses[-1].get("counts", {}).get("rows", 0) >= 61)
+    kill(training.mirrors()[0])
+    kill(training.process)
+    return training.end(expect=-signal.SIGKILL)
+
+
+def test_the_first_value_of_a_step_counts() -> None:
+    points = Points()
+    for step, value in ((1, 1.0), (5, 2.0), (1, 9.0), (3, 4.0), (5, 2.0), (1 << 47, 0.5)):
+        points.add(step, value)
+    other = Points()
+    for step, value in ((1 << 47, 0.5), (3, 4.0), (5, 2.0), (1, 1.0)):
+        other.add(step, value)
+    assert points == other
+    other.add(2, 4.0)
+    assert points != other
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, -0.0, 1e308, 2**53])
+def test_any_number_is_itself(number: float) -> None:
+    one, other = Expected(), Expected()
+    one.scalar("x", 0, number)
+    other.scalar("x", 0, float(str(float(number))))
+    assert one.scalars == other.scalars
+    other.scalar("x", 1, 1.0)
+    one.scalar("x", 1, 2.0)
+    assert one.scalars != other.scalars

@@ -1,0 +1,119 @@
+"""What a SwanLab store has to hold, gathered as it is written, and read back from the disk when the run is closed.
+
+SwanLab swallows errors and drops values without a word; a folder can be removed while a run goes on. Only what was read
+back lets a journal go. Counts and checksums are kept, no values: memory grows by some bytes a step at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pyroaring import BitMap64
+
+from ..exceptions import WandbSwanError
+from .store import records
+
+
+@dataclass
+class Points:
+    """The points of one metric: SwanLab keeps the first value of a step."""
+
+    steps: BitMap64 = field(default_factory=BitMap64)
+    checksum: int = 0
+
+    def add(self, step: int, value: object) -> None:
+        if step not in self.steps:
+            self.steps.add(step)
+            self.checksum += hash((step, value))
+
+
+class Expected:
+    """What was handed to SwanLab."""
+
+    def __init__(self) -> None:
+        self.scalars: dict[str, Points] = {}
+        self.media: dict[str, Points] = {}
+        """By key; a value is the texts of a step, or how many items it has."""
+        self.lines = 0
+        self._lines_checksum = 0
+
+    def scalar(self, key: str, step: int, number: float) -> None:
+        points = self.scalars.get(key)
+        if points is None:
+            points = self.scalars[key] = Points()
+        points.add(step, number if number == number else "NaN")  # noqa: PLR0124  (NaN is unequal to itself)
+
+    def items(self, key: str, step: int, content: object) -> None:
+        self.media.setdefault(key, Points()).add(step, content)
+
+    def line(self, text: str) -> None:
+        self.lines += 1
+        self._lines_checksum = hash((self._lines_checksum, text))
+
+    def missing(self, run_dir: Path) -> str | None:
+        """Reads a closed run folder; says what it lacks, or None.
+
+        Media are read from their files, and held against the digests that SwanLab has noted.
+        """
+        found = Expected()
+        finished = False
+        broken: list[str] = []
+        try:
+            for record in records(run_dir):
+                kind = record.WhichOneof("record_type")
+                if kind == "scalar":
+                    point = record.scalar
+                    found.scalar(point.key, point.step, point.value.number)
+                elif kind == "media":
+                    found.items(record.media.key, record.media.step, _content(run_dir, record.media, broken))
+                elif kind == "log" and found.lines < self.lines:  # SwanLab adds a run's error as a last line
+                    found.line(record.log.line)
+                finished = finished or kind == "finish"
+            config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
+        except (WandbSwanError, OSError, yaml.YAMLError) as error:
+            return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
+        if not finished:
+            return f"the SwanLab run {run_dir.name} has no end on disk"
+        if not isinstance(config, dict) or not any(key.startswith("wandb_run") for key in config):
+            return f"the config of the SwanLab run {run_dir.name} is not on disk"
+        faults = [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
+        if (self.lines, self._lines_checksum) != (found.lines, found._lines_checksum):
+            faults.append(f"{found.lines} of {self.lines} console lines" + " as they were")
+        if faults:
+            more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+            return f"on disk, the SwanLab run {run_dir.name} has {', '.join(faults[:3])}{more}"
+        return None
+
+
+def _content(run_dir: Path, media: Any, broken: list[str]) -> object:
+    """The texts of a step, or how many items it has; what is not on disk as SwanLab noted it goes to `broken`."""
+    from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
+
+    kind = ColumnType.Name(media.type).removeprefix("COLUMN_TYPE_").lower()
+    texts = []
+    for item in media.value.items:
+        try:
+            data = (run_dir / "media" / kind / item.filename).read_bytes()
+        except OSError:
+            broken.append(f"not the file {item.filename} of {media.key}")
+            continue
+        if item.sha256 and hashlib.sha256(data).hexdigest() != item.sha256:
+            broken.append(f"not the bytes of {item.filename} of {media.key}")
+        if kind == "text":
+            texts.append(data.decode("utf-8", "replace"))
+    return tuple(texts) if kind == "text" else len(media.value.items)
+
+
+def _lacking(expected: dict[str, Points], found: dict[str, Points]) -> Iterator[str]:
+    for key, points in expected.items():
+        there = found.get(key, Points())
+        whole, kept = len(points.steps), len(points.steps & there.steps)
+        if kept < whole:
+            yield f"{kept} of {whole} values of {key}"
+        elif points.checksum != there.checksum and len(there.steps) == whole:
+            yield f"other values of {key}"
