@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from wandb_swan.capture import journal
 from wandb_swan.capture.journal import BLOCK, JournalWriter, LogReader
 from wandb_swan.stream.records import Decoder
 
@@ -164,3 +170,148 @@ def test_a_ctrl_c_between_a_write_and_its_count(tmp_path: Path, monkeypatch: pyt
     writer.append(b"b")
     writer.close()
     assert read(writer.path) == [b"a" * 40_000, b"b"]
+
+
+class FromAHandler(Exception):
+    """Raised by a signal handler of the program."""
+
+
+def at_every_bytecode(act: Callable[[], None], append: Callable[[], None], number: int) -> bool:
+    """Runs `append` and `act` before its bytecode of this number, as a signal handler would; False: it has fewer."""
+    count = 0
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        nonlocal count
+        if frame.f_code.co_filename != journal.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            count += 1
+            if count == number:
+                act()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        append()
+    finally:
+        sys.settrace(before)
+    return count >= number
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")
+@pytest.mark.parametrize("size", [3, BLOCK])
+def test_a_handler_appends_at_any_point_of_an_append(tmp_path: Path, size: int) -> None:
+    number, goes_on = 0, True
+    while goes_on:
+        number += 1
+        writer = JournalWriter(tmp_path / f"{number}.journal")
+        writer.append(b"first")
+        inner, outer = b"inner" * size, b"outer" * size
+        goes_on = at_every_bytecode(
+            lambda w=writer, r=inner: w.append(r), lambda w=writer, r=outer: w.append(r), number
+        )
+        writer.append(b"last")
+        writer.close()
+        expected = [b"first", outer, *([inner] if goes_on else []), b"last"]
+        assert sorted(read(writer.path)) == sorted(expected), number
+        assert read(writer.path)[-1] == b"last"
+    assert number > 50
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")
+def test_a_handler_raises_at_any_point_of_an_append(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise FromAHandler
+
+    number, goes_on, written_later = 0, True, 0
+    while goes_on:
+        number += 1
+        writer = JournalWriter(tmp_path / f"{number}.journal")
+        writer.append(b"first")
+        try:
+            goes_on = at_every_bytecode(fail, lambda w=writer: w.append(b"outer"), number)
+        except FromAHandler:
+            written_later += read(writer.path) == [b"first"]
+        writer.append(b"last")
+        writer.close()
+        found = read(writer.path)
+        assert found[0] == b"first" and found[-1] == b"last" and found[1:-1] in ([], [b"outer"]), number
+    assert number > 50 and written_later
+
+
+def test_signals_while_it_appends(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    nested: list[bytes] = []
+
+    def handler(*_: Any) -> None:
+        nested.append(b"handler %d" % len(nested))
+        writer.append(nested[-1])
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    outer = [b"record %d" % n for n in range(20_000)]
+    try:
+        for record in outer:
+            writer.append(record)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    writer.close()
+    assert nested
+    assert sorted(read(writer.path)) == sorted(outer + nested)
+
+
+def test_its_number_belongs_to_another_file(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    writer.append(b"one")
+    number = writer._fd
+    assert number > 2
+    os.close(number)
+    theirs = os.open(tmp_path / "checkpoint", os.O_RDWR | os.O_CREAT)
+    os.dup2(theirs, number)
+    writer.append(b"two")  # the journal is opened again
+    assert writer._fd != number
+    os.close(writer._fd)
+    os.dup2(theirs, writer._fd)
+    writer.path.unlink()
+    with pytest.raises(OSError):
+        writer.append(b"three")
+    writer.append(b"four")
+    writer.close()
+    assert os.fstat(number).st_size == 0, "nothing was written there"
+    os.close(number)  # nor was it closed
+    os.close(theirs)
+
+
+def test_a_close_that_fails_is_a_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.close
+    writer = JournalWriter(tmp_path / "a.journal")
+    number = writer._fd
+
+    def failing(fd: int) -> None:
+        real(fd)
+        raise OSError(122, "Disk quota exceeded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", failing)
+        writer.close()
+    theirs = os.open(tmp_path / "checkpoint", os.O_RDWR | os.O_CREAT)
+    if theirs != number:
+        os.dup2(theirs, number)
+    writer.append(b"late")
+    writer.close()
+    assert os.fstat(number).st_size == 0
+    os.close(number)
+
+
+def test_standard_streams_are_closed(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from wandb_swan.capture.journal import JournalWriter\n"
+        "for n in range(3): os.close(n)\n"
+        "writer = JournalWriter(Path(sys.argv[1])); writer.append(b'one'); assert writer._fd > 2\n"
+        "writer.append(b'two'); writer.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "a.journal"], check=True)
+    assert read(tmp_path / "a.journal") == [b"one", b"two"]

@@ -11,12 +11,15 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import struct
+import sys
 import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 FILE_HEADER: Final = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
@@ -50,19 +53,25 @@ def frame(payload: bytes, offset: int) -> bytes:
 
 
 class JournalWriter:
-    """Appends records, one `write()` each, from any thread of the process that opened it.
+    """Appends records, one `write()` each, from any thread of the process that opened it, and from signal handlers.
 
     No fsync and no O_APPEND: what was written survives the death of this process, and each append costs no round
-    trip on a network file system.
+    trip on a network file system. The program around us may close any descriptor (`os.closerange`), and the kernel then
+    gives its number to the next file: nothing is done with the number before it was seen to be the journal.
     """
 
     def __init__(self, path: Path) -> None:
         """Creates `path` (mode 0600). Raises OSError; FileExistsError if it exists."""
         self.path = path
-        self._lock = threading.Lock()
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        self._lock = threading.RLock()
+        self._queue: deque[tuple[bytes]] = deque()
+        self._current: tuple[tuple[bytes], int] | None = None
+        """The record that is being written, and where: what an exception out of a signal handler leaves behind."""
+        self._writing: FrameType | None = None
+        self._fd = _high(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600))
+        told = os.fstat(self._fd)
+        self._file = told.st_dev, told.st_ino
         self._offset = 0
-        self._interrupted = False
         self._write(FILE_HEADER)
 
     def append(self, payload: bytes) -> None:
@@ -70,16 +79,25 @@ class JournalWriter:
         with self._lock:
             if self._fd < 0:
                 return
-            if self._interrupted:  # a Ctrl-C came between a write and our count of it
-                self._offset = os.lseek(self._fd, 0, os.SEEK_CUR)
-            # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-            self._interrupted = True
+            self._queue.append((payload,))
+            if self._writing is not None and _is_running(self._writing):
+                return  # in a signal handler, in the middle of an append, which writes it too
+            self._writing = sys._getframe()
             try:
-                self._write(frame(payload, self._offset))
-            except OSError:
-                self._close()
+                if self._current is not None:
+                    self._settle()
+                while self._queue:
+                    self._current = self._queue[0], self._offset
+                    self._queue.popleft()
+                    # One system call a record: each one lets go of the GIL, which costs more than the write itself.
+                    self._write(frame(self._current[0][0], self._offset))
+                    self._current = None
+            except OSError as error:
+                if not raised_by_handler(error):
+                    self._close()
                 raise
-            self._interrupted = False
+            finally:
+                self._writing = None
 
     def note(self, **fields: Any) -> None:
         """Adds one of our own notes."""
@@ -89,7 +107,36 @@ class JournalWriter:
         with self._lock:
             self._close()
 
+    def _settle(self) -> None:
+        """Finds out how far an append came that an exception ended, and puts its record first if it was not written."""
+        assert self._current is not None
+        item, before = self._current
+        if self._queue and self._queue[0] is item:
+            self._queue.popleft()
+        if _identity(self._fd) != self._file:
+            self._reopen()
+        self._offset = os.lseek(self._fd, 0, os.SEEK_CUR)
+        if self._offset == before:
+            self._queue.appendleft(item)
+
+    def _reopen(self) -> None:
+        """The number is not the journal's any more: opens the journal again. Raises OSError if it is gone."""
+        self._fd = -1  # never to be closed by us: it is another file, or none
+        fresh = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        if _identity(fresh) != self._file:
+            os.close(fresh)
+            raise OSError(errno.ESTALE, "another file has the journal's name")
+        self._fd = _high(fresh)
+        os.lseek(self._fd, 0, os.SEEK_END)
+
     def _write(self, data: bytes) -> None:
+        try:
+            told = os.fstat(self._fd)  # 2 us, as much as the write itself
+            ours = told.st_ino == self._file[1] and told.st_dev == self._file[0]
+        except OSError:
+            ours = False
+        if not ours:
+            self._reopen()
         written = os.write(self._fd, data)
         if written != len(data):
             with contextlib.suppress(OSError):  # the reader takes a torn tail for the end
@@ -98,9 +145,65 @@ class JournalWriter:
         self._offset += written
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is given back
+        if fd >= 0 and _identity(fd) == self._file:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    """Which file a descriptor is; None if it is closed."""
+    try:
+        stat = os.fstat(fd)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _high(fd: int) -> int:
+    """The same open file under a number that programs seldom get to, and never as 0, 1 or 2."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return fd
+    for lowest in (500, 3):
+        try:
+            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+        except OSError:  # over the limit of open files
+            continue
+        with contextlib.suppress(OSError):
+            os.close(fd)
+        return high
+    return fd
+
+
+def _is_running(frame: FrameType) -> bool:
+    """Whether a frame is among the callers of this one."""
+    caller: FrameType | None = sys._getframe()
+    while caller is not None:
+        if caller is frame:
+            return True
+        caller = caller.f_back
+    return False
+
+
+def raised_by_handler(error: BaseException) -> bool:
+    """Whether an exception came out of a signal handler of the program, in the middle of our code: it is not ours."""
+    codes = set()
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        for target in (handler, getattr(handler, "func", None), type(handler).__dict__.get("__call__")):
+            codes.add(getattr(getattr(target, "__func__", target), "__code__", None))
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return type(error).__module__ not in _OURS
+
+
+_OURS: Final = frozenset({"builtins", "struct", "google.protobuf.message", "wandb_swan.exceptions"})
+"""Where exceptions are defined that our own code may meet; others are thrown into this thread from outside."""
 
 
 PASSING: Final = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENOSPC, errno.EINTR, errno.ETIMEDOUT})

@@ -16,12 +16,16 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import io
 import os
+import stat
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from .journal import raised_by_handler
 
 if TYPE_CHECKING:
     from .launch import Capture
@@ -38,18 +42,55 @@ _first_run: dict[str, bytes] = {}
 _given: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("wandb_swan_init", default=None)
 _process_wide: dict[str, Any] = {}
 
+
+def _in_a_forked_child() -> None:
+    """Forgets the parent's runs: their journals are the parent's to write. Another thread may have held the lock."""
+    global _lock
+    _live.clear()
+    _first_run.clear()
+    _lock = threading.RLock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_live.clear)
+    os.register_at_fork(after_in_child=_in_a_forked_child)
 
 # Records that say nothing of the run itself, or that wandb's core repeats in another form.
 _SKIPPED = frozenset({"telemetry", "header", "footer", "final", "environment", "noop_link_artifact"})
 _KEPT_REQUESTS = frozenset({"run_start", "partial_history", "log_artifact"})
 
 
+def _standard_files() -> set[tuple[int, int]]:
+    found = set()
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            told = os.fstat(number)
+            found.add((told.st_dev, told.st_ino))
+    return found
+
+
+_standard = _standard_files()
+"""What the descriptors 0 to 2 were when this module was imported."""
+
+
+def _may_print() -> bool:
+    """Whether stderr is no file of the program's: it may have closed descriptor 2, and a checkpoint has the number."""
+    try:
+        number = sys.stderr.fileno()
+        told = os.fstat(number)
+        if number > 2 or not stat.S_ISREG(told.st_mode) or (told.st_dev, told.st_ino) in _standard:
+            return True
+        import fcntl
+
+        return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)  # a log that was put in its place
+    except Exception as error:
+        return not isinstance(error, OSError) or isinstance(error, io.UnsupportedOperation)  # no file at all, or closed
+
+
 def warn(message: str) -> None:
     """One line on stderr, as wandb's own warnings."""
     with contextlib.suppress(Exception):
-        print(f"wandb_swan: {message}", file=sys.stderr)
+        if sys.stderr is not None and _may_print():
+            print(f"wandb_swan: {message}", file=sys.stderr)
 
 
 def switched_off() -> bool:
@@ -178,6 +219,8 @@ def _tap_run_start(original: Any) -> Any:
         try:
             _begin(self._stream_id, run)
         except Exception as error:
+            if raised_by_handler(error):
+                raise
             warn(f"run {self._stream_id} is not mirrored to SwanLab ({_short(error)}); wandb is not affected")
         return original(self, run, *args, **kwargs)
 
@@ -222,6 +265,8 @@ def _tap_login(original: Any) -> Any:
         try:
             _keep_offline(self, init_settings)
         except Exception as error:
+            if raised_by_handler(error):
+                raise
             warn(f"wandb_run=False could not be obeyed ({_short(error)})")
         return original(self, init_settings, *args, **kwargs)
 
@@ -264,6 +309,8 @@ def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
     try:
         capture.finish(wait=wait, exit_code=exit_code)
     except Exception as error:
+        if raised_by_handler(error):
+            raise
         warn(f"waiting for the mirror failed ({_short(error)})")
 
 
@@ -288,6 +335,8 @@ def _record(capture: Capture, record: Any) -> None:
             return
         capture.journal.append(record.SerializeToString())
     except Exception as error:
+        if raised_by_handler(error):
+            raise
         capture.broken(_short(error))
 
 
