@@ -133,13 +133,15 @@ class JournalWriter:
         try:
             told = os.fstat(self._fd)  # 2 us, as much as the write itself
             ours = told.st_ino == self._file[1] and told.st_dev == self._file[0]
-        except OSError:
+        except OSError as error:
+            if raised_by_handler(error):  # a TimeoutError is an OSError
+                raise
             ours = False
         if not ours:
             self._reopen()
         written = os.write(self._fd, data)
         if written != len(data):
-            with contextlib.suppress(OSError):  # the reader takes a torn tail for the end
+            with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
                 os.ftruncate(self._fd, self._offset)
             raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted on the disk")
         self._offset += written
@@ -147,17 +149,16 @@ class JournalWriter:
     def _close(self) -> None:
         fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is given back
         if fd >= 0 and _identity(fd) == self._file:
-            with contextlib.suppress(OSError):
+            with own_errors_suppressed(OSError):
                 os.close(fd)
 
 
 def _identity(fd: int) -> tuple[int, int] | None:
     """Which file a descriptor is; None if it is closed."""
-    try:
+    stat = None
+    with own_errors_suppressed(OSError):
         stat = os.fstat(fd)
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
+    return (stat.st_dev, stat.st_ino) if stat else None
 
 
 def _high(fd: int) -> int:
@@ -167,11 +168,12 @@ def _high(fd: int) -> int:
     except ImportError:  # Windows
         return fd
     for lowest in (500, 3):
-        try:
+        high = -1
+        with own_errors_suppressed(OSError):  # over the limit of open files
             high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        except OSError:  # over the limit of open files
+        if high < 0:
             continue
-        with contextlib.suppress(OSError):
+        with own_errors_suppressed(OSError):
             os.close(fd)
         return high
     return fd
@@ -200,6 +202,16 @@ def raised_by_handler(error: BaseException) -> bool:
             return True
         trace = trace.tb_next
     return type(error).__module__ not in _OURS
+
+
+@contextlib.contextmanager
+def own_errors_suppressed(*kinds: type[Exception]) -> Iterator[None]:
+    """`contextlib.suppress`, but for what a signal handler of the program raised: that is on its way to the program."""
+    try:
+        yield
+    except kinds as error:
+        if raised_by_handler(error):
+            raise
 
 
 _OURS: Final = frozenset({"builtins", "struct", "google.protobuf.message", "wandb_swan.exceptions"})

@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .journal import raised_by_handler
+from .journal import own_errors_suppressed, raised_by_handler
 
 if TYPE_CHECKING:
     from .launch import Capture
@@ -88,7 +88,7 @@ def _may_print() -> bool:
 
 def warn(message: str) -> None:
     """One line on stderr, as wandb's own warnings."""
-    with contextlib.suppress(Exception):
+    with own_errors_suppressed(Exception):
         if sys.stderr is not None and _may_print():
             print(f"wandb_swan: {message}", file=sys.stderr)
 
@@ -319,7 +319,7 @@ def _remember_run(stream_id: str, record: Any) -> None:
 
     In the echo (0.19 to 0.31) large ints are floats and empty dicts in dicts are gone; wandb's log has the original.
     """
-    with contextlib.suppress(Exception):
+    with own_errors_suppressed(Exception):
         if record.WhichOneof("record_type") == "run":
             _first_run[stream_id] = record.SerializeToString()
 
@@ -351,7 +351,7 @@ def _note_cause(capture: Capture) -> None:
     if error is None or isinstance(error, SystemExit):
         return
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    with contextlib.suppress(Exception):
+    with own_errors_suppressed(Exception):
         capture.journal.note(type="exit", exception=type(error).__name__, traceback=text[-8000:])
 
 
