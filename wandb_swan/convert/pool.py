@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from .exports import ExportCache
+
 RUNS_A_WORKER = 200
 """After so many runs a worker process is replaced, whatever SwanLab or wandb may have kept in it."""
 
@@ -18,13 +20,15 @@ RUNS_A_WORKER = 200
 class Worker:
     """A worker process and the pipe to it."""
 
-    def __init__(self, log: Path) -> None:
-        """Starts it; what it prints goes to `log`. Raises OSError."""
+    def __init__(self, log_dir: Path) -> None:
+        """Starts it; what it prints goes to `worker_log(log_dir)`. Raises OSError."""
+        self._exports = ExportCache(log_dir)
         script, rest = sys.path[:1], sys.path[1:]  # the script's folder last: its modules are not ours
         code = (
             f"import sys; sys.path[:] = {[*rest, *script]!r}; from _wandb_swan_command import defer; defer(); "
             "from wandb_swan.convert.worker import main; sys.exit(main())"
         )
+        log = worker_log(log_dir)
         log.parent.mkdir(parents=True, exist_ok=True)
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -33,7 +37,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "WANDB_SWAN": "0", "SWANLAB_PROBE_REQUIREMENTS": "false"},
+                env=self._exports.env | {"WANDB_SWAN": "0", "SWANLAB_PROBE_REQUIREMENTS": "false"},
                 start_new_session=True,  # Ctrl-C is for the command, which then ends its workers
                 text=True,
                 encoding="utf-8",
@@ -69,9 +73,12 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            self._exports.remove()
 
     def kill(self) -> None:
         self._process.kill()
+        self._exports.remove()
 
 
 class Pool:
@@ -83,10 +90,10 @@ class Pool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def take(self, log: Path) -> Worker:
+    def take(self, log_dir: Path) -> Worker:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(log)
+        worker = worker or Worker(log_dir)
         with self._lock:
             self._busy.add(worker)
             closed = self._closed
@@ -94,8 +101,8 @@ class Pool:
             worker.kill()
         return worker
 
-    def warm(self, log: Path) -> None:
-        worker = Worker(log)
+    def warm(self, log_dir: Path) -> None:
+        worker = Worker(log_dir)
         with self._lock:
             self._idle.append(worker)
 
@@ -133,4 +140,4 @@ def worker_log(log_dir: Path) -> Path:
 
 def warm(log_dir: Path) -> None:
     """Starts the first worker process while its runs are still being looked for. Raises OSError."""
-    pool.warm(worker_log(log_dir.absolute()))
+    pool.warm(log_dir.absolute())
