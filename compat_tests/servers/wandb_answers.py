@@ -195,8 +195,12 @@ class Answers(Artifacts):
             found = run.files.get(name)  # asked for by name, a file that is not there has md5 "0"
             place = (run.entity, run.project, run.id, name)
             return {
-                **{"__typename": "File", "id": token("File", *place), "name": name, "updatedAt": stamp(time.time())},
-                **{"sizeBytes": len(found.data) if found else 0, "md5": found.md5 if found else "0"},
+                **{"__typename": "File", "id": token("File", *place), "name": name},
+                "updatedAt": stamp(found.updated if found else time.time()),
+                **{
+                    "sizeBytes": len(found.data) if found else 0,
+                    "md5": found.md5 if found and not found.no_md5 else "0",
+                },
                 "mimetype": mimetypes.guess_type(name)[0] or "",
                 "url": lambda upload=False: (
                     self._at("storage", "runs", *place) if upload else self._at("files", *place)

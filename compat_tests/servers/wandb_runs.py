@@ -68,6 +68,8 @@ def sample(rows: list[Any], count: int | None) -> list[Any]:
 class CloudFile:
     data: bytes
     updated: float = field(default_factory=time.time)
+    no_md5: bool = False
+    """Whether W&B says no checksum of it, as of files that it did not see arrive."""
 
     @property
     def md5(self) -> str:

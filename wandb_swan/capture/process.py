@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -80,9 +80,9 @@ def import_path_line() -> str:
     return json.dumps([*ours, *theirs]) + "\n"
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This process's environment for a child that is not mirrored and runs no module of the working directory."""
-    given = {**os.environ, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
+def environment(base: Mapping[str, str] = os.environ, **more: str) -> dict[str, str]:
+    """An environment for a child that is not mirrored and runs no module of the working directory."""
+    given = {**base, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
     if sys.version_info < (3, 11) and (Path("pip.py").exists() or Path("pip").exists()):
         # SwanLab 0.10 runs `python -m pip list`, and this Python looks for pip in the working directory first.
         given["SWANLAB_PROBE_REQUIREMENTS"] = "false"

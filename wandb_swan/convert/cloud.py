@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from datetime import datetime, timezone
 from functools import lru_cache, partial
 from io import StringIO
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ..exceptions import WandbSwanError
-from .download import retrying
+from .download import Spoiled, retrying, seconds
 from .units import Unit
 
 T = TypeVar("T")
@@ -55,17 +55,25 @@ def asked(what: str, question: Callable[[], T]) -> T:
         return retrying()(question)
     except WandbSwanError:
         raise
+    except Spoiled as error:
+        raise WandbSwanError(f"can not {what}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())[:300]
-        if re.search(r"401|not logged in|API key|relogin|authentication", text, re.I):
+        if re.search(r"\b401\b|not logged in|API key|relogin|authentication", text, re.I):
             raise WandbSwanError(f"can not {what}: W&B does not accept the login; type `wandb login`") from None
-        if re.search(r"403|permission|forbidden|access denied", text, re.I):
+        if re.search(r"\b403\b|permission|forbidden|access denied", text, re.I):
             raise WandbSwanError(f"can not {what}: no permission; ask its owner for access") from None
-        if re.search(r"404|not find|not found|no such", text, re.I):
+        if re.search(r"\b404\b|not find|not found|no such", text, re.I):
             raise WandbSwanError(
                 f"can not {what}: there is none; check the names (--wb-entity, --wb-project)"
             ) from None
         raise WandbSwanError(f"can not {what}: {type(error).__name__}: {text}") from error
+
+
+def server() -> str:
+    """Where W&B is: host, port and path of its address. Two servers may have a run of the same path."""
+    address = urlsplit(str(api().settings["base_url"]))
+    return f"{address.netloc}{address.path.rstrip('/')}"
 
 
 def projects(entity: str | None) -> list[str]:
@@ -119,15 +127,6 @@ def _unit(run: Any) -> Unit:
         tags=tuple(run.tags or ()),
         fingerprint="|".join(map(str, told)),
         path=path,
+        apart=server(),
+        url=run.url or "",
     )
-
-
-def seconds(moment: Any) -> float:
-    """An ISO time of W&B (UTC where it says no zone) in seconds since the epoch; 0.0 if there is none."""
-    if not isinstance(moment, str) or not moment:
-        return 0.0
-    try:
-        parsed = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    except ValueError:
-        return 0.0
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -29,8 +30,8 @@ from ..stream.events import (
 from ..stream.records import own_config
 from ..stream.steps import INTERNAL, history_row
 from ..stream.trees import leaves, merge
-from .cloud import api, asked, every_page, seconds
-from .download import Downloads
+from .cloud import api, asked, every_page, server
+from .download import Downloads, Spoiled, seconds
 from .units import Options
 
 PAGE_STEPS = 1_000
@@ -43,6 +44,7 @@ _OWN_FILES = re.compile(
     r"|conda-environment\.yaml|wandb-history\.jsonl|wandb-events\.jsonl|logs/.*|artifact/.*)"
 )
 """What wandb itself writes into a run's files; SwanLab has it in its own form."""
+_NO_EXPORT = re.compile("failed to create reader|not a parquet|parquet error", re.IGNORECASE)
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _EXITS = {
     "finished": RunFinished(exit_code=0),
@@ -61,6 +63,7 @@ class CloudRun:
         self._options = options or Options()
         self.run_id = path.rsplit("/", maxsplit=1)[-1]
         self.notices: list[str] = []
+        self.short: list[str] = []
         self.finished_at = 0.0
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
 
@@ -121,8 +124,10 @@ class CloudRun:
     # -- history ---------------------------------------------------------------------------------------------------
 
     def _history(self, run: Any, summary: Tree) -> Iterator[HistoryRow]:
-        rows = _Rows(summary, _only_texts(run), absent_is_null="use_cache" in signature(run.scan_history).parameters)
+        rows = _Rows(summary, _only_texts(run), absent_is_null=_reads_exports(run))
+        came = 0
         for row in self._scan(run):
+            came += 1
             event = rows.event(row)
             if event is not None:
                 self.finished_at = max(self.finished_at, event.timestamp)
@@ -131,6 +136,9 @@ class CloudRun:
             self.notices.append(
                 f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
             )
+        lines = run._attrs.get("historyLineCount")
+        if isinstance(lines, int) and came < lines:
+            self.short.append(f"history: W&B counts {lines:,} rows, its client gives {came:,}")
 
     def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
         """The rows in order of their steps; after a failure it goes on behind the last one."""
@@ -138,6 +146,7 @@ class CloudRun:
         if last < 0:
             return
         page = max(PAGE_STEPS, (last + 1) // PAGES)
+        more: dict[str, Any] = {"use_cache": False} if _reads_exports(run) else {}
         following = 0
         scan: Any = None
 
@@ -145,10 +154,12 @@ class CloudRun:
             nonlocal scan
             try:
                 if scan is None:
-                    scan = iter(_impatient(run.scan_history(page_size=page, min_step=following)))
+                    scan = iter(_impatient(run.scan_history(page_size=page, min_step=following, **more)))
                 return next(scan, None)
-            except Exception:
+            except Exception as error:
                 scan = None
+                if _NO_EXPORT.search(str(error)):  # wandb keeps whatever comes from its address: a 403, a login page
+                    raise Spoiled("what its address gives is no export of a history") from error
                 raise
 
         while True:
@@ -186,9 +197,9 @@ class CloudRun:
     def _download(self, run: Any) -> tuple[list[FileSaved], Iterator[Event]]:
         """Brings the files here; the events of saved files and of console output."""
         options = self._options
-        folder = Downloads(
-            options.cache / _safe(run.entity) / _safe(run.project) / _safe(run.id), api().settings, api()
-        )
+        # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
+        digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
+        folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api())
         listed = asked(f"list the files of {self._path}", partial(every_page, run.files, per_page=200))
         saved: list[FileSaved] = []
         wanted = []
@@ -212,6 +223,8 @@ class CloudRun:
             self.notices.append(f"file {name[:200]!r} left out: {reason}")
             saved = [event for event in saved if event.path != name]
         self.on_folder(folder.root)
+        if not any(file.name == "output.log" for file in wanted):
+            return saved, iter(())
         return saved, self._console(folder.root / "output.log", seconds(run._attrs.get("createdAt")))
 
     def _console(self, path: FilePath, timestamp: float) -> Iterator[Event]:
@@ -282,6 +295,11 @@ class _Rows:
         if isinstance(value, str):
             return _SPECIAL.get(value, value) if key not in self._texts else value
         return value
+
+
+def _reads_exports(run: Any) -> bool:
+    """Whether this client reads a history from parquet exports (0.27 and later)."""
+    return "use_cache" in signature(run.scan_history).parameters
 
 
 def _whole(run: Any) -> Any:

@@ -198,11 +198,13 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
     """
     from rich.console import Console
 
+    from .exports import kept_apart
     from .page import page, render
     from .verify import pairs
 
     console = Console()
-    found = list(pairs(wandb, swanlab))
+    with kept_apart():
+        found = list(pairs(wandb, swanlab))
     for pair in found:
         console.print(render(pair.parity))
         for told in pair.parity.told:

@@ -8,6 +8,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +79,23 @@ def _pause(state: RetryCallState) -> float:
     return float(wait_exponential(multiplier=FIRST_PAUSE, max=LAST_PAUSE)(state))
 
 
+def seconds(moment: Any) -> float:
+    """An ISO time of W&B (UTC where it says no zone) in seconds since the epoch; 0.0 if there is none."""
+    if not isinstance(moment, str) or not moment:
+        return 0.0
+    try:
+        parsed = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _digest(file: Any) -> str:
+    """The MD5 that W&B has of a file, in base64; empty if it has none."""
+    digest = str(getattr(file, "md5", None) or "")
+    return "" if digest == "0" else digest
+
+
 class Downloads:
     """A folder of a run's files."""
 
@@ -105,11 +123,13 @@ class Downloads:
 
     def _fetch(self, file: Any) -> str | None:
         path = self.root / file.name
-        if self._is_whole(path, file):
+        if self._is_whole(path, file) and self._is_current(path, file):
             return None
         try:
             retrying()(self._bring, file, path)
         except Exception as error:
+            with suppress(OSError):
+                path.unlink()  # as it was before: nobody shall take it for what it is now
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return None
 
@@ -125,15 +145,31 @@ class Downloads:
                     out.write(chunk)
         if not self._is_whole(part, file):
             raise Spoiled(f"{part.stat().st_size} bytes arrived, {file.size} were announced, or their MD5 is another")
+        updated = self._updated(file)
+        if updated:
+            os.utime(part, (updated, updated))
         part.replace(path)
+
+    @staticmethod
+    def _updated(file: Any) -> float:
+        """When W&B got the file, seconds since the epoch; 0.0 where it does not say."""
+        return seconds(getattr(file, "_attrs", {}).get("updatedAt"))
+
+    def _is_current(self, path: Path, file: Any) -> bool:
+        """Whether what was brought here before is what W&B has now: where there is no MD5, its time says it."""
+        if _digest(file):
+            return True
+        with suppress(OSError):
+            return abs(path.stat().st_mtime - self._updated(file)) < 1
+        return False
 
     @staticmethod
     def _is_whole(path: Path, file: Any) -> bool:
         try:
             if path.stat().st_size != file.size:
                 return False
-            digest = getattr(file, "md5", None)
-            if not digest or digest == "0":
+            digest = _digest(file)
+            if not digest:
                 return True
             with path.open("rb") as content:
                 found = hashlib.md5(usedforsecurity=False)  # hashlib.file_digest is not in Python 3.10

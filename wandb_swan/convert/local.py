@@ -126,6 +126,7 @@ class LocalRun:
         """Over 1 where the run id was used before, for another run."""
         self.notices: list[str] = []
         """What a reader of the report should know: torn files, rows that a later log replaced."""
+        self.short: list[str] = []
         self.unreadable = 0
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
@@ -188,6 +189,7 @@ class LocalRun:
             ),
             logs=tuple(log.absolute() for log in self.logs),
             number=self.number,
+            apart=f"{started.started_at:.6f}" if started else "",
         )
 
     def events(self) -> Iterator[Event]:

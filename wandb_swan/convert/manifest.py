@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..exceptions import WandbSwanError
 from ..swan import limits
 from ..swan.discard import discard
-from .units import Options, Unit
+from ..swan.store import about
+from .units import Job, Options, Unit
 
 SAVE_INTERVAL = 1.0
 """Seconds between two writes of the file while runs end; what is lost with them is only converted again."""
@@ -28,8 +29,14 @@ class Entry(BaseModel):
     state: Literal["started", "done", "failed"]
     run_dir: str
     """The SwanLab run folder, in the log directory."""
+    run_id: str = ""
+    """The id of the SwanLab run; empty in manifests of version 0.1."""
+    project: str = ""
+    """The SwanLab project."""
     replaces: str = ""
-    """The folder of an earlier conversion; removed when this one is done."""
+    """The folder of an earlier conversion; removed when this one is done and noted."""
+    earlier: Entry | None = None
+    """That conversion, while this one is not done."""
     fingerprint: str = ""
     swanlab: str = ""
     identical: bool | None = None
@@ -58,6 +65,10 @@ class Manifest:
             except (ValueError, KeyError, AttributeError, ValidationError) as error:
                 raise WandbSwanError(f"{self.path} is damaged ({type(error).__name__}); move it away") from None
         self._taken = {entry.run_dir for entry in self._entries.values()}
+        self._ids = {(_place(key, entry.project), entry.run_id): key for key, entry in self._entries.items()}
+        for key, entry in self._entries.items():
+            if entry.state == "done" and entry.replaces:  # killed while it was being removed
+                self._remove_replaced(key)
 
     def close(self) -> None:
         self.save()
@@ -65,41 +76,85 @@ class Manifest:
 
     def done(self, unit: Unit, options: Options) -> Entry | None:
         """The earlier conversion of this run, if it is whole, still there and its source has not changed."""
-        entry = self._entries.get(_key(unit, options))
+        entry = self._known(unit, options)
         if entry is None or entry.state != "done" or entry.fingerprint != unit.fingerprint:
             return None
         there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
         return entry if there else None
 
-    def start(self, unit: Unit, options: Options) -> str:
-        """Notes that the run is being converted; returns the name of its new SwanLab run folder.
+    def start(self, unit: Unit, options: Options, *, force: bool = False) -> Job:
+        """Notes that the run is being converted; returns what is to be done.
 
         What an interrupted conversion left is made anew under the same name. A whole earlier conversion stays until
         the new one is done.
         """
         key = _key(unit, options)
-        before = self._entries.get(key)
-        replaces = ""
+        before = self._known(unit, options)
+        earlier: Entry | None = None
         if before is not None and before.state == "started":
-            run_dir, replaces = before.run_dir, before.replaces
+            run_dir, replaces, earlier = before.run_dir, before.replaces, before.earlier
         else:
-            replaces = before.run_dir if before is not None else ""
+            replaces, earlier = before.run_dir if before is not None else "", before
             run_dir = self._free_name(unit)
-        self._entries[key] = Entry(state="started", run_dir=run_dir, replaces=replaces, fingerprint=unit.fingerprint)
-        return run_dir
+        project = options.project or unit.project
+        run_id = (before.run_id if before is not None else "") or self._free_id(unit.run_id, key, project)
+        self._entries[key] = Entry(
+            state="started",
+            run_dir=run_dir,
+            run_id=run_id,
+            project=project,
+            replaces=replaces,
+            earlier=earlier,
+            fingerprint=unit.fingerprint,
+        )
+        return Job(unit=unit, options=options, run_dir=run_dir, run_id=run_id, replaces=replaces, force=force)
+
+    def keep(self, unit: Unit, options: Options) -> None:
+        """Notes that the earlier conversion is still the one to have."""
+        key = _key(unit, options)
+        entry = self._entries[key]
+        self._entries[key] = entry.earlier or entry
 
     def end(self, unit: Unit, options: Options, *, swanlab: str, identical: bool | None) -> None:
-        """Notes that the run is converted, and removes the conversion that it replaces."""
-        entry = self._entries[_key(unit, options)]
-        replaced = entry.replaces
-        self._entries[_key(unit, options)] = entry.model_copy(
-            update={"state": "done", "replaces": "", "swanlab": swanlab, "identical": identical}
+        """Notes that the run is converted, and then removes the conversion that it replaces."""
+        key = _key(unit, options)
+        entry = self._entries[key]
+        self._entries[key] = entry.model_copy(
+            update={"state": "done", "earlier": None, "swanlab": swanlab, "identical": identical}
         )
-        if replaced and replaced != entry.run_dir:
-            with suppress(OSError):
-                discard(self._log_dir / replaced)
-        if time.monotonic() - self._saved_at > SAVE_INTERVAL:
+        if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:
             self.save()
+        if entry.replaces:
+            self._remove_replaced(key)
+
+    def _remove_replaced(self, key: str) -> None:
+        entry = self._entries[key]
+        with suppress(OSError):
+            if entry.replaces != entry.run_dir:
+                discard(self._log_dir / entry.replaces)
+            self._entries[key] = entry.model_copy(update={"replaces": ""})
+
+    def _known(self, unit: Unit, options: Options) -> Entry | None:
+        """The entry of this run. One of version 0.1, which did not note the server, is taken over if it is this run."""
+        key = _key(unit, options)
+        former = key.replace(unit.key, unit.former_key, 1)
+        entry = self._entries.get(former)
+        if key not in self._entries and entry is not None:
+            same = unit.kind == "local" or entry.fingerprint == unit.fingerprint
+            if same or about(self._log_dir / entry.run_dir).get("url") == unit.url:
+                project = options.project or unit.project
+                told = {"run_id": unit.run_id, "project": project}
+                self._entries[key] = self._entries.pop(former).model_copy(update=told)
+                self._ids[_place(key, project), unit.run_id] = key
+        return self._entries.get(key)
+
+    def _free_id(self, wanted: str, key: str, project: str) -> str:
+        """An id that no other run has in the same SwanLab project: SwanLab would make one run of both."""
+        run_id, number = wanted, 1
+        while self._ids.setdefault((_place(key, project), run_id), key) != key:
+            number += 1
+            run_id = f"{wanted}-{number}"
+        return run_id
 
     def save(self) -> None:
         """Writes the file, whole or not at all."""
@@ -127,6 +182,12 @@ class Manifest:
 def _key(unit: Unit, options: Options) -> str:
     """A run converted into another project, workspace or mode is another conversion."""
     return "|".join((unit.key, options.mode, options.workspace or "", options.project or ""))
+
+
+def _place(key: str, project: str) -> tuple[str, ...]:
+    """Where run ids must differ: a SwanLab project. A run that comes from its folder and from W&B may be one run."""
+    source, mode, workspace, _ = key.rsplit("|", 3)
+    return source.partition(":")[0], mode, workspace, project
 
 
 def _locked(path: FilePath) -> IO[bytes]:

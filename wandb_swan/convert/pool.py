@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..capture.process import command, environment, import_path_line
+from .exports import ExportCache
 
 RUNS_A_WORKER = 200
 """After so many runs a worker process is replaced, whatever SwanLab or wandb may have kept in it."""
@@ -19,9 +20,11 @@ RUNS_A_WORKER = 200
 class Worker:
     """A worker process and the pipe to it."""
 
-    def __init__(self, log: Path) -> None:
-        """Starts it; what it prints goes to `log`. Raises OSError."""
+    def __init__(self, log_dir: Path) -> None:
+        """Starts it; what it prints goes to `worker_log(log_dir)`. Raises OSError."""
+        self._exports = ExportCache(log_dir)
         arguments = command("wandb_swan.convert.worker", before="from _wandb_swan_command import defer; defer(); ")
+        log = worker_log(log_dir)
         log.parent.mkdir(parents=True, exist_ok=True)
         errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -30,7 +33,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=environment(SWANLAB_PROBE_REQUIREMENTS="false"),
+                env=environment(self._exports.env, SWANLAB_PROBE_REQUIREMENTS="false"),
                 start_new_session=True,  # Ctrl-C is for the command, which then ends its workers
                 text=True,
                 encoding="utf-8",
@@ -69,9 +72,12 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            self._exports.remove()
 
     def kill(self) -> None:
         self._process.kill()
+        self._exports.remove()
 
 
 class Pool:
@@ -83,10 +89,10 @@ class Pool:
         self._lock = threading.Lock()
         self._closed = False
 
-    def take(self, log: Path) -> Worker:
+    def take(self, log_dir: Path) -> Worker:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(log)
+        worker = worker or Worker(log_dir)
         with self._lock:
             self._busy.add(worker)
             closed = self._closed
@@ -94,8 +100,8 @@ class Pool:
             worker.kill()
         return worker
 
-    def warm(self, log: Path) -> None:
-        worker = Worker(log)
+    def warm(self, log_dir: Path) -> None:
+        worker = Worker(log_dir)
         with self._lock:
             self._idle.append(worker)
 
@@ -133,4 +139,4 @@ def worker_log(log_dir: Path) -> Path:
 
 def warm(log_dir: Path) -> None:
     """Starts the first worker process while its runs are still being looked for. Raises OSError."""
-    pool.warm(worker_log(log_dir.absolute()))
+    pool.warm(log_dir.absolute())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
 
 from ..stream import trees
 from ..stream.events import (
@@ -23,6 +22,7 @@ from ..stream.events import (
 from ..stream.series import Series
 from ..swan import limits
 from ..swan.media import items
+from .units import Source
 
 
 class RecordedRun:
@@ -39,6 +39,8 @@ class RecordedRun:
         self.lines = 0
         self.started: RunStarted | None = None
         self.finished: RunFinished | None = None
+        self.short: tuple[str, ...] = ()
+        """What the source says that it has and has not given."""
         self._samples = 0
         self._charts: dict[str, str] = {}
         self._next_step = 0
@@ -46,10 +48,11 @@ class RecordedRun:
         self._alert_step = -1
 
     @classmethod
-    def of(cls, events: Iterable[Event]) -> RecordedRun:
+    def of(cls, source: Source) -> RecordedRun:
         run = cls()
-        for event in events:
+        for event in source.events():
             run.take(event)
+        run.short = tuple(source.short)
         return run
 
     def take(self, event: Event) -> None:

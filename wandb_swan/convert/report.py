@@ -47,6 +47,8 @@ class RunReport(BaseModel):
     identical: bool | None = None
     """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
     differences: tuple[str, ...] = ()
+    refused: bool = False
+    """Whether it failed because it would hold less than the conversion that it was to replace, which stays."""
     seconds: float = 0.0
 
     @property

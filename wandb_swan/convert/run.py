@@ -14,8 +14,9 @@ from rich.console import Console
 
 from ..exceptions import WandbSwanError
 from ..swan.discard import discard
+from . import exports
 from .manifest import Manifest
-from .pool import pool, worker_log
+from .pool import pool
 from .progress import Meter
 from .report import Report, RunReport
 from .units import Job, Options, Unit
@@ -25,12 +26,13 @@ def convert_unit(job_json: str, points: Callable[[int], None] = lambda count: No
     """Converts one run in a worker process of this machine: what an executor is given. Returns a RunReport as JSON."""
     job = Job.model_validate_json(job_json)
     unit = job.unit
-    worker = pool.take(worker_log(job.options.log_dir))
+    worker = pool.take(job.options.log_dir)
     report = worker.convert(job_json, points)
-    converted = report is not None and RunReport.model_validate_json(report).state == "converted"
+    told = RunReport.model_validate_json(report) if report is not None else None
+    converted = told is not None and told.state == "converted"
     # After a failure its SwanLab run is still open: another run needs another process.
     exit_code = pool.give_back(worker, usable=converted)
-    if not converted and job.options.mode != "online":
+    if not converted and (job.options.mode != "online" or (told is not None and told.refused)):
         with suppress(OSError):
             discard(job.options.log_dir / job.run_dir)
     if report is not None:
@@ -85,7 +87,7 @@ def convert_all(
                 waiting.append(unit)
             else:
                 reports[unit.key] = _report(unit, "skipped", swanlab=entry.swanlab, identical=entry.identical)
-        jobs = [Job(unit=unit, options=options, run_dir=manifest.start(unit, options)) for unit in waiting]
+        jobs = [manifest.start(unit, options, force=force) for unit in waiting]
         if jobs:
             manifest.save()
             workers = min(workers, len(jobs))
@@ -97,6 +99,8 @@ def convert_all(
                         reports[job.unit.key] = report
                         if report.state == "converted":
                             manifest.end(job.unit, options, swanlab=report.swanlab, identical=report.identical)
+                        elif report.refused:
+                            manifest.keep(job.unit, options)
                         meter.ended(job.unit.key, report)
             except KeyboardInterrupt:
                 for job in jobs:
@@ -104,6 +108,7 @@ def convert_all(
             finally:
                 pool.close()
                 shut()
+                exports.remove_all(options.log_dir)
     finally:
         pool.close()
         manifest.close()

@@ -36,10 +36,19 @@ class Unit(BaseModel):
     number: int = 1
     path: str = ""
     """`entity/project/run id` in W&B's cloud."""
+    apart: str = ""
+    """What tells two runs of one origin apart: W&B's server, or the moment at which a local run began."""
+    url: str = ""
+    """The run's page in W&B."""
 
     @property
     def key(self) -> str:
         """The name of the source in the manifest."""
+        return f"{self.kind}:{self.origin}@{self.apart}:{self.run_id}"
+
+    @property
+    def former_key(self) -> str:
+        """Its name in manifests of version 0.1."""
         return f"{self.kind}:{self.origin}:{self.run_id}"
 
 
@@ -67,6 +76,8 @@ class Source(Protocol):
 
     notices: list[str]
     """What a reader of the report should know; complete when the events are read."""
+    short: list[str]
+    """What the source says that it has and has not given; complete when the events are read."""
     finished_at: float
     """The time of the last thing that happened, seconds since the epoch; right when the events are read."""
     on_folder: Callable[[FilePath], None]
@@ -84,13 +95,20 @@ class Source(Protocol):
 
 
 class Job(BaseModel):
-    """A unit, the options, and the SwanLab run folder that it is to have."""
+    """A unit, the options, and the SwanLab run that it is to become."""
 
     model_config = ConfigDict(frozen=True)
 
     unit: Unit
     options: Options
     run_dir: str
+    """Its folder, in the log directory."""
+    run_id: str
+    """Its id: the unit's, with a number where another run has that in the same SwanLab project."""
+    replaces: str = ""
+    """The folder of an earlier conversion, which goes when this one is whole and holds no less."""
+    force: bool = False
+    """It may hold less."""
 
 
 class Selection:

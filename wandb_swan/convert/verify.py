@@ -68,12 +68,14 @@ class Parity(BaseModel):
     exit_code: int | None = None
     state: str = ""
     """SwanLab's: finished, crashed, aborted, unfinished."""
+    short: tuple[str, ...] = ()
+    """What the source says that it has and has not given: it is not in SwanLab either."""
     told: tuple[str, ...] = ()
     """What the SwanLab run itself says was not carried over: key, reason, count."""
 
     @property
     def identical(self) -> bool:
-        return all(metric.identical for metric in self.metrics) and not self.config_differences
+        return all(metric.identical for metric in self.metrics) and not (self.config_differences or self.short)
 
     @property
     def points(self) -> int:
@@ -84,7 +86,7 @@ class Parity(BaseModel):
         found = [
             f"{metric.metric} ({metric.kind}): {verdict(metric)}" for metric in self.metrics if not metric.identical
         ]
-        return (*found, *(f"config {difference}" for difference in self.config_differences))
+        return (*self.short, *found, *(f"config {difference}" for difference in self.config_differences))
 
 
 def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
@@ -96,7 +98,7 @@ def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
     """
     source = LocalRun.in_folder(FilePath(wandb_run_dir))
     stored = StoredRun(FilePath(swanlab_run_dir))
-    return compare_runs(RecordedRun.of(source.events()), stored, str(wandb_run_dir))
+    return compare_runs(RecordedRun.of(source), stored, str(wandb_run_dir))
 
 
 def compare_runs(recorded: RecordedRun, stored: StoredRun, source: str) -> Parity:
@@ -123,6 +125,7 @@ def compare_runs(recorded: RecordedRun, stored: StoredRun, source: str) -> Parit
         lines_swanlab=stored.lines,
         exit_code=finished.exit_code if finished else None,
         state=stored.state,
+        short=recorded.short,
         told=tuple(f"{item['key']}: {item['reason']} ({item['count']})" for item in about.get("not_mirrored") or []),
     )
 
@@ -165,10 +168,12 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
             stored = StoredRun(path.parent)
             held[stored.run_id] = stored
     for source in sources:
-        match = held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
+        page = source.told.get("url")  # where two servers have a run of that id, one has another id in SwanLab
+        match = next((stored for stored in held.values() if page and stored.about.get("url") == page), None)
+        match = match or held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
         if match is None:
             raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")
-        recorded = RecordedRun.of(source.events())
+        recorded = RecordedRun.of(source)
         yield Pair(recorded, match, compare_runs(recorded, match, wandb))
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import queue
+import shutil
 import sys
 import threading
 import time
@@ -19,8 +20,10 @@ from ..swan.discard import discard
 from ..swan.sink import Sink
 from ..swan.store import StoredRun
 from ..swan.target import Target
+from . import exports
 from .local import LocalRun
 from .recorded import RecordedRun
+from .replacement import Poorer, check
 from .report import Lost, RunReport
 from .units import Job, Options, Selection, Source, Unit
 from .verify import compare_runs
@@ -46,7 +49,7 @@ def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
         facts |= _converted(job, progress)
     except WandbSwanError as error:
         log.error("%s: %s", unit.source, error)
-        facts |= {"state": "failed", "reason": str(error)}
+        facts |= {"state": "failed", "reason": str(error), "refused": isinstance(error, Poorer)}
     except Exception as error:
         log.exception("%s", unit.source)
         first_line = (str(error).splitlines() or [""])[0]
@@ -72,7 +75,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     started = next(events)
     assert isinstance(started, RunStarted)
     tags = tuple(dict.fromkeys((*started.tags, *options.tags)))
-    started = started.model_copy(update={"tags": tags})
+    started = started.model_copy(update={"tags": tags, "run_id": job.run_id})
     sink = Sink(
         Target(
             mode=options.mode,
@@ -113,16 +116,27 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         problem = sink.close(*state_of(finished))
     if problem:
         raise WandbSwanError(f"SwanLab has not confirmed the run: {problem}; type the same command again")
+    run_dir = options.log_dir / job.run_dir
+    if job.replaces and (options.log_dir / job.replaces).is_dir():
+        if job.force:
+            StoredRun(run_dir)  # read back, before the other one goes
+        else:
+            check(options.log_dir / job.replaces, run_dir)
     facts: dict[str, Any] = {
         "state": "converted",
         "name": started.name,
-        "swanlab": sink.url or str(options.log_dir / job.run_dir),
+        "swanlab": sink.url or str(run_dir),
         "counts": dict(sink.counts),
         "lost": tuple(Lost(**item) for item in sink.lost()),
-        "notices": (*source.notices, *(f"{count} {reason}" for reason, count in selection.left_out.items())),
+        "notices": (
+            *source.notices,
+            *(source.short if recorded is None else ()),
+            *(f"{count} {reason}" for reason, count in selection.left_out.items()),
+        ),
     }
     if recorded is not None:
-        parity = compare_runs(recorded, StoredRun(options.log_dir / job.run_dir), unit.source)
+        recorded.short = tuple(source.short)
+        parity = compare_runs(recorded, StoredRun(run_dir), unit.source)
         facts |= {"identical": parity.identical, "differences": parity.differences()}
     return facts
 
@@ -156,10 +170,12 @@ def main() -> int:
             out.flush()
 
         report = convert(job, lambda points: say(points=points))
+        exports.forget()
         say(report=report.model_dump(mode="json"))
 
 
 def _listen(jobs: queue.SimpleQueue[str], stdin: IO[str]) -> None:
     for line in stdin:
         jobs.put(line)
+    shutil.rmtree(os.environ[exports.PLACE], ignore_errors=True)
     os._exit(0)

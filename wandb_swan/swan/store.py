@@ -73,18 +73,12 @@ class StoredRun:
                 self.run_id = record.start.id
             elif kind == "finish":
                 self.state = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
-        config = self.dir / "files" / "config.yaml"
-        if config.exists():
-            whole = yaml.safe_load(config.read_text("utf-8")) or {}
-            self.config = {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
+        self.config = _config(self.dir)
 
     @property
     def about(self) -> dict[str, Any]:
         """What we put under the reserved config key; empty if the run is not ours."""
-        for key in ("wandb_run_", "wandb_run"):
-            if isinstance(self.config.get(key), dict):
-                return dict(self.config[key])
-        return {}
+        return _about(self.config)
 
     def digests(self, key: str, step: int) -> list[str]:
         """The SHA-256 of every item of a media metric at a step; an item whose file is gone gives an empty one."""
@@ -94,6 +88,27 @@ class StoredRun:
             path = folder / item.filename
             found.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
         return found
+
+
+def about(run_dir: Path) -> dict[str, Any]:
+    """`StoredRun.about` without reading the run; empty where there is none."""
+    try:
+        return _about(_config(run_dir))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+
+
+def _config(run_dir: Path) -> dict[str, Any]:
+    file = run_dir / "files" / "config.yaml"
+    whole = (yaml.safe_load(file.read_text("utf-8")) or {}) if file.exists() else {}
+    return {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
+
+
+def _about(config: dict[str, Any]) -> dict[str, Any]:
+    for key in ("wandb_run_", "wandb_run"):
+        if isinstance(config.get(key), dict):
+            return dict(config[key])
+    return {}
 
 
 def records(run_dir: Path) -> Iterator[Any]:

@@ -1,0 +1,283 @@
+"""A conversion that replaces another: it is the same run, it was read anew, and it holds no less."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
+
+from compat_tests.convert.conftest import Cli, train  # noqa: E402
+from compat_tests.convert.test_cloud import NONE_IS_ABSENT  # noqa: E402
+from compat_tests.convert.test_interruption import wait_for, workers_of  # noqa: E402
+from compat_tests.stores import SwanStore  # noqa: E402
+
+pytestmark = pytest.mark.live
+
+FROM_EXPORTS = pytest.mark.skipif(not NONE_IS_ABSENT, reason="this client reads no parquet exports")
+
+
+def serving() -> Iterator[wandb_cloud.WandbCloud]:
+    with wandb_cloud.WandbCloud() as server:
+        yield server
+        assert not server.errors, server.errors[:3]
+
+
+cloud = pytest.fixture(serving, name="cloud")
+other_cloud = pytest.fixture(serving, name="other_cloud")
+
+
+@pytest.fixture
+def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
+    return at(cli, cloud, tmp_path)
+
+
+def at(cli: Cli, server: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
+    """The same user and folder, with this W&B."""
+    env = cli.env | server.env(tmp_path / "home", impatient=True)
+    env |= {"WANDB_SWAN_RETRY_PAUSE": "0.01", "WANDB__GRAPHQL_RETRY_MAX": "1"}
+    return Cli(cli.dir, env)
+
+
+def rows(count: int, factor: float = 1.0) -> list[dict[str, float]]:
+    return [{"loss": i * factor} for i in range(count)]
+
+
+def folders(cli: Cli) -> list[Path]:
+    return sorted((cli.dir / "swanlog").glob("run-*/"))
+
+
+def entries(cli: Cli) -> list[dict[str, object]]:
+    return list(json.loads((cli.dir / "swanlog.convert.json").read_text())["runs"].values())
+
+
+# -- what wandb's client and we keep of earlier reads ----------------------------------------------------------------
+
+
+@FROM_EXPORTS
+@pytest.mark.fault(
+    "`convert -t wandb`: a run that was converted while it ran is converted again when it has ended",
+    "All rows; wandb's cache of exports is neither read nor written",
+)
+def test_running_and_then_finished(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:
+    cloud.add_run("p", "r", rows(2_000), final="running")
+    cloud.export("r")
+    assert "was running" in online.cloud("--wb-project", "p")
+    cloud.add_run("p", "r", rows(6_000))
+    cloud.export("r", files=2)
+    said = online.cloud("--wb-project", "p")
+    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(6_000)}
+    assert "1 converted" in said and " yes " in said and len(folders(online)) == 1
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@FROM_EXPORTS
+@pytest.mark.parametrize("place", ["WANDB_CACHE_DIR", "the home folder"])
+def test_the_cache_of_the_user_is_neither_read_nor_written(
+    place: str, cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path
+) -> None:
+    cloud.add_run("p", "r", rows(50, 9.0))
+    cloud.export("r")
+    (exported,) = (cloud.stored[key] for key in cloud.run("r").parquet)
+    cloud.add_run("p", "r", rows(50))
+    cloud.export("r")
+    cache = Path(online.env["WANDB_CACHE_DIR"])
+    if place != "WANDB_CACHE_DIR":
+        online.env.pop("WANDB_CACHE_DIR")
+        cache = tmp_path / "home" / ".cache" / "wandb" / "runhistory"
+    cache.mkdir(parents=True)
+    poisoned = cache / f"{cloud.entity}_p_r_0.runhistory.parquet"
+    poisoned.write_bytes(exported)
+    said = online.cloud("--wb-project", "p")
+    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}, said
+    said = online("verify", f"{cloud.entity}/p/r", folders(online)[0])
+    assert "1 of 1 runs identical" in said
+    assert poisoned.read_bytes() == exported and list(tmp_path.rglob("*.parquet")) == [poisoned]
+
+
+@pytest.mark.fault(
+    "`convert -t wandb`: two W&B servers have a run of the same name",
+    "Two SwanLab runs, each with its own values and files",
+)
+def test_two_servers(
+    cloud: wandb_cloud.WandbCloud, other_cloud: wandb_cloud.WandbCloud, cli: Cli, tmp_path: Path
+) -> None:
+    for number, server in enumerate((cloud, other_cloud)):
+        server.add_run("p", "r", rows(40, number + 1), created=1.7e9, heartbeat=1.7e9)
+        server.add_file("r", "weights.bin", bytes([number]) * 100)
+        server.run("r").files["weights.bin"].no_md5 = True
+        server.run("r").files["weights.bin"].updated = 1.7e9
+        server.export("r")
+        said = at(cli, server, tmp_path).cloud("--wb-project", "p")
+        assert "1 converted" in said and " yes " in said
+    stores = [SwanStore.read(folder) for folder in folders(cli)]
+    assert [store.scalars["loss"][10] for store in stores] == [10, 20]
+    assert [(store.dir / "files" / "weights.bin").read_bytes()[0] for store in stores] == [0, 1]
+    assert len({store.start.id for store in stores}) == 2  # SwanLab would make one experiment of them
+    for server in (cloud, other_cloud):
+        assert "1 skipped" in at(cli, server, tmp_path).cloud("--wb-project", "p")
+
+
+@FROM_EXPORTS
+@pytest.mark.fault(
+    "`convert -t wandb`: the address of an export answers 403, or with a page that is no export",
+    "The run fails with a reason; the same command again converts it whole",
+)
+def test_an_export_that_may_not_be_read(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:
+    cloud.add_run("p", "r", rows(50))
+    cloud.export("r")
+    cloud.fail("storage/parquet", 403)
+    said = online.cloud("--wb-project", "p", expect=1)
+    assert "1 failed" in said and "export" in said and not online.stores()
+    cloud.heal()
+    (key,) = cloud.run("r").parquet
+    good, cloud.stored[key] = cloud.stored[key], b"<html>please log in</html>"
+    assert "1 failed" in online.cloud("--wb-project", "p", expect=1)
+    cloud.stored[key] = good
+    assert "1 converted" in online.cloud("--wb-project", "p")
+    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@FROM_EXPORTS
+def test_an_export_that_may_not_be_read_at_first(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", rows(50))
+    cloud.export("r")
+    cloud.fail("storage/parquet", 403, times=1)  # the signed address had run out
+    assert "1 converted" in online.cloud("--wb-project", "p")
+    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}
+
+
+def test_a_file_that_changes_and_keeps_its_size(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", rows(5))
+    for number in range(2):
+        cloud.add_file("r", "weights.bin", bytes([number]) * 100)
+        cloud.run("r").files["weights.bin"].no_md5 = True
+        cloud.run("r").files["weights.bin"].updated = 1.7e9 + number
+        online.cloud("--wb-project", "p", "--force")
+        assert (folders(online)[0] / "files" / "weights.bin").read_bytes()[0] == number
+
+
+def test_a_file_that_cannot_be_read_again(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", rows(5))
+    cloud.add_file("r", "output.log", b"first\n")
+    online.cloud("--wb-project", "p")
+    cloud.add_file("r", "output.log", b"first\nsecond\n")
+    cloud.fail("output.log", 403)
+    said = online.cloud("--wb-project", "p", "--force")
+    assert "output.log" in said and online.stores()["r"].console() == []
+
+
+# -- what a conversion may replace -----------------------------------------------------------------------------------
+
+
+@pytest.mark.fault(
+    "`convert`: a run is converted again and its source gives less than before",
+    "The conversion that is there stays, exit code 1; `--force` replaces it",
+)
+def test_a_replacement_that_holds_less(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    def fill(count: int, **more: float) -> None:
+        cloud.add_run("p", "r", [row | more for row in rows(count)], config={"lr": 1})
+        cloud.add_file("r", "weights.bin", b"w" * 100)
+
+    fill(60, acc=1.0)
+    online.cloud("--wb-project", "p")
+    before = folders(online)
+    fill(40)
+    for more in ((), ("--no-verify",)):
+        said = online.cloud("--wb-project", "p", *more, expect=1)
+        assert "1 failed" in said and "--force" in said and "acc" in said and "loss" in said
+        assert folders(online) == before
+        assert len(online.stores()["r"].scalars["loss"]) == 60
+    (entry,) = entries(online)
+    assert (entry["state"], entry["run_dir"]) == ("done", before[0].name)
+    said = online.cloud("--wb-project", "p", "--force")
+    assert "1 converted" in said and len(online.stores()["r"].scalars["loss"]) == 40
+    assert "1 skipped" in online.cloud("--wb-project", "p")
+
+
+@pytest.mark.parametrize("without", ["--no-media", "--no-console"])
+def test_less_because_of_an_option(without: str, cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    def fill(count: int) -> None:
+        cloud.add_run("p", "r", [row | {"page": html} for row in rows(count)])
+        cloud.add_file("r", "media/html/page.html", b"<p>hello</p>")
+        cloud.add_file("r", "output.log", b"one\ntwo\n")
+
+    html = {"_type": "html-file", "path": "media/html/page.html", "sha256": "0" * 64, "size": 12}
+    fill(3)
+    online.cloud("--wb-project", "p")
+    fill(4)
+    said = online.cloud("--wb-project", "p", without, expect=1)
+    assert "--force" in said and {"--no-media": "page", "--no-console": "console"}[without] in said
+    assert "1 converted" in online.cloud("--wb-project", "p")
+
+
+def test_a_local_run_whose_file_was_cut(cli: Cli, tmp_path: Path) -> None:
+    script = "run = wandb.init(id='cut', project='p')\nfor i in range(300): run.log({'a': i})\n"
+    wandb = train(tmp_path / "w", script, WANDB_CONSOLE="off")
+    cli.local(wandb)
+    (log,) = wandb.glob("*run-*/run-cut.wandb")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    said = cli.local(wandb, expect=1)
+    assert "--force" in said and len(cli.stores()["cut"].scalars["a"]) == 300
+    assert "1 converted" in cli.local(wandb, "--force") and len(cli.stores()["cut"].scalars["a"]) < 300
+
+
+def test_two_wandb_folders_with_the_same_names(cli: Cli, tmp_path: Path) -> None:
+    places = []
+    for number in range(2):
+        script = f"run = wandb.init(id='same', project='p')\nfor i in range(9): run.log({{'a': {number} + i}})\n"
+        wandb = train(tmp_path / str(number), script)
+        (folder,) = (path for path in wandb.glob("*run-*") if not path.is_symlink())
+        folder.rename(wandb / "offline-run-20240101_000000-same")
+        places.append(wandb)
+    for wandb in places:
+        assert "1 converted" in cli.local(wandb)
+    assert sorted(SwanStore.read(folder).scalars["a"][0] for folder in folders(cli)) == [0, 1]
+    moved = tmp_path / "moved"
+    shutil.move(places[0], moved)
+    for wandb in (moved, places[1]):
+        assert "1 skipped" in cli.local(wandb)
+
+
+def test_fewer_rows_than_the_source_counts(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    run = cloud.add_run("p", "r", rows(60))
+    run.history_keys()["lastStep"] = 29  # W&B's index of the run is behind
+    said = online.cloud("--wb-project", "p", "--strict", expect=1)
+    assert "W&B counts 60 rows" in said and "30" in said and " NO " in said
+    assert "0 of 1 runs identical" in online("verify", f"{cloud.entity}/p/r", folders(online)[0], expect=1)
+
+
+# -- interrupted -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault(
+    "`convert`: killed between removing the replaced run and noting the new one",
+    "One whole conversion, noted; nothing twice",
+)
+def test_killed_at_the_exchange(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    for run_id in ("a", "b"):
+        cloud.add_run("p", run_id, rows(60))
+    online.cloud("--wb-project", "p")
+    for run_id in ("a", "b"):
+        cloud.add_run("p", run_id, rows(6_000))
+    before = folders(online)
+    process = online.start("convert", "-t", "wandb", "--mode", "offline", "--wb-project", "p", "--workers", "1")
+    wait_for(lambda: not all(folder.exists() for folder in before))
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    wait_for(lambda: not workers_of(online), 10)
+    gone = [folder for folder in before if not folder.exists()]
+    noted = {entry["run_dir"]: entry["state"] for entry in entries(online)}
+    assert [noted.get(folder.name) for folder in gone] == [None]
+    (done,) = (name for name, state in noted.items() if state == "done")
+    made = (online.dir / "swanlog" / done).stat().st_ino
+    said = online.cloud("--wb-project", "p")
+    assert "1 converted, 1 skipped" in said and (online.dir / "swanlog" / done).stat().st_ino == made
+    assert {run_id: len(store.scalars["loss"]) for run_id, store in online.stores().items()} == {"a": 6000, "b": 6000}
