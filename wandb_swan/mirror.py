@@ -25,6 +25,7 @@ from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
 from .stream.records import Decoder
 from .swan.answers import SERVER_LAG
+from .swan.parts import Part, after, name_successor, part_of
 
 log = logging.getLogger("wandb_swan")
 
@@ -69,6 +70,10 @@ class Mirror:
         self._mode = ""
         self._no_credentials = False
         self._sent_at = 0.0
+        self._part: Part | None = None
+        """Where the run's steps go in SwanLab; None until that is known."""
+        self._tried = False
+        """Whether an earlier try has said anything, of which the status file may have been lost."""
         self._lines_before: int | None = None
         """Console lines that the experiment had before this journal; None: this is the first try."""
         self._fresh(from_log=False)
@@ -238,6 +243,7 @@ class Mirror:
 
         self._sink = self._started(make, started.model_copy(update={"run_id": swan_id}))
         self._continue_lines()
+        self._continue_steps()
         told = {name: run.get(name) for name in ("url", "mode", "fork_from", "resume_from")}
         self._sink.tell(**told, id=started.run_id, versions=begin.get("versions"))
         if run.get("log_written") and run.get("log") and not run.get("shared"):
@@ -261,6 +267,23 @@ class Mirror:
             self._lines_before = there
         self._sink.skip_lines(there - self._lines_before)
 
+    def _continue_steps(self) -> None:
+        """Steps of this part that would fall on those of an earlier one go on behind them."""
+        started = self._decoder.started
+        assert started is not None
+        if self._part is None:
+            statuses = list(map(read_status, earlier_journals(self.journal)))
+            self._part = after(statuses, mode=self._mode, project=started.project)
+            if self._sink.uploads is not None and not self._tried:  # also what other folders and machines have sent
+                self._part.steps_before = max(self._part.steps_before, self._sink.uploads.last_step)
+        # An offset that was decided stays; all else this try finds out again.
+        self._part.last_step = -1
+        self._sink.part = self._part
+        parts = [
+            status.get("url") or status.get("run_dir") for status in map(read_status, earlier_journals(self.journal))
+        ]
+        self._sink.tell(continues=[where for where in parts if where] or None)
+
     def _finish_earlier(self) -> None:
         """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
         one SwanLab experiment only grow."""
@@ -269,7 +292,7 @@ class Mirror:
                 log.info("%s comes first", journal.name)
                 mirror = Mirror(journal)
                 code = mirror.run()
-                if code == BUSY or (code and mirror._decoder.started is not None):
+                if self._mode == "online" and (code == BUSY or (code and mirror._decoder.started is not None)):
                     raise WandbSwanError(f"{journal.name} has to be finished first")
             self._sent_at = max(self._sent_at, float(read_status(journal).get("sent_at") or 0.0))
 
@@ -280,8 +303,8 @@ class Mirror:
             while True:
                 last = self._over(watch)
                 try:
+                    self._finish_earlier()
                     if self._mode == "online":
-                        self._finish_earlier()
                         time.sleep(max(0.0, min(SERVER_LAG, self._sent_at + SERVER_LAG - time.time())))
                     sink = make()
                     sink.open(started)
@@ -388,6 +411,7 @@ class Mirror:
         for folder in self._superseded:
             shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
+        self._name_each_other()
         with suppress(OSError):
             facts["size"] = self.journal.stat().st_size
         told = self._status("finished", **facts)
@@ -401,15 +425,24 @@ class Mirror:
                 self._status("finished", **facts)
         return 0
 
+    def _name_each_other(self) -> None:
+        """The run folder of the part before this one says where the run goes on."""
+        before = [status for status in map(read_status, earlier_journals(self.journal)) if status.get("run_dir")]
+        if self._mode != "online" and before and Path(before[-1]["run_dir"]).is_dir():
+            name_successor(Path(before[-1]["run_dir"]), Path(self._sink.run_dir).name)
+
     # -- around it -------------------------------------------------------------------------------------------------
 
     def _remember_earlier_try(self) -> None:
         status = read_status(self.journal)
+        with suppress(OSError):
+            self._tried = bool(status) or self.journal.with_suffix(".log").stat().st_size > 0
         with suppress(ValueError, TypeError):
             folders = [*(status.get("superseded") or []), status.get("run_dir")]
             self._superseded = [folder for folder in folders if folder]
             self._sent_at = float(status.get("sent_at") or 0.0)
             self._lines_before = status.get("lines_before")
+        self._part = part_of(status)
 
     def _may_grow(self) -> bool:
         """Whether the training may still write to the journal.
@@ -441,6 +474,7 @@ class Mirror:
             "superseded": self._superseded,
             "sent_at": sink.uploads.sent_at if sink and sink.uploads else self._sent_at,
             "lines_before": self._lines_before,
+            "part": self._part.model_dump() if self._part else None,
             "counts": dict(sink.counts) if sink else {},
             "not_mirrored": sink.lost() if sink else [],
             "self_check": self._checks.summary() if self._checks.active else None,

@@ -24,6 +24,10 @@ def outcome(journal: Path, *, ended: bool) -> str:
         differences = (status.get("self_check") or {}).get("differences")
         if differences:
             more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
+        moved = (status.get("part") or {}).get("step_offset")
+        if moved:
+            first = status["part"].get("first_step") or 0
+            more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {relative(Path(str(where)))}`"

@@ -37,6 +37,7 @@ from ..stream.trees import leaves, spelled
 from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
+from .parts import Part
 from .readback import Expected
 from .runconfig import RunConfig
 from .runfiles import RunFiles, Unusable, own_copies
@@ -70,6 +71,8 @@ class Sink:
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
         self._alert_step = -1
         self._now = (0, 0.0)
+        self.part = Part()
+        """Where the run's steps go; set before the first row."""
         self._names = KeyNames()
         self._rules: dict[str, MetricDefined] = {}
         self._about: RunConfig
@@ -161,6 +164,8 @@ class Sink:
     def close(self, state: State, reason: str | None = None) -> str | None:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         self._about.tell_summary(self._last)
+        if self.part.step_offset:
+            self._about.tell(step_offset=self.part.step_offset, first_step=self.part.first_step)
         self._about.tell(keys=self._names.changed(), not_mirrored=self.lost() if self.not_mirrored else None)
         self.flush()
         if self._own:
@@ -203,6 +208,7 @@ class Sink:
         if step is None:
             step = self._step
             self._step += 1
+        step = self.part.place(step)
         if not 0 <= step <= limits.LAST_STEP:
             for path, _ in leaves(event.values):
                 self._lose(path, "the step is outside SwanLab's 0 to 2**48", str(step))
@@ -371,7 +377,8 @@ class Sink:
         """A text under `alerts`, at the step of the last row or the next free one: SwanLab keeps one a step."""
         assert self._writer is not None
         step, timestamp = self._now
-        self._alert_step = max(self._alert_step + 1, step)
+        self._alert_step = max(self._alert_step + 1, step, self.part.steps_before + 1)
+        self.part.last_step = max(self.part.last_step, self._alert_step)
         text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
         self._write_media(("alerts",), "alert", [swanlab.Text(text)], self._alert_step, timestamp)
         line = ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=timestamp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class StoredRun:
             elif kind == "finish":
                 self.state = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
         self.config = _config(self.dir)
+        offset = self.about.get("step_offset")
+        if isinstance(offset, int) and offset:  # a part of a run that goes on behind another one: wandb's steps again
+            for points in self.scalars.values():
+                points.steps = array(points.steps.typecode, (step - offset for step in points.steps))
+            self.media = {key: {at - offset: items for at, items in by.items()} for key, by in self.media.items()}
 
     @property
     def about(self) -> dict[str, Any]:

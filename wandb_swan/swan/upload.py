@@ -61,6 +61,13 @@ class Uploads:
         """How many console lines the experiment had when it was opened, if asked before the first one is written."""
         return int(getattr(self._core, "_epoch", 0) or 0)
 
+    @property
+    def last_step(self) -> int:
+        """The last step that the experiment had when it was opened, if asked before anything is written; -1: none."""
+        metrics = getattr(getattr(self._core, "_metrics", None), "_metrics", None) or {}
+        steps = [int(metric.min_step) for key, metric in metrics.items() if not key.startswith("__swanlab__.")]
+        return max([-1, *steps])
+
     def without_error_line(self) -> None:
         """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
         original = getattr(self._core, "_store_finish", None)

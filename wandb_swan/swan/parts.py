@@ -1,0 +1,74 @@
+"""The parts of a run: each time wandb records under one run id, a journal and a part of the run in SwanLab.
+
+wandb offline does not know that a run id exists, and counts from step 0 again (a job that is requeued, W&B not
+uploaded). SwanLab keeps the first value of a step and takes no older step into an experiment that goes on. So a part
+whose steps would fall on those of an earlier one goes on behind it: all its steps are moved by one offset.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+log = logging.getLogger("wandb_swan")
+
+
+class Part(BaseModel):
+    """The steps of one part."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    steps_before: int = -1
+    """The last step in SwanLab that an earlier part has; -1 if there is none."""
+    step_offset: int | None = None
+    """What is added to wandb's steps to get SwanLab's; None until the first row is there."""
+    first_step: int | None = None
+    """wandb's step of the first row."""
+    last_step: int = -1
+    """SwanLab's step of the last row so far; -1 if there is none."""
+
+    def place(self, step: int) -> int:
+        """SwanLab's step of one of wandb's; the first one decides the offset of all."""
+        if self.step_offset is None:
+            self.first_step = step
+            self.step_offset = max(0, self.steps_before + 1 - step)
+        placed = step + self.step_offset
+        self.last_step = max(self.last_step, placed)
+        return placed
+
+
+def part_of(status: dict[str, Any]) -> Part | None:
+    """The part that a mirror's status file tells of, None if it tells of none."""
+    try:
+        return Part.model_validate(status["part"])
+    except (KeyError, ValidationError):
+        return None
+
+
+def after(earlier: Iterable[dict[str, Any]], *, mode: str, project: str) -> Part:
+    """A new part behind earlier ones, told by their status files, in the same project and kind of place."""
+    last = -1
+    for status in earlier:
+        part = part_of(status)
+        if part is not None and (status.get("mode"), status.get("project")) == (mode, project):
+            last = max(last, part.last_step)
+    return Part(steps_before=last)
+
+
+def name_successor(run_dir: Path, later: str) -> None:
+    """Writes into the config of an earlier part's SwanLab folder where the run goes on. Never raises: it is a help."""
+    path = run_dir / "files" / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        about = config.get("wandb_run_") or config["wandb_run"]
+        about["value"]["continued_in"] = later
+        fresh = path.with_suffix(".yaml.tmp")
+        fresh.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), "utf-8")
+        fresh.replace(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        log.warning("%s does not say that the run goes on in %s: %s", run_dir, later, error)
