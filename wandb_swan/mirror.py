@@ -18,7 +18,7 @@ from .capture.claim import Claim
 from .capture.journal import LogReader, parse_note
 from .capture.life import Trainer, remove_marks
 from .capture.process import BUSY, block_signals
-from .capture.status import read_status, write_status
+from .capture.status import is_whole, read_status, write_status
 from .exceptions import WandbSwanError
 from .naming import earlier_journals, run_folder
 from .reconcile import Reconciler
@@ -288,11 +288,15 @@ class Mirror:
         """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
         one SwanLab experiment only grow."""
         for journal in earlier_journals(self.journal):
-            if journal.exists() and read_status(journal).get("state") != "finished":
+            if not is_whole(journal):
                 log.info("%s comes first", journal.name)
-                mirror = Mirror(journal)
-                code = mirror.run()
-                if self._mode == "online" and (code == BUSY or (code and mirror._decoder.started is not None)):
+                if Trainer.of(journal).may_write():
+                    code = BUSY  # two runs of one id at once: its own mirror brings it to its end
+                else:
+                    mirror = Mirror(journal)
+                    code = mirror.run()
+                    code = code if code == BUSY or mirror._decoder.started is not None else 0
+                if code and self._mode == "online":
                     raise WandbSwanError(f"{journal.name} has to be finished first")
             self._sent_at = max(self._sent_at, float(read_status(journal).get("sent_at") or 0.0))
 

@@ -65,11 +65,13 @@ def _gone(pid: int) -> bool:
 
 def _lives_without_proc(pid: int, seen: Any) -> bool | None:
     """macOS, Windows: a process that began after its identity was noted is another one with the same pid."""
+    if not isinstance(seen, int | float):
+        return None  # noted by an older version
     try:
         import psutil
 
         process = psutil.Process(pid)
-        begun_before = not isinstance(seen, int | float) or process.create_time() <= seen + 2.0
+        begun_before = process.create_time() <= seen + 2.0
         return bool(begun_before and process.status() != psutil.STATUS_ZOMBIE)
     except ImportError:
         return None
