@@ -58,7 +58,7 @@ class Mirror:
 
     def __init__(self, journal: Path) -> None:
         self.journal = journal
-        self._claim = Claim(journal)
+        self._claim = Claim.of(journal)
         self._trainer = Trainer(journal, {})
         self._live = False
         """Whether the training's process ran when this one came to the journal."""

@@ -12,6 +12,7 @@ import pytest
 
 from compat_tests.convert.conftest import Cli, content, train
 from compat_tests.stores import SwanStore
+from wandb_swan.capture.claim import Claim
 
 pytestmark = pytest.mark.live
 
@@ -101,9 +102,9 @@ def test_a_source_that_has_grown_is_converted_again(cli: Cli, tmp_path: Path) ->
 
 
 def test_two_commands_at_once(cli: Cli, cases: Path) -> None:
-    import fcntl
-
-    (cli.dir / "swanlog.convert.lock").touch()
-    with (cli.dir / "swanlog.convert.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another command converts" in cli.local(cases, expect=2)
+    claim = Claim(cli.dir / "swanlog.convert.lock")
+    assert claim.take()
+    assert "another command converts" in cli.local(cases, expect=2)
+    claim.release()
+    cli.local(cases)
+    assert not (cli.dir / "swanlog.convert.lock").exists()

@@ -98,7 +98,7 @@ def test_a_process_elsewhere_lives_as_long_as_its_journal_grows(journal: Path) -
 
 def test_a_mirror_elsewhere_keeps_its_claim_by_signs_of_life(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claim, "identity", lambda: {**identity(), "boot": "another kernel"})
-    there, here = Claim(journal), Claim(journal)
+    there, here = Claim.of(journal), Claim.of(journal)
     assert there.take() and not here.take()
     age(journal.with_suffix(".mirror"), SILENCE + 5)
     there.check()
@@ -117,7 +117,7 @@ def test_a_mirror_elsewhere_keeps_its_claim_by_signs_of_life(journal: Path, monk
 def test_a_dead_mirrors_claim_is_free_at_once(journal: Path) -> None:
     journal.with_suffix(".mirror").write_text(json.dumps(of_a_child("pass")))
     assert mirror_at(journal) is None
-    mine = Claim(journal)
+    mine = Claim.of(journal)
     assert mine.take()
     mine.release()
 
@@ -126,9 +126,9 @@ def test_a_dead_mirrors_claim_is_free_at_once(journal: Path) -> None:
 def test_a_claim_that_says_nothing_is_one_until_it_is_old(journal: Path, content: bytes) -> None:
     path = journal.with_suffix(".mirror")
     path.write_bytes(content)
-    assert mirror_at(journal) is not None and not Claim(journal).take()
+    assert mirror_at(journal) is not None and not Claim.of(journal).take()
     age(path, SILENCE + 5)
-    mine = Claim(journal)
+    mine = Claim.of(journal)
     assert mine.take()
     mine.release()
 
@@ -138,7 +138,7 @@ def test_a_file_system_without_links(journal: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", refuse)
-    mine, other = Claim(journal), Claim(journal)
+    mine, other = Claim.of(journal), Claim.of(journal)
     assert mine.take() and not other.take()
     mine.release()
     assert other.take()
@@ -146,7 +146,7 @@ def test_a_file_system_without_links(journal: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_claim_whose_file_is_taken_away_is_made_again(journal: Path) -> None:
-    mine = Claim(journal)
+    mine = Claim.of(journal)
     assert mine.take()
     journal.with_suffix(".mirror").unlink()
     mine.check()
@@ -157,7 +157,7 @@ def test_a_claim_whose_file_is_taken_away_is_made_again(journal: Path) -> None:
 def test_many_at_once_one_takes_it(journal: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from wandb_swan.capture.claim import Claim; sys.stdin.readline(); "
-        "print(int(Claim(Path(sys.argv[1])).take()), flush=True); sys.stdin.readline()"
+        "print(int(Claim.of(Path(sys.argv[1])).take()), flush=True); sys.stdin.readline()"
     )
     journal.with_suffix(".mirror").write_text(json.dumps(of_a_child("pass")))  # and all find a dead one's
     there = [

@@ -35,7 +35,7 @@ def status(journal: Path) -> Any:
 
 
 def test_another_mirror_is_at_it(journal: Path) -> None:
-    claim = Claim(journal)
+    claim = Claim.of(journal)
     assert claim.take()
     assert Mirror(journal).run() == BUSY
     assert not journal.with_suffix(".status.json").exists()

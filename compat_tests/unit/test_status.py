@@ -78,7 +78,7 @@ def test_a_status_that_can_not_be_written_leaves_the_last_one(journal: Path) -> 
 
 def test_a_journal_has_one_mirror(journal: Path) -> None:
     assert mirror_at(journal) is None and unfinished(journal.parent) == 1
-    claim, other = Claim(journal), Claim(journal)
+    claim, other = Claim.of(journal), Claim.of(journal)
     assert claim.take()
     assert mirror_at(journal) is not None and unfinished(journal.parent) == 0
     assert not other.take()

@@ -111,7 +111,7 @@ def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:
         (tmp_path / f"{name}-20260101_000000.journal").write_bytes(b":W&B\xe1\xbe\x00")
     (tmp_path / "whole-20260101_000000.status.json").write_text('{"state": "finished"}')
     (tmp_path / "busy-20260101_000000.status.json").write_text("no JSON")
-    claim = Claim(tmp_path / "busy-20260101_000000.journal")
+    claim = Claim.of(tmp_path / "busy-20260101_000000.journal")
     assert claim.take()
     done = CliRunner().invoke(main, ["resume", str(tmp_path)])
     shown = CliRunner().invoke(main, ["status", str(tmp_path)])

@@ -1,4 +1,4 @@
-"""One mirror a journal: a file beside it that names the mirror, made so that only one process can make it.
+"""One process at a thing: a file beside a journal that names its mirror, made so that only one process can make it.
 
 No file lock: Linux NFS, FUSE and cluster file systems refuse locks, keep them to one host, or forget them. A file that
 must not exist yet can be made by one process only on all of them, and what it says (who, on which machine, last sign of
@@ -44,15 +44,21 @@ def _holder(path: Path) -> dict[str, Any] | None:
 
 
 class Claim:
-    """The right to mirror one journal, held by this process until `release` or its death."""
+    """A right that this process holds until `release` or its death: to mirror a journal, or to write a manifest."""
 
-    def __init__(self, journal: Path) -> None:
-        self._path = journal.with_suffix(".mirror")
+    def __init__(self, path: Path) -> None:
+        """`path` is the file that says who has it; `Claim.of` for a journal."""
+        self._path = path
         self._mine = b""
         """What the file says: an inode number may be given to another file."""
         self._released = threading.Event()
         self.lost = False
         """Whether another process has taken it, because this one seemed dead for too long."""
+
+    @classmethod
+    def of(cls, journal: Path) -> Claim:
+        """The right to mirror a journal."""
+        return cls(journal.with_suffix(".mirror"))
 
     def take(self) -> bool:
         """Whether it is ours now; False: another process has it. Raises OSError where no file can be made."""
@@ -69,7 +75,7 @@ class Claim:
         """Makes the file with its content at one stroke; False if it exists. Raises OSError."""
         name = uuid.uuid4().hex
         mine = json.dumps({**identity(), "claim": name}).encode()
-        fresh = self._path.with_suffix(f".mirror-{name}")
+        fresh = self._path.with_name(f"{self._path.name}-{name}")
         try:
             fresh.write_bytes(mine)
             try:
@@ -89,7 +95,7 @@ class Claim:
 
     def _clear(self) -> None:
         """Takes away what a dead process left: of several who try, the rename succeeds for one."""
-        stale = self._path.with_suffix(f".mirror-{uuid.uuid4().hex[:12]}")
+        stale = self._path.with_name(f"{self._path.name}-{uuid.uuid4().hex}")
         with contextlib.suppress(OSError):
             self._path.rename(stale)
             if _holder(stale) is not None:  # another one was faster, and has made its own

@@ -36,7 +36,7 @@ def python() -> str:
     """
     name = Path(sys.executable or "").name
     if getattr(sys, "frozen", False) or not re.fullmatch(
-        r"(python|pypy|graalpy)w?[\d.]*([tdw]|-dbg|-intel64)?(\.exe)?", name, re.I
+        r"(python|pypy|graalpy)w?[\d.]*([tdw]|_d|-dbg|-intel64)?(\.exe)?", name, re.I
     ):
         raise OSError(f"{name or 'this program'} is an application of its own, not a Python")
     return sys.executable
@@ -55,7 +55,10 @@ def command(module: str, *arguments: str, before: str = "") -> list[str]:
         f"{before}from {module} import main; sys.exit(main({given}))"
     )
     # -E: a PYTHONPATH or PYTHONHOME that is meant for the training must not decide what starts here.
-    return [python(), "-E", "-c", code]
+    options = ["-E", *(["-B"] if sys.dont_write_bytecode else [])]
+    if sys.pycache_prefix:
+        options += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
+    return [python(), *options, "-c", code]
 
 
 def import_path_line() -> str:

@@ -7,10 +7,11 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import IO, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..capture.claim import Claim
 from ..exceptions import WandbSwanError
 from ..swan import limits
 from ..swan.discard import discard
@@ -57,12 +58,15 @@ class Manifest:
         self._entries: dict[str, Entry] = {}
         self._saved_at = 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.path.with_suffix(".lock"))
+        self._claim = Claim(self.path.with_suffix(".lock"))
+        if not self._claim.take():
+            raise WandbSwanError(f"another command converts into this log directory ({self.path.stem}.lock names it)")
         if self.path.exists():
             try:
                 told = json.loads(self.path.read_text("utf-8"))
                 self._entries = {key: Entry.model_validate(item) for key, item in told["runs"].items()}
             except (ValueError, KeyError, AttributeError, ValidationError) as error:
+                self._claim.release()
                 raise WandbSwanError(f"{self.path} is damaged ({type(error).__name__}); move it away") from None
         self._taken = {entry.run_dir for entry in self._entries.values()}
         self._ids = {(_place(key, entry.project), entry.run_id): key for key, entry in self._entries.items()}
@@ -72,7 +76,7 @@ class Manifest:
 
     def close(self) -> None:
         self.save()
-        self._lock.close()
+        self._claim.release()
 
     def done(self, unit: Unit, options: Options) -> Entry | None:
         """The earlier conversion of this run, if it is whole, still there and its source has not changed."""
@@ -188,18 +192,3 @@ def _place(key: str, project: str) -> tuple[str, ...]:
     """Where run ids must differ: a SwanLab project. A run that comes from its folder and from W&B may be one run."""
     source, mode, workspace, _ = key.rsplit("|", 3)
     return source.partition(":")[0], mode, workspace, project
-
-
-def _locked(path: FilePath) -> IO[bytes]:
-    file = path.open("ab")
-    with suppress(ImportError):  # Windows has no fcntl
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise WandbSwanError(f"another command converts into this log directory ({path.name} is locked)") from None
-        except OSError:
-            pass  # a file system without locks
-    return file
