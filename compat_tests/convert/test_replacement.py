@@ -78,21 +78,17 @@ def test_running_and_then_finished(cloud: wandb_cloud.WandbCloud, online: Cli, t
 
 
 @FROM_EXPORTS
-@pytest.mark.parametrize("place", ["WANDB_CACHE_DIR", "the home folder"])
 def test_the_cache_of_the_user_is_neither_read_nor_written(
-    place: str, cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path
+    cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path
 ) -> None:
     cloud.add_run("p", "r", rows(50, 9.0))
     cloud.export("r")
     (exported,) = (cloud.stored[key] for key in cloud.run("r").parquet)
     cloud.add_run("p", "r", rows(50))
     cloud.export("r")
-    cache = Path(online.env["WANDB_CACHE_DIR"])
-    if place != "WANDB_CACHE_DIR":
-        online.env.pop("WANDB_CACHE_DIR")
-        cache = tmp_path / "home" / ".cache" / "wandb" / "runhistory"
-    cache.mkdir(parents=True)
-    poisoned = cache / f"{cloud.entity}_p_r_0.runhistory.parquet"
+    online.env.pop("WANDB_CACHE_DIR")
+    poisoned = tmp_path / "home" / ".cache" / "wandb" / "runhistory" / f"{cloud.entity}_p_r_0.runhistory.parquet"
+    poisoned.parent.mkdir(parents=True)
     poisoned.write_bytes(exported)
     said = online.cloud("--wb-project", "p")
     assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}, said
@@ -120,8 +116,9 @@ def test_two_servers(
     assert [store.scalars["loss"][10] for store in stores] == [10, 20]
     assert [(store.dir / "files" / "weights.bin").read_bytes()[0] for store in stores] == [0, 1]
     assert len({store.start.id for store in stores}) == 2  # SwanLab would make one experiment of them
-    for server in (cloud, other_cloud):
-        assert "1 skipped" in at(cli, server, tmp_path).cloud("--wb-project", "p")
+    manifest = cli.dir / "swanlog.convert.json"
+    manifest.write_text(manifest.read_text().replace("@" + cloud.url.removeprefix("http://"), ""))  # as 0.1 noted it
+    assert "1 skipped" in at(cli, cloud, tmp_path).cloud("--wb-project", "p")
 
 
 @FROM_EXPORTS
@@ -130,48 +127,36 @@ def test_two_servers(
     "The run fails with a reason; the same command again converts it whole",
 )
 def test_an_export_that_may_not_be_read(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:
-    cloud.add_run("p", "r", rows(50))
-    cloud.export("r")
-    cloud.fail("storage/parquet", 403)
-    said = online.cloud("--wb-project", "p", expect=1)
-    assert "1 failed" in said and "export" in said and not online.stores()
+    for run_id in ("forbidden", "page", "late"):
+        cloud.add_run("p", run_id, rows(50))
+        cloud.export(run_id)
+    (page,) = cloud.run("page").parquet
+    good, cloud.stored[page] = cloud.stored[page], b"<html>please log in</html>"
+    cloud.fail("storage/parquet.*forbidden", 403)
+    cloud.fail("storage/parquet.*late", 403, times=1)  # the signed address had run out
+    said = online.cloud("--wb-project", "p", "--workers", "1", expect=1)
+    assert "1 converted, 2 failed" in said and "no export of a history" in said
+    assert set(online.stores()) == {"late"}
     cloud.heal()
-    (key,) = cloud.run("r").parquet
-    good, cloud.stored[key] = cloud.stored[key], b"<html>please log in</html>"
-    assert "1 failed" in online.cloud("--wb-project", "p", expect=1)
-    cloud.stored[key] = good
-    assert "1 converted" in online.cloud("--wb-project", "p")
-    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}
+    cloud.stored[page] = good
+    assert "2 converted, 1 skipped" in online.cloud("--wb-project", "p", "--workers", "1")
+    for store in online.stores().values():
+        assert store.scalars["loss"] == {i: float(i) for i in range(50)}
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-@FROM_EXPORTS
-def test_an_export_that_may_not_be_read_at_first(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    cloud.add_run("p", "r", rows(50))
-    cloud.export("r")
-    cloud.fail("storage/parquet", 403, times=1)  # the signed address had run out
-    assert "1 converted" in online.cloud("--wb-project", "p")
-    assert online.stores()["r"].scalars["loss"] == {i: float(i) for i in range(50)}
-
-
-def test_a_file_that_changes_and_keeps_its_size(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    cloud.add_run("p", "r", rows(5))
+def test_files_that_change(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     for number in range(2):
-        cloud.add_file("r", "weights.bin", bytes([number]) * 100)
+        cloud.add_run("p", "r", rows(5))
+        cloud.add_file("r", "output.log", b"line\n" * (number + 1))
+        cloud.add_file("r", "weights.bin", bytes([number]) * 100)  # another content of the same size
         cloud.run("r").files["weights.bin"].no_md5 = True
-        cloud.run("r").files["weights.bin"].updated = 1.7e9 + number
-        online.cloud("--wb-project", "p", "--force")
-        assert (folders(online)[0] / "files" / "weights.bin").read_bytes()[0] == number
-
-
-def test_a_file_that_cannot_be_read_again(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    cloud.add_run("p", "r", rows(5))
-    cloud.add_file("r", "output.log", b"first\n")
-    online.cloud("--wb-project", "p")
-    cloud.add_file("r", "output.log", b"first\nsecond\n")
-    cloud.fail("output.log", 403)
-    said = online.cloud("--wb-project", "p", "--force")
-    assert "output.log" in said and online.stores()["r"].console() == []
+        cloud.run("r").files["weights.bin"].updated = 1.7e9 + number * 60
+        said = online.cloud("--wb-project", "p", "--force")
+        (store,) = online.stores().values()
+        assert (store.dir / "files" / "weights.bin").read_bytes()[0] == number
+        cloud.fail("output.log", 403)
+    assert "output.log" in said and store.console() == []  # not what it was before
 
 
 # -- what a conversion may replace -----------------------------------------------------------------------------------
@@ -190,20 +175,18 @@ def test_a_replacement_that_holds_less(cloud: wandb_cloud.WandbCloud, online: Cl
     online.cloud("--wb-project", "p")
     before = folders(online)
     fill(40)
-    for more in ((), ("--no-verify",)):
-        said = online.cloud("--wb-project", "p", *more, expect=1)
-        assert "1 failed" in said and "--force" in said and "acc" in said and "loss" in said
-        assert folders(online) == before
-        assert len(online.stores()["r"].scalars["loss"]) == 60
+    said = online.cloud("--wb-project", "p", "--no-verify", expect=1)
+    assert "1 failed" in said and "--force" in said and "acc" in said and "loss" in said
+    assert folders(online) == before
+    assert len(online.stores()["r"].scalars["loss"]) == 60
     (entry,) = entries(online)
     assert (entry["state"], entry["run_dir"]) == ("done", before[0].name)
     said = online.cloud("--wb-project", "p", "--force")
     assert "1 converted" in said and len(online.stores()["r"].scalars["loss"]) == 40
-    assert "1 skipped" in online.cloud("--wb-project", "p")
 
 
-@pytest.mark.parametrize("without", ["--no-media", "--no-console"])
-def test_less_because_of_an_option(without: str, cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+@pytest.mark.slow
+def test_less_because_of_an_option(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     def fill(count: int) -> None:
         cloud.add_run("p", "r", [row | {"page": html} for row in rows(count)])
         cloud.add_file("r", "media/html/page.html", b"<p>hello</p>")
@@ -213,9 +196,8 @@ def test_less_because_of_an_option(without: str, cloud: wandb_cloud.WandbCloud, 
     fill(3)
     online.cloud("--wb-project", "p")
     fill(4)
-    said = online.cloud("--wb-project", "p", without, expect=1)
-    assert "--force" in said and {"--no-media": "page", "--no-console": "console"}[without] in said
-    assert "1 converted" in online.cloud("--wb-project", "p")
+    said = online.cloud("--wb-project", "p", "--no-media", "--no-console", expect=1)
+    assert "--force" in said and "3 points of page" in said and "2 of 2 console lines" in said
 
 
 def test_a_local_run_whose_file_was_cut(cli: Cli, tmp_path: Path) -> None:
@@ -226,9 +208,9 @@ def test_a_local_run_whose_file_was_cut(cli: Cli, tmp_path: Path) -> None:
     log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
     said = cli.local(wandb, expect=1)
     assert "--force" in said and len(cli.stores()["cut"].scalars["a"]) == 300
-    assert "1 converted" in cli.local(wandb, "--force") and len(cli.stores()["cut"].scalars["a"]) < 300
 
 
+@pytest.mark.slow
 def test_two_wandb_folders_with_the_same_names(cli: Cli, tmp_path: Path) -> None:
     places = []
     for number in range(2):
@@ -240,18 +222,18 @@ def test_two_wandb_folders_with_the_same_names(cli: Cli, tmp_path: Path) -> None
     for wandb in places:
         assert "1 converted" in cli.local(wandb)
     assert sorted(SwanStore.read(folder).scalars["a"][0] for folder in folders(cli)) == [0, 1]
-    moved = tmp_path / "moved"
-    shutil.move(places[0], moved)
-    for wandb in (moved, places[1]):
-        assert "1 skipped" in cli.local(wandb)
+    shutil.move(places[0], tmp_path / "moved")
+    assert "1 skipped" in cli.local(tmp_path / "moved")
 
 
 def test_fewer_rows_than_the_source_counts(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     run = cloud.add_run("p", "r", rows(60))
     run.history_keys()["lastStep"] = 29  # W&B's index of the run is behind
     said = online.cloud("--wb-project", "p", "--strict", expect=1)
-    assert "W&B counts 60 rows" in said and "30" in said and " NO " in said
+    assert "W&B counts 60 rows of history, its client gives 30" in said and " NO " in said
     assert "0 of 1 runs identical" in online("verify", f"{cloud.entity}/p/r", folders(online)[0], expect=1)
+    run.history_keys()["lastStep"] = 59
+    assert "1 converted" in online.cloud("--wb-project", "p") and len(online.stores()["r"].scalars["loss"]) == 60
 
 
 # -- interrupted -----------------------------------------------------------------------------------------------------
@@ -259,25 +241,21 @@ def test_fewer_rows_than_the_source_counts(cloud: wandb_cloud.WandbCloud, online
 
 @pytest.mark.fault(
     "`convert`: killed between removing the replaced run and noting the new one",
-    "One whole conversion, noted; nothing twice",
+    "The new one is there, whole and noted; the old one goes with the next command",
 )
 def test_killed_at_the_exchange(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    for run_id in ("a", "b"):
-        cloud.add_run("p", run_id, rows(60))
+    cloud.add_run("p", "r", rows(60))
     online.cloud("--wb-project", "p")
-    for run_id in ("a", "b"):
-        cloud.add_run("p", run_id, rows(6_000))
-    before = folders(online)
-    process = online.start("convert", "-t", "wandb", "--mode", "offline", "--wb-project", "p", "--workers", "1")
-    wait_for(lambda: not all(folder.exists() for folder in before))
+    (before,) = folders(online)
+    for number in range(20_000):  # so that removing it takes a moment
+        (before / "media" / f"{number:05}").touch()
+    cloud.add_run("p", "r", rows(80))
+    process = online.start("convert", "-t", "wandb", "--mode", "offline", "--wb-project", "p")
+    wait_for(lambda: sum(1 for _ in (before / "media").iterdir()) < 20_000)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    wait_for(lambda: not workers_of(online), 10)
-    gone = [folder for folder in before if not folder.exists()]
-    noted = {entry["run_dir"]: entry["state"] for entry in entries(online)}
-    assert [noted.get(folder.name) for folder in gone] == [None]
-    (done,) = (name for name, state in noted.items() if state == "done")
-    made = (online.dir / "swanlog" / done).stat().st_ino
-    said = online.cloud("--wb-project", "p")
-    assert "1 converted, 1 skipped" in said and (online.dir / "swanlog" / done).stat().st_ino == made
-    assert {run_id: len(store.scalars["loss"]) for run_id, store in online.stores().items()} == {"a": 6000, "b": 6000}
+    wait_for(lambda: not workers_of(online), 30)
+    assert before.is_dir(), "it was killed too late"
+    cloud.poison("r")  # what is there now is all there is
+    assert "1 skipped" in online.cloud("--wb-project", "p")
+    assert len(online.stores()["r"].scalars["loss"]) == 80

@@ -138,7 +138,7 @@ class CloudRun:
             )
         lines = run._attrs.get("historyLineCount")
         if isinstance(lines, int) and came < lines:
-            self.short.append(f"history: W&B counts {lines:,} rows, its client gives {came:,}")
+            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
 
     def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
         """The rows in order of their steps; after a failure it goes on behind the last one."""

@@ -57,7 +57,9 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; one for each processor if not given.")
 @click.option("--dask", metavar="ADDRESS", help="Spread the runs over a dask cluster: tcp://scheduler:8786.")
 @click.option(
-    "--resume/--force", default=True, help="Skip what is converted already (the default), or convert it again."
+    "--resume/--force",
+    default=True,
+    help="Skip what is converted already (the default), or convert it again, even if less comes.",
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and convert none.")
 @click.option("--since", type=click.DateTime(), help="Only runs that were started at this time or later.")

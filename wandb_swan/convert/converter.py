@@ -45,7 +45,7 @@ class Converter:
             logdir: The old name of `log_dir`.
             tags: Added to the tags of every run.
             resume: Taken for compatibility. A run keeps its id, and what is converted already is always skipped.
-            force: Convert again what is converted already.
+            force: Convert again what is converted already, even if it then holds less.
             workers: Worker processes; 0: one for each processor, at most eight.
             dask: The address of a dask scheduler to spread the runs over.
             console: Where progress is shown; nowhere if not given.

@@ -16,6 +16,7 @@ from ..exceptions import WandbSwanError
 from ..swan import limits
 from ..swan.discard import discard
 from ..swan.store import about
+from .report import RunReport
 from .units import Job, Options, Unit
 
 SAVE_INTERVAL = 1.0
@@ -119,12 +120,18 @@ class Manifest:
         entry = self._entries[key]
         self._entries[key] = entry.earlier or entry
 
-    def end(self, unit: Unit, options: Options, *, swanlab: str, identical: bool | None) -> None:
+    def end(self, unit: Unit, options: Options, report: RunReport) -> None:
         """Notes that the run is converted, and then removes the conversion that it replaces."""
         key = _key(unit, options)
         entry = self._entries[key]
         self._entries[key] = entry.model_copy(
-            update={"state": "done", "earlier": None, "swanlab": swanlab, "identical": identical}
+            update={
+                "state": "done",
+                "earlier": None,
+                "fingerprint": "" if report.short else entry.fingerprint,
+                "swanlab": report.swanlab,
+                "identical": report.identical,
+            }
         )
         if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:
             self.save()

@@ -38,8 +38,8 @@ def check(old: FilePath, new: FilePath) -> None:
 
 def _refusal(lost: str, old: FilePath) -> str:
     return (
-        f"the conversion that is there holds more than its source gives now ({lost}); {old.name} stays: "
-        "add --force to replace it"
+        f"{old.name} stays, since what came now lacks some of it ({lost}); to replace it all the same, "
+        "type the same command with --force"
     )
 
 

@@ -47,6 +47,8 @@ class RunReport(BaseModel):
     identical: bool | None = None
     """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
     differences: tuple[str, ...] = ()
+    short: bool = False
+    """Whether the source has given less than it counts: the same command tries again."""
     refused: bool = False
     """Whether it failed because it would hold less than the conversion that it was to replace, which stays."""
     seconds: float = 0.0

@@ -67,7 +67,7 @@ def convert_all(
         options: How.
         workers: Processes on this machine; 0: one for each processor, at most eight.
         dask: The address of a dask scheduler whose workers share this file system.
-        force: Convert again what is converted already; the earlier SwanLab runs are replaced.
+        force: Convert again what is converted already; the earlier SwanLab runs are replaced, whatever they hold.
         console: Where progress is shown; None: nowhere.
 
     Raises:
@@ -98,7 +98,7 @@ def convert_all(
                     for job, report in _converted(jobs, executor, None if dask else meter):
                         reports[job.unit.key] = report
                         if report.state == "converted":
-                            manifest.end(job.unit, options, swanlab=report.swanlab, identical=report.identical)
+                            manifest.end(job.unit, options, report)
                         elif report.refused:
                             manifest.keep(job.unit, options)
                         meter.ended(job.unit.key, report)

@@ -127,6 +127,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         "name": started.name,
         "swanlab": sink.url or str(run_dir),
         "counts": dict(sink.counts),
+        "short": bool(source.short),
         "lost": tuple(Lost(**item) for item in sink.lost()),
         "notices": (
             *source.notices,
