@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import swanlab
 
+from ..exceptions import WandbSwanError
 from ..stream.events import (
     Alert,
     Artifact,
@@ -183,6 +184,8 @@ class Sink:
         assert self._writer is not None
         self._writer.flush()
         self._about.write(self._run.config, own=self._own)
+        if self.uploads is not None and self.uploads.broken is not None:
+            raise WandbSwanError(self.uploads.broken)
 
     def _on_RunChanged(self, event: RunChanged) -> None:
         self._about.run_changed(event)
