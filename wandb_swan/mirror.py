@@ -18,7 +18,7 @@ from typing import IO, Any
 from .capture.journal import LogReader, parse_note
 from .capture.process import BUSY, HELD_SIGNALS, locked
 from .capture.status import read_status, write_status
-from .exceptions import WandbSwanError
+from .exceptions import ExperimentEnded, WandbSwanError
 from .naming import earlier_journals, run_folder
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
@@ -39,6 +39,9 @@ FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
+
+EXPERIMENTS = 5
+"""SwanLab experiments that one mirror tries, where SwanLab's server ends them in the middle of the run."""
 
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""
@@ -65,6 +68,10 @@ class Mirror:
         self._sent_at = 0.0
         self._lines_before: int | None = None
         """Console lines that the experiment had before this journal; None: this is the first try."""
+        self._refused: dict[str, int] = {}
+        """Reason -> values that SwanLab refused in an earlier try: what it has is not sent again, nor refused again."""
+        self._lines_at: str | None = None
+        """The URL of that experiment."""
         self._fresh(from_log=False)
 
     def _fresh(self, *, from_log: bool) -> None:
@@ -84,7 +91,7 @@ class Mirror:
             return BUSY
         try:
             self._remember_earlier_try()
-            return self._follow()
+            return self._follow_experiments()
         except (WandbSwanError, OSError) as error:  # what the user can do something about
             log.error("%s", error)
             self._status("failed", reason=str(error))
@@ -97,6 +104,17 @@ class Mirror:
     def stop_following(self, *_: Any) -> None:
         """The journal grows no more (its writer had to give up): finish with what is there."""
         self._told_to_end = True
+
+    def _follow_experiments(self) -> int:
+        """Follows the journal, from its start again if SwanLab's server has ended the experiment meanwhile."""
+        for _ in range(EXPERIMENTS):
+            try:
+                return self._follow()
+            except ExperimentEnded as error:
+                log.warning("%s: the journal is replayed, into an experiment that runs", error)
+                self._sink.abandon()
+                self._fresh(from_log=self._rows_from_log)
+        raise WandbSwanError("SwanLab's server ends every experiment of this run")
 
     # -- following -------------------------------------------------------------------------------------------------
 
@@ -230,8 +248,12 @@ class Mirror:
         if uploads is None:
             return
         there = uploads.first_line
-        if self._lines_before is None:
+        if self._lines_before is None or self._lines_at != self._sink.url:
             self._lines_before = there
+            uploads.first_try = True
+            self._refused = {}
+        uploads.refused.update(self._refused)
+        self._lines_at = self._sink.url
         self._sink.skip_lines(there - self._lines_before)
 
     def _finish_earlier(self) -> None:
@@ -360,8 +382,9 @@ class Mirror:
         for folder in self._superseded:
             shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
-        told = self._status("finished", **facts)
-        if not self._decoder.begin.get("settings", {}).get("keep_journal"):
+        only_copy = self._sink.only_copy
+        told = self._status("finished", only_copy=only_copy, **facts)
+        if only_copy is None and not self._decoder.begin.get("settings", {}).get("keep_journal"):
             with suppress(OSError):
                 self.journal.unlink()
             if not told:  # a full disk, which may have room now
@@ -387,6 +410,8 @@ class Mirror:
             self._superseded = [folder for folder in folders if folder]
             self._sent_at = float(status.get("sent_at") or 0.0)
             self._lines_before = status.get("lines_before")
+            self._lines_at = status.get("url")
+            self._refused = dict(status.get("refused") or {})
 
     def _trainer_lives(self) -> bool:
         if self._trainer is None:
@@ -417,6 +442,7 @@ class Mirror:
             "superseded": self._superseded,
             "sent_at": sink.uploads.sent_at if sink and sink.uploads else self._sent_at,
             "lines_before": self._lines_before,
+            "refused": dict(sink.uploads.refused) if sink and sink.uploads else self._refused,
             "counts": dict(sink.counts) if sink else {},
             "not_mirrored": sink.lost() if sink else [],
             "self_check": self._checks.summary() if self._checks.active else None,

@@ -23,6 +23,8 @@ def outcome(journal: Path, *, ended: bool) -> str:
         differences = (status.get("self_check") or {}).get("differences")
         if differences:
             more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
+        if status.get("only_copy"):
+            more += f"; {relative(journal)} stays, it holds {status['only_copy']}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {relative(Path(str(where)))}`"

@@ -9,11 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import requests
+
 from .batches import Batches, log_in_again
+from .presence import Presence
 
 log = logging.getLogger("wandb_swan")
 
@@ -37,6 +40,12 @@ class Uploads:
         self._progress = (0, time.monotonic())
         self._answer: Any = None
         self._batches: Batches | None = None
+        self._abandoned = False
+        self.first_try = False
+        """Whether nothing of this journal was sent before: then SwanLab's client must not leave anything out."""
+        self.presence: Presence | None = None
+        with suppress(AttributeError, ImportError, TypeError):
+            self.presence = Presence(core)
         sender: Any = getattr(transport, "_sender", None)
         with suppress(AttributeError, ImportError, TypeError):
             self._batches = Batches(sender, core._ctx)
@@ -45,6 +54,9 @@ class Uploads:
             transport.put = self._noted(transport.put)
             self._core.confirm_run_finish = self._bounded(self._core.confirm_run_finish)
             self._core.get_operation_stats = _no_progress_display
+            for kind, name in (("scalar", "_upsert_scalars_to_metrics"), ("media", "_upsert_media_to_metrics")):
+                if hasattr(core, name):
+                    setattr(core, name, self._taken(kind, getattr(core, name)))
         else:
             log.warning("this SwanLab's upload queue has another form: what the server refuses is lost")
 
@@ -56,6 +68,8 @@ class Uploads:
     @property
     def broken(self) -> str | None:
         """Why this process cannot bring the run to its end, None if it can: the journal has to be sent again."""
+        if self.presence is not None and self.presence.ended is not None:
+            return f"SwanLab's server has ended the experiment ({self.presence.ended})"
         return self.lost or (self._batches.broken if self._batches is not None else None)
 
     @property
@@ -91,6 +105,20 @@ class Uploads:
 
             self._core._store_finish = store_finish
 
+    def _runs(self, deadline: float) -> bool:
+        """Whether the experiment still runs, so that what was sent is shown; True if nobody says by the deadline."""
+        try:
+            return self.presence is None or self.presence.runs()
+        except requests.RequestException as error:
+            log.warning("SwanLab does not say whether the experiment runs: %s", error)
+            return time.monotonic() > deadline
+
+    def abandon(self) -> None:
+        """Drops what is waiting, and leaves the experiment as it is: its journal is replayed into another one."""
+        self._abandoned = True
+        if self.presence is not None:
+            self.presence.stop()
+
     def stalled(self) -> bool:
         """Whether nothing was taken for as long as our patience lasts."""
         waiting = self.waiting
@@ -120,11 +148,48 @@ class Uploads:
 
         return put
 
+    def _taken(self, kind: str, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """SwanLab's first look at values, after which those that it leaves out are counted.
+
+        It does not say so (0.10): of a metric that has another type, a step that it has, or, in an experiment that goes
+        on, one behind the last. The latter is how what an earlier try has sent is not sent again.
+        """
+
+        def taken(values: Any) -> Any:
+            records = original(values)
+            got = Counter((at.key, at.step) for record in records if (at := getattr(record, kind)).key)
+            if sum(got.values()) == len(values):
+                return records
+            for value in values:
+                place = (value.key, value.step)
+                got[place] -= 1
+                if got[place] >= 0 or value.key.startswith("__swanlab__"):
+                    continue
+                metric = self._core._metrics.get(value.key)
+                if not self.first_try and metric is not None and value.step <= metric.min_step:
+                    continue
+                log.error("%s at step %d is left out by SwanLab's client", *place)
+                self.refused["left out by SwanLab's client: it has the step, a later one, or another type"] += 1
+            return records
+
+        return taken
+
     def _settled(self, upload: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
         """The sender's `upload`, after which confirmed and refused records wait no more."""
 
         def settled(kind: str, records: Any) -> Any:
+            if self._abandoned:  # the journal has it
+                return _result(records, ())
+            try:
+                if self.presence is not None and not self.presence.may_send():
+                    return _result((), records)
+            except requests.RequestException as error:
+                self._why = f"{type(error).__name__}"
+                return _result((), records)
+            self._why = None
             result = upload(kind, records)
+            if result.confirmed_records and self.presence is not None:
+                self.presence.heard = time.time()
             self._open.difference_update(record.num for record in result.confirmed_records)
             return result
 
@@ -132,6 +197,8 @@ class Uploads:
 
     def _bounded(self, original: Callable[[], Any]) -> Callable[[], Any]:
         def confirm_run_finish() -> Any:
+            if self._abandoned:
+                return _failed("the run goes on in another experiment")
             self._progress = (self._progress[0], time.monotonic())
             while not self._transport.join(0.1):
                 if self.stalled() or self.broken:
@@ -141,6 +208,11 @@ class Uploads:
                     return self._answer
             deadline = time.monotonic() + self._patience
             pause = 1.0
+            while not self._runs(deadline):
+                if self.broken:
+                    self._answer = _failed(self.broken)
+                    return self._answer
+                time.sleep(pause)
             while True:
                 self._answer = original()
                 if self._answer.success or time.monotonic() + pause > deadline:
@@ -150,6 +222,12 @@ class Uploads:
                 pause = min(2 * pause, 10.0)
 
         return confirm_run_finish
+
+
+def _result(confirmed: Sequence[Any], remaining: Sequence[Any]) -> Any:
+    from swanlab.sdk.typings.core_python.transport import UploadResult
+
+    return UploadResult(confirmed_records=list(confirmed), remaining_records=list(remaining))
 
 
 def _failed(message: str) -> Any:
