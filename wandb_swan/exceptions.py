@@ -6,3 +6,7 @@ class WandbSwanError(Exception):
 
     Never raised into training code: there it becomes one warning, and wandb goes on alone.
     """
+
+
+class ExperimentEnded(WandbSwanError):
+    """SwanLab's server has ended an online experiment: what is sent to it now would not be shown."""

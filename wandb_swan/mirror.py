@@ -19,7 +19,7 @@ from .capture.journal import LogReader, parse_note
 from .capture.life import Trainer, remove_marks
 from .capture.process import BUSY, block_signals
 from .capture.status import is_whole, read_status, write_status
-from .exceptions import WandbSwanError
+from .exceptions import ExperimentEnded, WandbSwanError
 from .naming import earlier_journals, run_folder
 from .reconcile import Reconciler
 from .stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
@@ -44,6 +44,8 @@ BACKLOG = 50_000
 
 READ_PATIENCE = 60.0
 """Seconds for which a journal that cannot be read is tried again once its training has ended."""
+EXPERIMENTS = 5
+"""SwanLab experiments that one mirror tries, where SwanLab's server ends them in the middle of the run."""
 
 _ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
 """Events that must not be written a second time when wandb's log repeats them."""
@@ -76,6 +78,10 @@ class Mirror:
         """Whether an earlier try has said anything, of which the status file may have been lost."""
         self._lines_before: int | None = None
         """Console lines that the experiment had before this journal; None: this is the first try."""
+        self._refused: dict[str, int] = {}
+        """Reason -> values that SwanLab refused in an earlier try: what it has is not sent again, nor refused again."""
+        self._lines_at: str | None = None
+        """The URL of that experiment."""
         self._fresh(from_log=False)
 
     def _fresh(self, *, from_log: bool) -> None:
@@ -97,7 +103,7 @@ class Mirror:
             self._trainer = Trainer.of(self.journal)
             self._live = self._trainer.runs()
             self._remember_earlier_try()
-            return self._follow()
+            return self._follow_experiments()
         except Superseded:
             log.error("%s is being mirrored by another process now: this one was silent for too long", self.journal)
             return BUSY
@@ -111,6 +117,17 @@ class Mirror:
             return 1
         finally:
             self._claim.release()
+
+    def _follow_experiments(self) -> int:
+        """Follows the journal, from its start again if SwanLab's server has ended the experiment meanwhile."""
+        for _ in range(EXPERIMENTS):
+            try:
+                return self._follow()
+            except ExperimentEnded as error:
+                log.warning("%s: the journal is replayed, into an experiment that runs", error)
+                self._sink.abandon()
+                self._fresh(from_log=self._rows_from_log)
+        raise WandbSwanError("SwanLab's server ends every experiment of this run")
 
     # -- following -------------------------------------------------------------------------------------------------
 
@@ -263,8 +280,12 @@ class Mirror:
         if uploads is None:
             return
         there = uploads.first_line
-        if self._lines_before is None:
+        if self._lines_before is None or self._lines_at != self._sink.url:
             self._lines_before = there
+            uploads.first_try = True
+            self._refused = {}
+        uploads.refused.update(self._refused)
+        self._lines_at = self._sink.url
         self._sink.skip_lines(there - self._lines_before)
 
     def _continue_steps(self) -> None:
@@ -282,7 +303,7 @@ class Mirror:
         parts = [
             status.get("url") or status.get("run_dir") for status in map(read_status, earlier_journals(self.journal))
         ]
-        self._sink.tell(continues=[where for where in parts if where] or None)
+        self._sink.tell(earlier_parts=[where for where in parts if where] or None)
 
     def _finish_earlier(self) -> None:
         """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
@@ -418,15 +439,16 @@ class Mirror:
         self._name_each_other()
         with suppress(OSError):
             facts["size"] = self.journal.stat().st_size
-        told = self._status("finished", **facts)
+        only_copy = self._sink.only_copy
+        told = self._status("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
         closed = self._decoder.ended or (not self._may_grow() and self._trainer.certain)
-        if closed and not self._decoder.begin.get("settings", {}).get("keep_journal"):
+        if closed and only_copy is None and not self._decoder.begin.get("settings", {}).get("keep_journal"):
             with suppress(OSError):
                 self.journal.unlink()
                 remove_marks(self.journal)
             if not told:  # a full disk, which may have room now
-                self._status("finished", **facts)
+                self._status("finished", only_copy=only_copy, **facts)
         return 0
 
     def _name_each_other(self) -> None:
@@ -446,6 +468,8 @@ class Mirror:
             self._superseded = [folder for folder in folders if folder]
             self._sent_at = float(status.get("sent_at") or 0.0)
             self._lines_before = status.get("lines_before")
+            self._lines_at = status.get("url")
+            self._refused = dict(status.get("refused") or {})
         self._part = part_of(status)
 
     def _may_grow(self) -> bool:
@@ -479,6 +503,7 @@ class Mirror:
             "sent_at": sink.uploads.sent_at if sink and sink.uploads else self._sent_at,
             "lines_before": self._lines_before,
             "part": self._part.model_dump() if self._part else None,
+            "refused": dict(sink.uploads.refused) if sink and sink.uploads else self._refused,
             "counts": dict(sink.counts) if sink else {},
             "not_mirrored": sink.lost() if sink else [],
             "self_check": self._checks.summary() if self._checks.active else None,

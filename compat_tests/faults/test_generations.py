@@ -139,7 +139,7 @@ def test_three_times_offline(train: Train, mode: str) -> None:
     for part in range(2):
         assert stores[part].about["continued_in"] == stores[part + 1].dir.name
     assert [stores[part].about.get("step_offset") for part in range(3)] == [None, 31, 62]
-    assert stores[2].about["continues"] == [str(stores[0].dir), str(stores[1].dir)]
+    assert stores[2].about["earlier_parts"] == [str(stores[0].dir), str(stores[1].dir)]
     assert training.journals == []
 
 

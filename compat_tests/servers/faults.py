@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import socket
 import struct
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -35,6 +36,9 @@ class Fault:
     seconds: float
     retry_after: float | None
     applied: bool
+    share: float = 1.0
+    kinds: Sequence[Kind] = ()
+    dice: random.Random = field(default_factory=random.Random, repr=False)
     hits: int = 0
     released: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -229,6 +233,19 @@ class LoopbackServer:
             self._faults.append(fault)
         return fault
 
+    def fail_at_random(
+        self, share: float, seed: int, kinds: Sequence[Kind] = (500, 502, 503, 504, "cut"), pattern: str = ""
+    ) -> Fault:
+        """Misbehave to this share (0 to 1) of the matching requests, each time in one of these ways, until `heal()`.
+
+        A "cut" loses the answer or the request, one as often as the other.
+        """
+        dice = random.Random(seed)
+        fault = Fault(pattern, kinds[0], None, 0, None, None, 30.0, None, False, share=share, kinds=kinds, dice=dice)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
     def heal(self) -> None:
         """Forget all faults and release what hangs in them."""
         with self._lock:
@@ -255,7 +272,12 @@ class LoopbackServer:
             if fault.body is not None and not re.search(fault.body, request.get_data()):
                 continue
             with self._lock:
-                if fault.skip > 0:
+                if fault.kinds:
+                    if fault.dice.random() < fault.share:
+                        fault.hits += 1
+                        kind = fault.dice.choice(fault.kinds)
+                        return replace(fault, kind=kind, applied=kind == "cut" and fault.dice.random() < 0.5)
+                elif fault.skip > 0:
                     fault.skip -= 1
                 elif fault.times is None or fault.hits < fault.times:
                     fault.hits += 1

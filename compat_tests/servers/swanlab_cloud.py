@@ -3,7 +3,13 @@
 Paths and payloads were read from the SDK; each section names the modules. How the real server treats them is known only
 from SwanLab's issues and comments: it appends and never overwrites, so a (key, step) sent twice is there twice, and its
 latest steps lag 5 to 10 s behind (issue 1576); what comes while an experiment is not RUNNING is outside the window
-that is shown (core_python/sync).
+that is shown (core_python/sync). An experiment without a sign of life for about 30 minutes is interrupted, does not run
+again, and what comes later is not shown (issues 1255, 1304, 1335).
+
+Assumptions, where SwanLab says nothing: an interrupted experiment's state is CRASHED (the SDK knows no other word);
+every heartbeat, batch and opening is a sign of life; what comes later is accepted with 201 and counted in the latest
+steps all the same; opening it again (`resume`) answers 200 with the state it has. The SDK's own comment (core_python/
+sync) says that opening sets an existing experiment back to RUNNING, which `reopens=True` plays.
 """
 
 from __future__ import annotations
@@ -40,12 +46,20 @@ def _now() -> str:
     return _iso(datetime.now(timezone.utc))
 
 
+STORE = "^/store/"
+PRESIGN = "/presigned/put$|/files/prepare"
+METRICS = "/house/metrics$"
+"""Patterns for `fail`: the object store, what signs uploads to it, and the points' API fail apart from each other."""
+
+
 class SwanLabCloud(SwanLabReads):
     """`with SwanLabCloud() as cloud:` runs it in a thread; `cloud.env(home)` points the SDK of a subprocess to it.
 
     `projects["workspace/project"]` and `experiment(run_id)` hold what came in, `unknown` the requests without a route.
     summary_lag: seconds until a point counts in the latest steps that a resume asks for (the real server: 5 to 10).
     unique_ids: 409 where a run id exists in another project, as the server did when ids were global (SwanLab PR 1141).
+    silence: seconds without a sign of life after which an experiment is interrupted (the real server: about 1800).
+    reopens: whether opening an interrupted experiment lets it run, and be shown, again.
     version: None plays a server from before views, which wants columns per experiment.
     """
 
@@ -56,11 +70,14 @@ class SwanLabCloud(SwanLabReads):
         *,
         summary_lag: float = 0.0,
         unique_ids: bool = False,
+        silence: float = math.inf,
+        reopens: bool = False,
         version: int | None = 1,
     ) -> None:
         super().__init__()
         self.api_key, self.username, self.version = api_key, username, version
         self.summary_lag, self.unique_ids = summary_lag, unique_ids
+        self.silence, self.reopens = silence, reopens
         self.unknown: list[str] = []
         self._sessions: set[str] = set()
         self._ids = (f"c{n:024d}" for n in itertools.count(1))
@@ -106,11 +123,18 @@ class SwanLabCloud(SwanLabReads):
         if not open_to_all and request.cookies.get("sid") not in self._sessions:
             raise Unauthorized("log in first")
         with self._lock:
+            self._interrupt()
             body = getattr(self, name)(request, **args)
         if isinstance(body, Response):
             return body
         body, status = body if isinstance(body, tuple) else (body, 200)
         return Response(json.dumps(body), status, mimetype="application/json")
+
+    def _interrupt(self) -> None:
+        for experiment in self.experiments:
+            if experiment.state == "RUNNING" and time.time() - experiment.sign > self.silence:
+                experiment.state, experiment.finished_at, experiment.interrupted = "CRASHED", _now(), True
+                experiment.states.append("CRASHED")
 
     @staticmethod
     def _folder(experiment: Experiment) -> str:
@@ -164,8 +188,10 @@ class SwanLabCloud(SwanLabReads):
         if experiment is None and self.unique_ids and any(e.run_id == run_id for e in self.experiments):
             raise Conflict(f"{run_id} belongs to another project")
         if known := experiment is not None:
-            experiment.state, experiment.finished_at = "RUNNING", None
-            experiment.states.append("RUNNING")
+            if self.reopens or not experiment.interrupted:
+                experiment.state, experiment.finished_at, experiment.interrupted = "RUNNING", None, False
+                experiment.states.append("RUNNING")
+                experiment.sign = time.time()
         else:
             experiment = Experiment(next(self._ids), run_id, project, body.get("createdAt", _now()))
             experiment.name, experiment.description = body.get("name", ""), body.get("description", "")
@@ -183,6 +209,8 @@ class SwanLabCloud(SwanLabReads):
     @route("PUT", "/api/project/<user>/<name>/runs/<run>/state")
     def _set_state(self, request: Request, user: str, name: str, run: str) -> Any:
         experiment, body = self._find(run, self._project_of(user, name)), request.get_json()
+        if experiment.interrupted:
+            return {}
         experiment.state, experiment.finished_at = body["state"], body["finishedAt"]
         experiment.states.append(body["state"])
         return {}
@@ -194,7 +222,9 @@ class SwanLabCloud(SwanLabReads):
 
     @route("POST", "/api/house/experiments/<run>/heartbeat")
     def _heartbeat(self, request: Request, run: str) -> Any:
-        self._find(run).heartbeats.append(time.time())
+        experiment = self._find(run)
+        experiment.sign = time.time()
+        experiment.heartbeats.append(experiment.sign)
         return {}
 
     @route("GET", "/api/house/metrics/summaries/<project>/<run>")
@@ -223,16 +253,19 @@ class SwanLabCloud(SwanLabReads):
     def _add_metrics(self, request: Request) -> Any:
         body = request.get_json()
         experiment, kind = self._find(body["experimentId"]), body["type"]
+        shown = None if experiment.interrupted else experiment
+        experiment.sign = time.time()
         highest: dict[str, int] = {}
         for point in body["metrics"]:
             at = _seconds(point["create_time"])
             if kind == "log":
                 key, step = "LOG", point["epoch"]
-                experiment.console.append(Line(step, point["level"], point["message"], at))
+                if shown:
+                    experiment.console.append(Line(step, point["level"], point["message"], at))
             elif kind == "scalar":
                 key, step = point["key"], point["index"]
                 value = math.nan if point["data"] == "nan" else point["data"]
-                self._keep(experiment, experiment.scalars, key, step, (value, at))
+                self._keep(shown, experiment.scalars, key, step, (value, at))
             else:
                 key, step = point["key"], point["index"]
                 captions = [more.get("caption") for more in point["more"]]
@@ -240,7 +273,7 @@ class SwanLabCloud(SwanLabReads):
                     MediaItem(path, caption, self.objects.get(f"{self._folder(experiment)}/{path}"))
                     for path, caption in itertools.zip_longest(point["data"], captions)
                 ]
-                self._keep(experiment, experiment.media, key, step, items)
+                self._keep(shown, experiment.media, key, step, items)
             highest[key] = max(step, highest.get(key, step))
             if experiment.state != "RUNNING":
                 experiment.late_points += 1
@@ -251,10 +284,12 @@ class SwanLabCloud(SwanLabReads):
         return {}, 201
 
     @staticmethod
-    def _keep(experiment: Experiment, kept: dict[str, dict[int, Any]], key: str, step: int, value: Any) -> None:
+    def _keep(shown: Experiment | None, kept: dict[str, dict[int, Any]], key: str, step: int, value: Any) -> None:
+        if shown is None:
+            return
         first = kept.setdefault(key, {}).setdefault(step, value)
         if first is not value:
-            experiment.duplicate_points.append((key, step, first, value))
+            shown.duplicate_points.append((key, step, first, value))
 
     @route("POST", "/api/resources/presigned/put")
     def _sign_media(self, request: Request) -> Any:

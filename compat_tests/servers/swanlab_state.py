@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,8 @@ class Experiment:
 
     opened: the body of each create or resume. states: each state it went through. scalars, media: the first value of a
     (key, step), scalars as (value, epoch seconds); later ones are in duplicate_points as (key, step, first, later).
-    late_points: how many came while it was not RUNNING. tops: when each (kind, key) reached a new highest step.
+    late_points: how many came while it was not RUNNING. interrupted: the server ended it for want of signs of life, and
+    shows nothing that came later; `sign` is when the last one came (epoch seconds). tops: when each (kind, key) reached a new highest step.
     """
 
     cuid: str
@@ -75,6 +77,8 @@ class Experiment:
     file_states: dict[str, str] = field(default_factory=dict)
     duplicate_points: list[tuple[str, int, Any, Any]] = field(default_factory=list)
     late_points: int = 0
+    interrupted: bool = False
+    sign: float = field(default_factory=time.time)
     tops: dict[tuple[str, str], list[tuple[float, int]]] = field(default_factory=dict)
 
     @property

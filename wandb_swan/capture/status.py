@@ -28,6 +28,8 @@ def outcome(journal: Path, *, ended: bool) -> str:
         if moved:
             first = status["part"].get("first_step") or 0
             more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
+        if status.get("only_copy"):
+            more += f"; {relative(journal)} stays, it holds {status['only_copy']}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {relative(Path(str(where)))}`"

@@ -15,6 +15,8 @@ log = logging.getLogger("wandb_swan")
 SERVER_LAG = 12.0
 """Seconds until SwanLab's server counts what it got (5 to 10, says SwanLab's issue 1576): a run that is continued
 sooner would get points twice."""
+PATIENCE = 10 * SERVER_LAG
+"""Seconds for which a server that fails when it is asked is asked again."""
 _CLOCK_SKEW = 86_400
 _APPENDED = ("scalar", "media", "log")
 """Kinds that the server appends: sent twice, they are there twice."""
@@ -34,10 +36,12 @@ class LostAnswers:
         if kind in _APPENDED:
             self._taken.update({(kind, key): step for key, step in self._news(kind, records).items()})
 
-    def lost(self, kind: str, failure: Any) -> None:
-        """Remembers a failed batch if the server may have it nevertheless."""
-        if kind in _APPENDED and _may_have_arrived(failure):
-            self._doubt[kind] = failure.records, self._news(kind, failure.records), time.monotonic()
+    def lost(self, kind: str, failure: Any) -> bool:
+        """Remembers a failed batch if the server may have it nevertheless; returns whether it may."""
+        if kind not in _APPENDED or not _may_have_arrived(failure):
+            return False
+        self._doubt[kind] = failure.records, self._news(kind, failure.records), time.monotonic()
+        return True
 
     def settle(self, kind: str, records: Sequence[Any]) -> tuple[set[int], bool]:
         """Returns the ids of those records that the server has, and whether the others have to wait to be known."""
@@ -46,17 +50,20 @@ class LostAnswers:
         if not news or not any(id(record) in ids for record in records):
             return set(), False
         counted: dict[str, int] = {}
+        waited = time.monotonic() - since
         try:
             counted = self._counted(kind)
         except Exception as error:
-            if isinstance(error, requests.RequestException) and error.response is None:
-                return set(), True  # the server is away: it will be asked again
+            if isinstance(error, requests.RequestException):
+                status = getattr(error.response, "status_code", None)
+                if status is None or (status in (401, 429) or (status >= 500 and waited < PATIENCE)):
+                    return set(), True  # the server is away, or unwell: it will be asked again
             log.warning("SwanLab does not say whether it has a batch whose answer was lost: %s", error)
         if any(counted.get(key, -1) >= step for key, step in news.items()):
             del self._doubt[kind]
             log.info("the server has %d %s records whose answer was lost", len(ids), kind)
             return ids, False
-        if time.monotonic() - since < SERVER_LAG:
+        if waited < SERVER_LAG:
             return set(), True
         del self._doubt[kind]
         return set(), False

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import swanlab
 
+from ..exceptions import ExperimentEnded, WandbSwanError
 from ..stream.events import (
     Alert,
     Artifact,
@@ -38,6 +39,7 @@ from . import limits
 from .limits import KeyNames
 from .media import MediaReader, items
 from .parts import Part
+from .presence import Presence
 from .readback import Expected
 from .runconfig import RunConfig
 from .runfiles import RunFiles, Unusable, own_copies
@@ -51,6 +53,8 @@ State = Literal["success", "crashed", "aborted"]
 
 _MEDIA_FILE = re.compile(r"media/.*_[0-9a-f]{20}\.")
 """Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
+_CONTINUATIONS = 20
+"""How often SwanLab's server may have ended experiments of one run."""
 _TOLD = 10
 """How many losses of one key and reason the log tells one by one."""
 
@@ -109,6 +113,7 @@ class Sink:
         try:
             self._open(started)
         except BaseException:
+            self.abandon()
             for folder in set(self._target.log_dir.glob("run-*")) - before:
                 ours = limits.run_id(started.run_id).replace("-", "_")
                 if folder.name == self._target.run_dir or folder.name.split("-", 2)[-1] == ours:
@@ -123,23 +128,45 @@ class Sink:
             **({} if target.monitor else {"probe": _no_probe()}),
             **({"run": swanlab.Settings.Run(dir=target.run_dir)} if target.run_dir else {}),
         )
-        self._run = swanlab.init(
+        ended: list[tuple[Presence, str]] = []
+        while True:
+            self._run = self._init(started, settings, ended)
+            if target.mode != "online":
+                break
+            self.uploads = Uploads(self._run, target.patience)
+            presence = self.uploads.presence
+            if presence is None or presence.runs():
+                break
+            ended.append((presence, str(self._run.url)))
+            self.abandon()
+        for presence, _ in ended:
+            presence.link(continued_in=str(self._run.url))
+        self._begin(started)
+        if ended:
+            log.warning("%s was ended by SwanLab's server: the run goes on in %s", ended[-1][1], self._run.url)
+            self.tell(continues=ended[-1][1])
+
+    def _init(self, started: RunStarted, settings: Any, ended: list[tuple[Presence, str]]) -> Any:
+        target, run_id, notes = self._target, limits.run_id(started.run_id), started.notes
+        if len(ended) > _CONTINUATIONS:
+            raise WandbSwanError(f"SwanLab's server does not let {run_id} run")
+        if ended:
+            run_id = limits.run_id(f"{started.run_id}-continued-{len(ended)}")
+            notes = f"Goes on from {ended[-1][1]}, which SwanLab had ended. {notes}"
+        return swanlab.init(
             mode=target.mode,
             log_dir=str(target.log_dir),
             project=limits.project(target.project or started.project),
             workspace=limits.workspace(target.workspace) if target.workspace else None,
-            id=limits.run_id(started.run_id),
+            id=run_id,
             resume="allow" if target.mode == "online" else None,
             name=limits.name(started.name or started.run_id),
-            description=limits.description(started.notes),
+            description=limits.description(notes),
             tags=limits.tags(started.tags) or None,
             group=limits.name(started.group),
             job_type=limits.name(started.job_type),
             settings=settings,
         )
-        if target.mode == "online":
-            self.uploads = Uploads(self._run, target.patience)
-        self._begin(started)
 
     def _begin(self, started: RunStarted) -> None:
         self._writer = writer_for(self._run, bulk=self._target.past and self._target.mode == "offline")
@@ -161,6 +188,12 @@ class Sink:
             losses.update({("", reason): count for reason, count in self.uploads.refused.copy().items()})
         return [{"key": key, "reason": why, "count": count} for (key, why), count in sorted(losses.items())]
 
+    @property
+    def only_copy(self) -> str | None:
+        """After `close()`: why the journal has to stay although the run has ended, None if SwanLab has confirmed it."""
+        refused = sum(self.uploads.refused.values()) if self.uploads is not None else 0
+        return f"{refused} values that SwanLab did not take" if refused else None
+
     def close(self, state: State, reason: str | None = None) -> str | None:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         self._about.tell_summary(self._last)
@@ -177,6 +210,7 @@ class Sink:
             if self._target.past:
                 for path, error in own_copies(FilePath(self._run.dir) / "files").items():
                     self._lose((path,), f"file only linked, not copied: {type(error).__name__}", str(error))
+        self._raise_broken()
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = getattr(self._writer, "failure", None) or unconfirmed
         if failure is None and self._expected is not None:
@@ -196,6 +230,20 @@ class Sink:
         assert self._writer is not None
         self._writer.flush()
         self._about.write(self._run.config, own=self._own)
+        self._raise_broken()
+
+    def _raise_broken(self) -> None:
+        if self.uploads is None or self.uploads.broken is None:
+            return
+        ended = self.uploads.presence is not None and self.uploads.presence.ended
+        raise (ExperimentEnded if ended else WandbSwanError)(self.uploads.broken)
+
+    def abandon(self) -> None:
+        """Lets go of an experiment that SwanLab's server has ended."""
+        if self.uploads is not None:
+            self.uploads.abandon()
+        with suppress(Exception):
+            self._run.finish()
 
     def _on_RunChanged(self, event: RunChanged) -> None:
         self._about.run_changed(event)

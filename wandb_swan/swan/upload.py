@@ -1,8 +1,7 @@
-"""SwanLab's upload queue: what the server refuses is not dropped, and the wait for it at the end is bounded.
+"""SwanLab's upload queue: every record that goes in is accounted for, and the wait for it at the end is bounded.
 
-SwanLab 0.10 (`sdk/internal/core_python/transport`) drops every batch that the server answers with 4xx, an expired
-login or a quota among them, then reports a complete upload; and its `finish` waits for a server that is gone without
-end. Neither is public: found by looking, and left alone where it looks otherwise.
+SwanLab 0.10 counts what it dropped as uploaded, and its `finish` waits for a server that is gone without end
+(`sdk/internal/core_python/transport`). Neither is public: found by looking, and left alone where it looks otherwise.
 """
 
 from __future__ import annotations
@@ -10,15 +9,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from .answers import LostAnswers
+import requests
+
+from .batches import Batches, log_in_again
+from .presence import Presence
 
 log = logging.getLogger("wandb_swan")
-
-FINAL = frozenset({400, 413, 415, 422})
-"""Answers to the content itself: the same batch will never be taken. All others may pass, so the batch waits."""
 
 
 class Uploads:
@@ -26,27 +26,61 @@ class Uploads:
 
     def __init__(self, run: Any, patience: float) -> None:
         """`patience`: seconds without any progress after which the end of the run is no longer waited for."""
-        self.problem: str | None = None
-        """Why nothing is being sent at the moment, None if it is."""
-        self.refused: Counter[str] = Counter()
-        """Reason -> records that the server will never take."""
+        self.lost: str | None = None
+        """Why the journal has to be sent again: a record was dropped before it could be sent."""
+        self._why: str | None = None
+        self._open: set[int] = set()
+        """Numbers of the records that SwanLab's core got and that are neither confirmed nor refused."""
         self._patience = patience
         core: Any = getattr(getattr(run, "_ctx", None), "core", None)
         self._core = core
-        self._transport: Any = getattr(self._core, "_transport", None)
+        transport: Any = getattr(self._core, "_transport", None)
+        self._transport = transport
         self._tracker: Any = getattr(self._core, "_tracker", None)
         self._progress = (0, time.monotonic())
-        self.sent_at = 0.0
-        """When the server took something last, seconds since the epoch; 0.0: never."""
         self._answer: Any = None
-        self._lost = LostAnswers(getattr(self._core, "_ctx", None))
-        sender = getattr(self._transport, "_sender", None)
-        if sender is not None and hasattr(self._core, "confirm_run_finish"):
-            sender.upload = self._kept(sender.upload)
+        self._batches: Batches | None = None
+        self._abandoned = False
+        self.first_try = False
+        """Whether nothing of this journal was sent before: then SwanLab's client must not leave anything out."""
+        self.presence: Presence | None = None
+        with suppress(AttributeError, ImportError, TypeError):
+            self.presence = Presence(core)
+        sender: Any = getattr(transport, "_sender", None)
+        with suppress(AttributeError, ImportError, TypeError):
+            self._batches = Batches(sender, core._ctx)
+        if self._batches is not None and hasattr(self._core, "confirm_run_finish"):
+            sender.upload = self._settled(sender.upload)
+            transport.put = self._noted(transport.put)
             self._core.confirm_run_finish = self._bounded(self._core.confirm_run_finish)
             self._core.get_operation_stats = _no_progress_display
+            for kind, name in (("scalar", "_upsert_scalars_to_metrics"), ("media", "_upsert_media_to_metrics")):
+                if hasattr(core, name):
+                    setattr(core, name, self._taken(kind, getattr(core, name)))
         else:
             log.warning("this SwanLab's upload queue has another form: what the server refuses is lost")
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is being sent at the moment, None if it is."""
+        return self._why or (self._batches.problem if self._batches is not None else None)
+
+    @property
+    def broken(self) -> str | None:
+        """Why this process cannot bring the run to its end, None if it can: the journal has to be sent again."""
+        if self.presence is not None and self.presence.ended is not None:
+            return f"SwanLab's server has ended the experiment ({self.presence.ended})"
+        return self.lost or (self._batches.broken if self._batches is not None else None)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Reason -> records that the server will never take."""
+        return self._batches.refused if self._batches is not None else Counter()
+
+    @property
+    def sent_at(self) -> float:
+        """When the server took something last, or may have, seconds since the epoch; 0.0: never."""
+        return self._batches.sent_at if self._batches is not None else 0.0
 
     @property
     def waiting(self) -> int:
@@ -78,6 +112,20 @@ class Uploads:
 
             self._core._store_finish = store_finish
 
+    def _runs(self, deadline: float) -> bool:
+        """Whether the experiment still runs, so that what was sent is shown; True if nobody says by the deadline."""
+        try:
+            return self.presence is None or self.presence.runs()
+        except requests.RequestException as error:
+            log.warning("SwanLab does not say whether the experiment runs: %s", error)
+            return time.monotonic() > deadline
+
+    def abandon(self) -> None:
+        """Drops what is waiting, and leaves the experiment as it is: its journal is replayed into another one."""
+        self._abandoned = True
+        if self.presence is not None:
+            self.presence.stop()
+
     def stalled(self) -> bool:
         """Whether nothing was taken for as long as our patience lasts."""
         waiting = self.waiting
@@ -87,80 +135,106 @@ class Uploads:
 
     def unconfirmed(self) -> str | None:
         """After `run.finish()`: why SwanLab's cloud has not confirmed the run, None if it has."""
-        if self._answer is None or getattr(self._answer, "success", True):
-            return None
-        return self.problem or str(self._answer.message)
+        if self.broken is not None:
+            return self.broken
+        if self._answer is not None and not getattr(self._answer, "success", True):
+            return self.problem or str(self._answer.message)
+        if self._batches is not None and self._answer is None:
+            return "SwanLab did not finish the run"
+        return f"SwanLab has dropped {len(self._open)} records" if self._open else None
 
-    def _kept(self, original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-        def upload(kind: str, records: Any) -> Any:
-            there, unknown = self._lost.settle(kind, records)
-            if unknown:
-                self.problem = "the answer to a batch was lost: asking whether SwanLab has it"
-                result = original(kind, ())
-                result.remaining_records = list(records)
-                return result
-            result = original(kind, [record for record in records if id(record) not in there])
-            result.confirmed_records += [record for record in records if id(record) in there]
-            waits: set[int] = set()
-            self.problem = None
-            for failure in result.failures:
-                self._lost.lost(kind, failure)
-                remain = {id(record) for record in result.remaining_records}
-                if isinstance(failure.status, int) and 400 <= failure.status < 500 and failure.status not in FINAL:
-                    waits |= {id(record) for record in failure.records}
-                lost = [record for record in failure.records if id(record) not in remain | waits]
-                if lost:
-                    reason = f"refused by SwanLab's server: {failure.message}"
-                    self.refused[reason] += len(lost)
-                    log.error("%d %s records: %s", len(lost), kind, reason)
-                else:
-                    self.problem = f"{failure.status or ''} {failure.message}".strip()
-                if failure.status == 401:
-                    _log_in_again()
-            if not result.failures:
-                self.sent_at = time.time()
-                self._lost.took(kind, records)
-            if waits:
-                result.remaining_records = [
-                    record
-                    for record in records
-                    if id(record) in waits or any(record is other for other in result.remaining_records)
-                ]
-                result.confirmed_records = [record for record in result.confirmed_records if id(record) not in waits]
+    def _noted(self, original: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """`Transport.put`, after which the records are waiting."""
+
+        def put(records: Any) -> bool:
+            self._open.update(record.num for record in records)
+            taken = original(records)
+            if not taken:
+                self.lost = f"SwanLab's upload queue was closed before {len(records)} records came"
+            return taken
+
+        return put
+
+    def _taken(self, kind: str, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """SwanLab's first look at values, after which those that it leaves out are counted.
+
+        It does not say so (0.10): of a metric that has another type, a step that it has, or, in an experiment that goes
+        on, one behind the last. The latter is how what an earlier try has sent is not sent again.
+        """
+
+        def taken(values: Any) -> Any:
+            records = original(values)
+            got = Counter((at.key, at.step) for record in records if (at := getattr(record, kind)).key)
+            if sum(got.values()) == len(values):
+                return records
+            for value in values:
+                place = (value.key, value.step)
+                got[place] -= 1
+                if got[place] >= 0 or value.key.startswith("__swanlab__"):
+                    continue
+                metric = self._core._metrics.get(value.key)
+                if not self.first_try and metric is not None and value.step <= metric.min_step:
+                    continue
+                log.error("%s at step %d is left out by SwanLab's client", *place)
+                self.refused["left out by SwanLab's client: it has the step, a later one, or another type"] += 1
+            return records
+
+        return taken
+
+    def _settled(self, upload: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+        """The sender's `upload`, after which confirmed and refused records wait no more."""
+
+        def settled(kind: str, records: Any) -> Any:
+            if self._abandoned:  # the journal has it
+                return _result(records, ())
+            try:
+                if self.presence is not None and not self.presence.may_send():
+                    return _result((), records)
+            except requests.RequestException as error:
+                self._why = f"{type(error).__name__}"
+                return _result((), records)
+            self._why = None
+            result = upload(kind, records)
+            if result.confirmed_records and self.presence is not None:
+                self.presence.heard = time.time()
+            self._open.difference_update(record.num for record in result.confirmed_records)
             return result
 
-        return upload
+        return settled
 
     def _bounded(self, original: Callable[[], Any]) -> Callable[[], Any]:
         def confirm_run_finish() -> Any:
+            if self._abandoned:
+                return _failed("the run goes on in another experiment")
             self._progress = (self._progress[0], time.monotonic())
             while not self._transport.join(0.1):
-                if self.stalled():
+                if self.stalled() or self.broken:
                     told = f"{self.waiting} records are not sent"
-                    self.problem = f"SwanLab does not take what is sent: {self.problem or 'no answer'}; {told}"
-                    self._answer = _failed(self.problem)
+                    self._why = f"SwanLab does not take what is sent: {self.problem or 'no answer'}; {told}"
+                    self._answer = _failed(self._why)
                     return self._answer
             deadline = time.monotonic() + self._patience
             pause = 1.0
+            while not self._runs(deadline):
+                if self.broken:
+                    self._answer = _failed(self.broken)
+                    return self._answer
+                time.sleep(pause)
             while True:
-                self.problem = None
                 self._answer = original()
                 if self._answer.success or time.monotonic() + pause > deadline:
                     return self._answer
-                _log_in_again()
+                log_in_again()
                 time.sleep(pause)
                 pause = min(2 * pause, 10.0)
 
         return confirm_run_finish
 
 
-def _log_in_again() -> None:
-    """Has the next request log in first: sessions end, and SwanLab renews only those whose end it knows."""
-    from swanlab.sdk.internal.core_python import client
+def _result(confirmed: Sequence[Any], remaining: Sequence[Any]) -> Any:
+    from swanlab.sdk.typings.core_python.transport import UploadResult
 
-    current = getattr(client, "_default_client", None)
-    if current is not None:
-        current._expired_at = None
+    return UploadResult(confirmed_records=list(confirmed), remaining_records=list(remaining))
 
 
 def _failed(message: str) -> Any:
