@@ -282,7 +282,7 @@ class Mirror:
         there = uploads.first_line
         if self._lines_before is None or self._lines_at != self._sink.url:
             self._lines_before = there
-            uploads.first_try = True
+            uploads.first_try = self._lines_at is not None or not self._tried
             self._refused = {}
         uploads.refused.update(self._refused)
         self._lines_at = self._sink.url

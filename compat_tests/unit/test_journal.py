@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -10,13 +11,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wandb_swan.capture import journal
+from wandb_swan.capture import journal, tap
 from wandb_swan.capture.journal import BLOCK, JournalWriter, LogReader
 from wandb_swan.stream.records import Decoder
 
@@ -157,13 +159,13 @@ def test_a_closed_journal_takes_no_more(tmp_path: Path) -> None:
 
 def test_a_ctrl_c_between_a_write_and_its_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = JournalWriter(tmp_path / "a.journal")
-    write = os.write
+    write = os.pwrite
 
-    def interrupted(fd: int, data: bytes) -> int:
-        write(fd, data)
+    def interrupted(fd: int, data: bytes, offset: int) -> int:
+        write(fd, data, offset)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "write", interrupted)
+    monkeypatch.setattr(os, "pwrite", interrupted)
     with pytest.raises(KeyboardInterrupt):
         writer.append(b"a" * 40_000)
     monkeypatch.undo()
@@ -315,3 +317,62 @@ def test_standard_streams_are_closed(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.journal"], check=True)
     assert read(tmp_path / "a.journal") == [b"one", b"two"]
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_handler_ends_the_run_at_any_point_of_an_append(tmp_path: Path, raises: bool) -> None:
+    """The usual handler of SIGTERM: it logs, finishes, and exits."""
+    number, goes_on = 0, True
+    while goes_on:
+        number += 1
+        writer = JournalWriter(tmp_path / f"{number}.journal")
+
+        def end(writer: JournalWriter = writer) -> None:
+            writer.append(b"inner")
+            writer.close()
+            if raises:
+                raise FromAHandler
+
+        with contextlib.suppress(FromAHandler):
+            goes_on = at_every_bytecode(end, lambda w=writer: w.append(b"outer"), number)
+        if goes_on and not raises:
+            descriptors = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+            assert not any(str(writer.path) in os.fspath(link.readlink()) for link in descriptors), number
+        found = read(writer.path)
+        writer.close()
+        if goes_on:
+            assert found in ([b"inner"], [b"outer", b"inner"], [b"inner", b"outer"]), number
+            size = writer.path.stat().st_size
+            writer.append(b"late")
+            assert writer.path.stat().st_size == size
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")
+def test_a_handler_forks_at_any_point_of_an_append(tmp_path: Path) -> None:
+    """The child comes back into the append: it must not write to the parent's journal."""
+    number, goes_on = 0, True
+    while goes_on:
+        number += 3
+        writer = JournalWriter(tmp_path / f"{number}.journal")
+        tap._live["r"] = SimpleNamespace(journal=writer)  # type: ignore[assignment]
+        children: list[int] = []
+
+        def fork(children: list[int] = children) -> None:
+            children.append(os.fork())
+
+        try:
+            goes_on = at_every_bytecode(fork, lambda w=writer: w.append(b"outer"), number)
+            if children and children[0] == 0:
+                writer.append(b"child")
+                writer.close()
+        finally:
+            if children and children[0] == 0:
+                os._exit(0)
+        tap._live.clear()
+        writer.append(b"last")
+        for child in children:
+            os.waitpid(child, 0)
+        writer.append(b"very last")
+        writer.close()
+        assert read(writer.path) == [b"outer", b"last", b"very last"], number

@@ -11,21 +11,24 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import signal
 import struct
-import sys
 import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Final
 
 FILE_HEADER: Final = struct.pack("<4sHB", b":W&B", 0xBEE1, 0)
 BLOCK: Final = 32768
 CHUNK_HEADER: Final = struct.Struct("<IHB")  # crc32, length, type
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+PATIENCE: Final = 1.0
+"""Seconds that an append waits for another one, which can itself be waiting for this thread."""
+_PWRITE: Final = hasattr(os, "pwrite")
 _CRC_OF_TYPE: Final = tuple(zlib.crc32(bytes([kind])) for kind in range(LAST + 1))
 
 
@@ -52,103 +55,165 @@ def frame(payload: bytes, offset: int) -> bytes:
     return b"".join(parts)
 
 
+class _Pending:
+    """A record on its way into the journal; equal to itself alone."""
+
+    __slots__ = ("offset", "payload", "written")
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.offset = -1
+        """Its place; -1: it has none yet."""
+        self.written = False
+
+
 class JournalWriter:
-    """Appends records, one `write()` each, from any thread of the process that opened it, and from signal handlers.
+    """Appends records, one `pwrite()` each, from any thread of the process that opened it, and from signal handlers.
 
     No fsync and no O_APPEND: what was written survives the death of this process, and each append costs no round
-    trip on a network file system. The program around us may close any descriptor (`os.closerange`), and the kernel then
-    gives its number to the next file: nothing is done with the number before it was seen to be the journal.
+    trip on a network file system. An append may be left by an exception, or come in the middle of another one: writing
+    a record again puts the same bytes in the same place.
+
+    The program around us may close any descriptor (`os.closerange`), and the kernel then gives its number to the next
+    file. The journal's open file is known by its file position, a secret that `pwrite` does not move: nothing is done
+    with the number before it was seen there. (`fstat` would tell as well, but makes NFS send what it has not sent yet.)
     """
 
     def __init__(self, path: Path) -> None:
         """Creates `path` (mode 0600). Raises OSError; FileExistsError if it exists."""
         self.path = path
         self._lock = threading.RLock()
-        self._queue: deque[tuple[bytes]] = deque()
-        self._current: tuple[tuple[bytes], int] | None = None
-        """The record that is being written, and where: what an exception out of a signal handler leaves behind."""
-        self._writing: FrameType | None = None
+        self._queue: deque[_Pending] = deque()
+        self._closed = False
+        self._busy = 0
+        """How many times `_drain` is running: in itself, from signal handlers."""
         self._fd = _high(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600))
         told = os.fstat(self._fd)
         self._file = told.st_dev, told.st_ino
-        self._offset = 0
-        self._write(FILE_HEADER)
+        self._mark = self._set_mark()
+        self._ends = [len(FILE_HEADER)]
+        """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""
+        try:
+            self._put(FILE_HEADER, 0)
+        except OSError:
+            self._close()
+            path.unlink()
+            raise
 
     def append(self, payload: bytes) -> None:
         """Adds one record. Raises OSError when it could not be written whole; the journal is then closed."""
-        with self._lock:
-            if self._fd < 0:
-                return
-            self._queue.append((payload,))
-            if self._writing is not None and _is_running(self._writing):
-                return  # in a signal handler, in the middle of an append, which writes it too
-            self._writing = sys._getframe()
-            try:
-                if self._current is not None:
-                    self._settle()
-                while self._queue:
-                    self._current = self._queue[0], self._offset
-                    self._queue.popleft()
-                    # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-                    self._write(frame(self._current[0][0], self._offset))
-                    self._current = None
-            except OSError as error:
-                if not raised_by_handler(error):
-                    self._close()
-                raise
-            finally:
-                self._writing = None
+        self._queue.append(_Pending(payload))
+        # A thread that has the lock and is in a signal handler may wait for us: it will write this record, too.
+        if not self._lock.acquire(timeout=PATIENCE):
+            return
+        try:
+            self._drain()
+        finally:
+            self._lock.release()
 
     def note(self, **fields: Any) -> None:
         """Adds one of our own notes."""
         self.append(encode_note(fields))
 
     def close(self) -> None:
-        with self._lock:
+        """Writes what is left, and closes the journal. Raises OSError when it could not be written whole."""
+        self._lock.acquire(timeout=PATIENCE)
+        try:
+            self._drain()
+        finally:
+            with contextlib.suppress(RuntimeError):  # not ours
+                self._lock.release()
             self._close()
 
-    def _settle(self) -> None:
-        """Finds out how far an append came that an exception ended, and puts its record first if it was not written."""
-        assert self._current is not None
-        item, before = self._current
-        if self._queue and self._queue[0] is item:
-            self._queue.popleft()
-        if _identity(self._fd) != self._file:
-            self._reopen()
-        self._offset = os.lseek(self._fd, 0, os.SEEK_CUR)
-        if self._offset == before:
-            self._queue.appendleft(item)
+    def forget(self) -> None:
+        """In a forked child: the journal is the parent's."""
+        self._closed = True
+        self._queue.clear()
 
-    def _reopen(self) -> None:
+    def _drain(self) -> None:
+        """Writes every record of the queue. May come in the middle of itself: each step can be repeated."""
+        queue, ends = self._queue, self._ends
+        self._busy += 1
+        try:
+            while queue and not self._closed:
+                record = queue[0]
+                length = max(ends)  # first: what comes in the middle gives the record this place, too
+                if not record.written:
+                    if record.offset < 0:
+                        record.offset = length
+                    data = frame(record.payload, record.offset)
+                    # One system call a record: each one lets go of the GIL, which costs more than the write itself.
+                    self._put(data, record.offset)
+                    ends.append(record.offset + len(data))
+                    record.written = True
+                with contextlib.suppress(ValueError):  # removed meanwhile
+                    queue.remove(record)
+                if len(ends) > 8:
+                    length = max(ends)
+                    for end in [end for end in ends if end < length]:
+                        with contextlib.suppress(ValueError):
+                            ends.remove(end)
+        except IndexError:
+            pass  # emptied meanwhile
+        except OSError as error:
+            if not raised_by_handler(error):
+                self._close()
+            raise
+        finally:
+            self._busy -= 1
+            if self._closed:
+                self._give_back()
+
+    def _put(self, data: bytes, offset: int) -> None:
+        fd = self._fd
+        if fd < 0 or not self._is_ours(fd):
+            fd = self._reopen()
+        if self._closed:  # by a handler, or this is a child that one has forked
+            return
+        if _PWRITE:
+            count = os.pwrite(fd, data, offset)
+        else:
+            os.lseek(fd, offset, os.SEEK_SET)
+            count = os.write(fd, data)
+        if count != len(data):
+            with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
+                os.ftruncate(fd, offset)
+            raise OSError(errno.ENOSPC, f"only {count} of {len(data)} bytes fitted on the disk")
+
+    def _is_ours(self, fd: int) -> bool:
+        if not _PWRITE:
+            return _identity(fd) == self._file
+        try:
+            return os.lseek(fd, 0, os.SEEK_CUR) == self._mark
+        except OSError as error:
+            if raised_by_handler(error):  # a TimeoutError is an OSError
+                raise
+            return False
+
+    def _set_mark(self) -> int:
+        return os.lseek(self._fd, (1 << 39) + secrets.randbits(39), os.SEEK_SET) if _PWRITE else 0
+
+    def _reopen(self) -> int:
         """The number is not the journal's any more: opens the journal again. Raises OSError if it is gone."""
         self._fd = -1  # never to be closed by us: it is another file, or none
+        if self._closed:
+            return -1
         fresh = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
         if _identity(fresh) != self._file:
             os.close(fresh)
             raise OSError(errno.ESTALE, "another file has the journal's name")
         self._fd = _high(fresh)
-        os.lseek(self._fd, 0, os.SEEK_END)
-
-    def _write(self, data: bytes) -> None:
-        try:
-            told = os.fstat(self._fd)  # 2 us, as much as the write itself
-            ours = told.st_ino == self._file[1] and told.st_dev == self._file[0]
-        except OSError as error:
-            if raised_by_handler(error):  # a TimeoutError is an OSError
-                raise
-            ours = False
-        if not ours:
-            self._reopen()
-        written = os.write(self._fd, data)
-        if written != len(data):
-            with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
-                os.ftruncate(self._fd, self._offset)
-            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes fitted on the disk")
-        self._offset += written
+        self._mark = self._set_mark()
+        return self._fd
 
     def _close(self) -> None:
-        fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is given back
-        if fd >= 0 and _identity(fd) == self._file:
+        self._closed = True
+        if not self._busy:  # else in a signal handler: who is in the middle of a write gives the number back
+            self._give_back()
+
+    def _give_back(self) -> None:
+        fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is gone
+        if fd >= 0 and self._is_ours(fd):
             with own_errors_suppressed(OSError):
                 os.close(fd)
 
@@ -177,16 +242,6 @@ def _high(fd: int) -> int:
             os.close(fd)
         return high
     return fd
-
-
-def _is_running(frame: FrameType) -> bool:
-    """Whether a frame is among the callers of this one."""
-    caller: FrameType | None = sys._getframe()
-    while caller is not None:
-        if caller is frame:
-            return True
-        caller = caller.f_back
-    return False
 
 
 def raised_by_handler(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .journal import own_errors_suppressed, raised_by_handler
+from .journal import PATIENCE, JournalWriter, own_errors_suppressed, raised_by_handler
 
 if TYPE_CHECKING:
     from .launch import Capture
@@ -46,6 +46,9 @@ _process_wide: dict[str, Any] = {}
 def _in_a_forked_child() -> None:
     """Forgets the parent's runs: their journals are the parent's to write. Another thread may have held the lock."""
     global _lock
+    for capture in _live.values():
+        if isinstance(capture.journal, JournalWriter):
+            capture.journal.forget()
     _live.clear()
     _first_run.clear()
     _lock = threading.RLock()
@@ -194,10 +197,15 @@ def _tap_publish(original: Any) -> Any:
         if kwargs.get("nowait"):  # may run on wandb's event loop, which must not wait for a lock
             _record(capture, record)
             return original(self, record, *args, **kwargs)
-        # Two threads must reach the journal and wandb's core in the same order: it decides the steps.
-        with capture.order:
+        # Two threads must reach the journal and wandb's core in the same order: it decides the steps. But who has the
+        # lock may be in a signal handler that waits for this thread, which without us would go on.
+        mine = capture.order.acquire(timeout=PATIENCE)
+        try:
             _record(capture, record)
             return original(self, record, *args, **kwargs)
+        finally:
+            if mine:
+                capture.order.release()
 
     return _publish
 
