@@ -434,7 +434,8 @@ class Mirror:
             self._status("failed", reason=problem, **facts)
             return 1
         for folder in self._superseded:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not _same_folder(folder, self._sink.run_dir):  # an earlier try's, if that one was removed by hand
+                shutil.rmtree(folder, ignore_errors=True)
         self._superseded = []
         self._name_each_other()
         with suppress(OSError):
@@ -511,6 +512,13 @@ class Mirror:
             **facts,
         }
         return write_status(self.journal, status)
+
+
+def _same_folder(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:  # one of them is not there
+        return Path(one).absolute() == Path(other).absolute()
 
 
 class _Unfailing(io.TextIOBase):

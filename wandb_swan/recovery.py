@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -29,7 +30,7 @@ def resume_all(journals: list[Path], console: Console) -> int:
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
-        if is_whole(journal):
+        if is_whole(journal) and _is_there(read_status(journal)):
             told: str | None = "is whole already"
         elif mirror_at(journal) is not None:
             told = "is being mirrored now, left alone"
@@ -38,6 +39,12 @@ def resume_all(journals: list[Path], console: Console) -> int:
             failed += code != 0
         console.print(f"{title}: {told}", soft_wrap=True, highlight=False, markup=False)
     return failed
+
+
+def _is_there(status: dict[str, Any]) -> bool:
+    """Whether the SwanLab run that a finished status tells of still exists, as far as this machine can see."""
+    folder = status.get("run_dir")
+    return status.get("mode") == "online" or not folder or Path(folder).is_dir()
 
 
 def _follow(journal: Path) -> tuple[int, str]:

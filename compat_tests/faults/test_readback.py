@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.faults.conftest import Train, Training, assert_whole, kill, until
+from compat_tests.stores import SwanStore
 from wandb_swan.swan.readback import Expected, Points
 
 Check = Callable[..., None]
@@ -126,6 +127,36 @@ def killed_whole(train: Train) -> Training:
     kill(training.mirrors()[0])
     kill(training.process)
     return training.end(expect=-signal.SIGKILL)
+
+
+@pytest.mark.fault(
+    "The SwanLab folder of an interrupted or failed try is removed by hand before `wandb-swan resume`",
+    "the run is made whole in a folder of the same name, which stays",
+)
+def test_the_folder_of_the_last_try_is_gone(train: Train) -> None:
+    training = killed_whole(train)
+    (run,) = training.swan_dirs()
+    shutil.rmtree(run)
+    training.command("resume")
+    assert training.journals == []
+    (made,) = training.swan_dirs()
+    store = SwanStore.read(made)
+    assert made == run and len(store.scalars["loss"]) == len(store.media["word"]) == 60
+    assert store.state == "crashed"
+
+
+@pytest.mark.fault(
+    "The SwanLab folder of a finished run whose journal was kept is removed",
+    "`wandb-swan resume` makes it anew",
+)
+def test_the_folder_of_a_kept_journal_is_gone(train: Train) -> None:
+    training = train(gates=False, WANDB_SWAN_KEEP_JOURNAL="1").end().mirrored()
+    assert "is whole already" in training.command("resume")
+    (run,) = training.swan_dirs()
+    shutil.rmtree(run)
+    assert "is whole already" not in training.command("resume")
+    assert assert_whole(training).state == "finished"
+    assert len(training.journals) == 1
 
 
 def test_the_first_value_of_a_step_counts() -> None:
