@@ -238,7 +238,7 @@ class Mirror:
         log_dir = settings.get("log_dir") or "swanlog"
         run_dir = None
         if self._mode != "online":
-            run_dir, tries = run_folder(self.journal, begin, Path(log_dir))
+            run_dir, tries = run_folder(self.journal, begin, Path(log_dir), self._superseded)
             self._superseded += [folder for folder in tries if folder not in self._superseded]
         target = Target(
             mode=self._mode,
@@ -292,18 +292,54 @@ class Mirror:
         """Steps of this part that would fall on those of an earlier one go on behind them."""
         started = self._decoder.started
         assert started is not None
+        earlier = self._earlier()
         if self._part is None:
-            statuses = list(map(read_status, earlier_journals(self.journal)))
-            self._part = after(statuses, mode=self._mode, project=started.project)
-            if self._sink.uploads is not None and not self._tried:  # also what other folders and machines have sent
-                self._part.steps_before = max(self._part.steps_before, self._sink.uploads.last_step)
+            resumed = started.resumed or started.starting_step > 0
+            told = [] if self._decoder.begin.get("run", {}).get("resume_from") else earlier  # a SwanLab run of its own
+            self._part = after(told, mode=self._mode, project=started.project, resumed=resumed)
+            if self._sink.uploads is not None:
+                self._ask_for_steps(self._part, started)
         # An offset that was decided stays; all else this try finds out again.
-        self._part.last_step = -1
+        self._part.last_step = self._part.last_row = -1
         self._sink.part = self._part
-        parts = [
-            status.get("url") or status.get("run_dir") for status in map(read_status, earlier_journals(self.journal))
-        ]
+        if self._part.step_offset:
+            self._sink.tell(step_offset=self._part.step_offset, first_step=self._part.first_step)
+        parts = [status.get("url") or status.get("run_dir") for status in earlier]
         self._sink.tell(earlier_parts=[where for where in parts if where] or None)
+        self._sink.flush()  # the config says whose part this is before the first point is there
+
+    def _ask_for_steps(self, part: Part, started: RunStarted) -> None:
+        """What other folders and machines have sent to the experiment comes before this part; what an earlier try of
+        this part has sent, whose status file is lost, does not."""
+        uploads = self._sink.uploads
+        there = uploads.last_step()
+        if there < 0:
+            return
+        try:
+            about = uploads.about()
+        except Exception as error:
+            log.warning("SwanLab does not say whose steps the experiment has: %s", error)
+            about = {"started_at": started.started_at} if self._tried else {}
+        if about.get("started_at") == started.started_at:
+            offset = about.get("step_offset")
+            part.step_offset = offset if isinstance(offset, int) else 0
+            part.first_step = about.get("first_step") or 0
+            return
+        part.steps_before = max(part.steps_before, there)
+        if part.rows_before is not None:
+            part.rows_before = max(part.rows_before, uploads.last_step(without="alerts"))
+
+    def _earlier(self) -> list[dict[str, Any]]:
+        """The statuses of the run's earlier parts, oldest first; not of runs with another id whose journals have such a
+        name, nor of one that goes on at the same time."""
+        assert self._decoder.started is not None
+        found = []
+        for journal in earlier_journals(self.journal):
+            status = read_status(journal)
+            at_once = journal.exists() and self._mode != "online" and Trainer.of(journal).may_write()
+            if not at_once and status.get("run_id") == self._decoder.started.run_id:
+                found.append(status)
+        return found
 
     def _finish_earlier(self) -> None:
         """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
@@ -454,7 +490,7 @@ class Mirror:
 
     def _name_each_other(self) -> None:
         """The run folder of the part before this one says where the run goes on."""
-        before = [status for status in map(read_status, earlier_journals(self.journal)) if status.get("run_dir")]
+        before = [status for status in self._earlier() if status.get("run_dir")]
         if self._mode != "online" and before and Path(before[-1]["run_dir"]).is_dir():
             name_successor(Path(before[-1]["run_dir"]), Path(self._sink.run_dir).name)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
-def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path) -> tuple[str | None, list[str]]:
-    """The name of the SwanLab folder, made from the journal's, and the folders of earlier tries.
+def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path, earlier: list[str]) -> tuple[str | None, list[str]]:
+    """The name of the SwanLab folder, made from the journal's, and the folders of earlier tries that are there.
 
-    What an earlier try left is known by the name, even where a full disk kept its status file from saying so. None: as
-    SwanLab names it.
+    What an earlier try left is known by the name, even where a full disk kept its status file from saying so. No name
+    of one is used again, not even if `earlier` (what the status file tells) is gone: the local dashboard may still have
+    it, and takes no second run of a name. None: as SwanLab names it.
     """
     run, start = _name_parts(journal.name)
     if not start:
@@ -25,7 +26,9 @@ def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path) -> tuple[str
     name = f"run-{start}-{run}"
     found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
     tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
-    return (f"{name}+{max(tries.values()) + 1}" if tries else name), list(tries)
+    known = [re.fullmatch(rf"{re.escape(name)}(?:\+(\d+))?", Path(folder).name) for folder in earlier]
+    used = [*tries.values(), *(int(match[1] or 0) for match in known if match)]
+    return (f"{name}+{max(used) + 1}" if used else name), list(tries)
 
 
 def earlier_journals(journal: Path) -> list[Path]:

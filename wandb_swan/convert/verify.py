@@ -161,15 +161,17 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
             raise WandbSwanError(
                 f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
             )
-        held = {sources[0].run_id: StoredRun(swanlab)}
+        every = [StoredRun(swanlab)]
+        held = {sources[0].run_id: every[0]}
     else:
-        held = {}
-        for path in sorted(swanlab.glob("run-*/run-*.swanlab")):
-            stored = StoredRun(path.parent)
-            held[stored.run_id] = stored
+        every = [StoredRun(path.parent) for path in sorted(swanlab.glob("run-*/run-*.swanlab"))]
+        held = {stored.run_id: stored for stored in every}
     for source in sources:
         page = source.told.get("url")  # where two servers have a run of that id, one has another id in SwanLab
         match = next((stored for stored in held.values() if page and stored.about.get("url") == page), None)
+        if isinstance(source, LocalRun) and (started := source.started) is not None:  # an id may have been used again
+            began = {"id": started.run_id, "started_at": started.started_at}
+            match = match or next((stored for stored in every if stored.about.items() >= began.items()), None)
         match = match or held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
         if match is None:
             raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")

@@ -25,20 +25,26 @@ class Part(BaseModel):
 
     steps_before: int = -1
     """The last step in SwanLab that an earlier part has; -1 if there is none."""
+    rows_before: int | None = None
+    """The same without alerts, which may run ahead of the rows; None: count them."""
     step_offset: int | None = None
     """What is added to wandb's steps to get SwanLab's; None until the first row is there."""
     first_step: int | None = None
     """wandb's step of the first row."""
     last_step: int = -1
+    """SwanLab's last step so far, of a row or an alert; -1 if there is none."""
+    last_row: int = -1
     """SwanLab's step of the last row so far; -1 if there is none."""
 
     def place(self, step: int) -> int:
         """SwanLab's step of one of wandb's; the first one decides the offset of all."""
         if self.step_offset is None:
             self.first_step = step
-            self.step_offset = max(0, self.steps_before + 1 - step)
+            before = self.steps_before if self.rows_before is None else self.rows_before
+            self.step_offset = max(0, before + 1 - step)
         placed = step + self.step_offset
         self.last_step = max(self.last_step, placed)
+        self.last_row = max(self.last_row, placed)
         return placed
 
 
@@ -50,14 +56,17 @@ def part_of(status: dict[str, Any]) -> Part | None:
         return None
 
 
-def after(earlier: Iterable[dict[str, Any]], *, mode: str, project: str) -> Part:
-    """A new part behind earlier ones, told by their status files, in the same project and kind of place."""
-    last = -1
+def after(earlier: Iterable[dict[str, Any]], *, mode: str, project: str, resumed: bool) -> Part:
+    """A new part behind earlier ones, told by their status files, in the same project and kind of place.
+
+    `resumed`: wandb itself goes on behind its last row, and knows no steps of alerts.
+    """
+    last = last_row = -1
     for status in earlier:
         part = part_of(status)
         if part is not None and (status.get("mode"), status.get("project")) == (mode, project):
-            last = max(last, part.last_step)
-    return Part(steps_before=last)
+            last, last_row = max(last, part.last_step), max(last_row, part.last_row)
+    return Part(steps_before=last, rows_before=last_row if resumed else None)
 
 
 def name_successor(run_dir: Path, later: str) -> None:

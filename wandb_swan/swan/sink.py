@@ -256,7 +256,11 @@ class Sink:
         if step is None:
             step = self._step
             self._step += 1
+        undecided = self.part.step_offset is None
         step = self.part.place(step)
+        if undecided and self.part.step_offset:  # known there before the first point is: the status file may be lost
+            self.tell(step_offset=self.part.step_offset, first_step=self.part.first_step)
+            self._about.write(self._run.config, own=self._own)
         if not 0 <= step <= limits.LAST_STEP:
             for path, _ in leaves(event.values):
                 self._lose(path, "the step is outside SwanLab's 0 to 2**48", str(step))

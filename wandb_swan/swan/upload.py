@@ -95,12 +95,28 @@ class Uploads:
         """How many console lines the experiment had when it was opened, if asked before the first one is written."""
         return int(getattr(self._core, "_epoch", 0) or 0)
 
-    @property
-    def last_step(self) -> int:
+    def last_step(self, *, without: str = "") -> int:
         """The last step that the experiment had when it was opened, if asked before anything is written; -1: none."""
         metrics = getattr(getattr(self._core, "_metrics", None), "_metrics", None) or {}
-        steps = [int(metric.min_step) for key, metric in metrics.items() if not key.startswith("__swanlab__.")]
+        steps = [
+            int(metric.min_step)
+            for key, metric in metrics.items()
+            if key != without and not key.startswith("__swanlab__.")
+        ]
         return max([-1, *steps])
+
+    def about(self) -> dict[str, Any]:
+        """What the experiment's config says of the part that wrote it last; empty if there is none.
+
+        Raises what SwanLab's client raises.
+        """
+        from swanlab.sdk.internal.core_python import client
+
+        context: Any = self._core._ctx
+        told: Any = client.get(f"/project/{context.username}/{context.project}/runs/{context.experiment_id}").data
+        config = (told.get("profile") or {}).get("config") or {}
+        about = (config.get("wandb_run_") or config.get("wandb_run") or {}).get("value")
+        return about if isinstance(about, dict) else {}
 
     def without_error_line(self) -> None:
         """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
