@@ -181,3 +181,11 @@ def test_any_number_is_itself(number: float) -> None:
     other.scalar("x", 1, 1.0)
     one.scalar("x", 1, 2.0)
     assert one.scalars != other.scalars
+
+
+def test_every_bit_of_a_number_counts() -> None:
+    for one, other in ((-1.0, -2.0), (0.0, -0.0), (1.0, 2.0**61), (math.inf, 314159.0)):
+        ours, theirs = Expected(), Expected()
+        ours.scalar("x", 5, one)
+        theirs.scalar("x", 5, other)
+        assert ours.scalars != theirs.scalars

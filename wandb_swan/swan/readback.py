@@ -7,7 +7,8 @@ back lets a journal go. Counts and checksums are kept, no values: memory grows b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import struct
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pyroaring import BitMap64
 from ..exceptions import WandbSwanError
 from .store import records
 
+_BITS = struct.Struct("<d").pack
+
 
 @dataclass
 class Points:
@@ -26,10 +29,14 @@ class Points:
     steps: BitMap64 = field(default_factory=BitMap64)
     checksum: int = 0
 
-    def add(self, step: int, value: object) -> None:
+    def add(self, step: int, value: Hashable) -> None:
         if step not in self.steps:
             self.steps.add(step)
             self.checksum += hash((step, value))
+
+    def add_number(self, step: int, number: float) -> None:
+        """Every bit counts: to Python -1.0 and -2.0 have the same hash."""
+        self.add(step, _BITS(number) if number == number else b"NaN")  # noqa: PLR0124  (NaN is unequal to itself)
 
 
 class Expected:
@@ -46,9 +53,9 @@ class Expected:
         points = self.scalars.get(key)
         if points is None:
             points = self.scalars[key] = Points()
-        points.add(step, number if number == number else "NaN")  # noqa: PLR0124  (NaN is unequal to itself)
+        points.add_number(step, number)
 
-    def items(self, key: str, step: int, content: object) -> None:
+    def items(self, key: str, step: int, content: Hashable) -> None:
         self.media.setdefault(key, Points()).add(step, content)
 
     def line(self, text: str) -> None:
@@ -90,7 +97,7 @@ class Expected:
         return None
 
 
-def _content(run_dir: Path, media: Any, broken: list[str]) -> object:
+def _content(run_dir: Path, media: Any, broken: list[str]) -> Hashable:
     """The texts of a step, or how many items it has; what is not on disk as SwanLab noted it goes to `broken`."""
     from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
 
