@@ -259,8 +259,9 @@ class Mirror:
             return Sink(target)
 
         self._sink = self._started(make, started.model_copy(update={"run_id": swan_id}))
-        self._continue_lines()
         self._continue_steps()
+        self._continue_lines()
+        self._sink.flush()  # the config says whose part this is before the first point is there
         told = {name: run.get(name) for name in ("url", "mode", "fork_from", "resume_from")}
         self._sink.tell(**told, id=started.run_id, versions=begin.get("versions"))
         if run.get("log_written") and run.get("log") and not run.get("shared"):
@@ -286,6 +287,7 @@ class Mirror:
             self._refused = {}
         uploads.refused.update(self._refused)
         self._lines_at = self._sink.url
+        self._sink.tell(lines_before=self._lines_before)
         self._sink.skip_lines(there - self._lines_before)
 
     def _continue_steps(self) -> None:
@@ -306,7 +308,6 @@ class Mirror:
             self._sink.tell(step_offset=self._part.step_offset, first_step=self._part.first_step)
         parts = [status.get("url") or status.get("run_dir") for status in earlier]
         self._sink.tell(earlier_parts=[where for where in parts if where] or None)
-        self._sink.flush()  # the config says whose part this is before the first point is there
 
     def _ask_for_steps(self, part: Part, started: RunStarted) -> None:
         """What other folders and machines have sent to the experiment comes before this part; what an earlier try of
@@ -324,6 +325,9 @@ class Mirror:
             offset = about.get("step_offset")
             part.step_offset = offset if isinstance(offset, int) else 0
             part.first_step = about.get("first_step") or 0
+            lines = about.get("lines_before")
+            if self._lines_before is None and isinstance(lines, int):
+                self._lines_before, self._lines_at = lines, self._sink.url
             return
         part.steps_before = max(part.steps_before, there)
         if part.rows_before is not None:

@@ -74,15 +74,15 @@ def test_twice_online(train: Train, cloud: SwanLabCloud) -> None:
 
 
 @pytest.mark.fault(
-    "Three runs of one id, each killed with its mirror; SwanLab online; the status files are lost between",
+    "Three runs of one id, each killed with its mirror; SwanLab online; `resume` in between, or not",
     "`wandb-swan resume` completes each: every value that reached `log()` is there once, in order",
 )
-@pytest.mark.parametrize("lost", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "status files lost"])
-def test_three_killed_online(train: Train, cloud: SwanLabCloud, lost: bool) -> None:
+@pytest.mark.parametrize("between", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "resumed between"])
+def test_three_killed_online(train: Train, cloud: SwanLabCloud, between: bool) -> None:
     for part in range(3):
         training = killed_part(train, part, **cloud.env())
         training.age()
-        if lost and part == 1:
+        if between and part == 1:
             training.command("resume")
             training.age()
     training.command("resume")
@@ -162,3 +162,8 @@ def test_no_collision_no_offset(train: Train, cloud: SwanLabCloud) -> None:
     assert sorted(kept.metrics["loss"]) == [*range(30), *range(40, 70)]
     assert "step_offset" not in kept.config["wandb_run"]
     assert "there, behind" not in training.said[-1]
+
+
+def test_parts_are_verified_apart(train: Train) -> None:
+    training = train(EXPLICIT, gates=False).end().mirrored()
+    assert "2 of 2 runs identical" in training.command("verify", "wandb", "swanlog")

@@ -14,6 +14,7 @@ PLAIN = """
 run = wandb.init(project="p", id="r1")
 for i in range(40):
     run.log({"loss": i})
+print("trained")
 gate("end")
 run.finish()
 """
@@ -38,7 +39,9 @@ def test_a_journal_that_is_moved(train: Train, cloud: SwanLabCloud) -> None:
     for file in journal.parent.glob("r1-*"):
         file.unlink()
     assert "there, behind" not in training.command("resume", str(moved))
-    assert cloud.experiment("r1").metrics["loss"] == {i: float(i) for i in range(40)}
+    kept = cloud.experiment("r1")
+    assert kept.metrics["loss"] == {i: float(i) for i in range(40)}
+    assert [line for line in kept.lines if line == "trained"] == ["trained"]
 
 
 @pytest.mark.slow

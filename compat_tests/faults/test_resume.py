@@ -102,4 +102,7 @@ def test_no_run_is_taken_for_an_earlier_try_of_another(train: Train) -> None:
     assert sorted(stores) == list(range(5)), training.swan_dirs()
     for n, swan in stores.items():
         (folder,) = training.dir.glob(f"dir{n}/wandb/offline-run-*")
-        assert_same_values(WandbStore.read(folder), swan)
+        wandb, moved = WandbStore.read(folder), 5 if n == 3 else 0  # behind the first run of that id and folder
+        wandb.rows = {step + moved: row for step, row in wandb.rows.items()}
+        wandb.timestamps = {step + moved: at for step, at in wandb.timestamps.items()}
+        assert_same_values(wandb, swan)

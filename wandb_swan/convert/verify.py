@@ -166,6 +166,7 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
     else:
         every = [StoredRun(path.parent) for path in sorted(swanlab.glob("run-*/run-*.swanlab"))]
         held = {stored.run_id: stored for stored in every}
+        sources = [part for source in sources for part in _as_mirrored(source, every)]
     for source in sources:
         page = source.told.get("url")  # where two servers have a run of that id, one has another id in SwanLab
         match = next((stored for stored in held.values() if page and stored.about.get("url") == page), None)
@@ -177,6 +178,15 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
             raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")
         recorded = RecordedRun.of(source)
         yield Pair(recorded, match, compare_runs(recorded, match, wandb))
+
+
+def _as_mirrored(source: Source, stored: Sequence[StoredRun]) -> list[Source]:
+    """The run, or, where each of its logs was mirrored into a SwanLab run of its own, one for each of them."""
+    if not isinstance(source, LocalRun) or len(source.logs) < 2:
+        return [source]
+    began = {run.about.get("started_at") for run in stored}
+    apart = [LocalRun([log]) for log in source.logs]
+    return [*apart] if all(part.started and part.started.started_at in began for part in apart) else [source]
 
 
 class _Matcher:

@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pyroaring import BitMap64
 
 from ..exceptions import WandbSwanError
 from .store import records
+
+Steps: Any
+try:
+    from pyroaring import BitMap64 as Steps
+except ImportError:  # SwanLab 0.10 asks for it; another may do without
+    Steps = set
 
 _BITS = struct.Struct("<d").pack
 
@@ -26,7 +31,7 @@ _BITS = struct.Struct("<d").pack
 class Points:
     """The points of one metric: SwanLab keeps the first value of a step."""
 
-    steps: BitMap64 = field(default_factory=BitMap64)
+    steps: Any = field(default_factory=Steps)
     checksum: int = 0
 
     def add(self, step: int, value: Hashable) -> None:
@@ -62,13 +67,15 @@ class Expected:
         self.lines += 1
         self._lines_checksum = hash((self._lines_checksum, text))
 
-    def missing(self, run_dir: Path) -> str | None:
-        """Reads a closed run folder; says what it lacks, or None.
+    def missing(self, run_dir: Path, state: str) -> str | None:
+        """Reads a closed run folder, which has to have ended in `state`; says what it lacks, or None.
 
         Media are read from their files, and held against the digests that SwanLab has noted.
         """
+        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
+
         found = Expected()
-        finished = False
+        ended = ""
         broken: list[str] = []
         try:
             for record in records(run_dir):
@@ -80,12 +87,13 @@ class Expected:
                     found.items(record.media.key, record.media.step, _content(run_dir, record.media, broken))
                 elif kind == "log" and found.lines < self.lines:  # SwanLab adds a run's error as a last line
                     found.line(record.log.line)
-                finished = finished or kind == "finish"
+                elif kind == "finish":
+                    ended = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
             config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
         except (WandbSwanError, OSError, yaml.YAMLError) as error:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
-        if not finished:
-            return f"the SwanLab run {run_dir.name} has no end on disk"
+        if ended != {"success": "finished"}.get(state, state):
+            return f"the SwanLab run {run_dir.name} has {f'the state {ended}' if ended else 'no end'} on disk"
         if not isinstance(config, dict) or not any(key.startswith("wandb_run") for key in config):
             return f"the config of the SwanLab run {run_dir.name} is not on disk"
         faults = [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
@@ -122,5 +130,5 @@ def _lacking(expected: dict[str, Points], found: dict[str, Points]) -> Iterator[
         whole, kept = len(points.steps), len(points.steps & there.steps)
         if kept < whole:
             yield f"{kept} of {whole} values of {key}"
-        elif points.checksum != there.checksum and len(there.steps) == whole:
+        elif points.checksum != there.checksum:
             yield f"other values of {key}"

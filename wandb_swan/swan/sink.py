@@ -214,7 +214,7 @@ class Sink:
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = getattr(self._writer, "failure", None) or unconfirmed
         if failure is None and self._expected is not None:
-            return self._expected.missing(FilePath(self._run.dir))
+            return self._expected.missing(FilePath(self._run.dir), state)
         return failure
 
     # -- events ----------------------------------------------------------------------------------------------------
