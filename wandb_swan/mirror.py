@@ -415,7 +415,7 @@ class Mirror:
         self._checks.close()
         if self._checks.conflicts and self._checks.whole and self._mode != "online" and not self._rows_from_log:
             return self._again_from_log()
-        return self._close(reader.offset, torn)
+        return self._close(reader.offset, torn, damaged=reader.damage is not None and not self._checks.whole)
 
     def _read_log_to_its_end(self) -> None:
         """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
@@ -457,7 +457,7 @@ class Mirror:
         self._fresh(from_log=True)
         return self._follow()
 
-    def _close(self, offset: int, torn: str | None) -> int:
+    def _close(self, offset: int, torn: str | None, *, damaged: bool) -> int:
         finished = self._decoder.finished
         assert finished is not None
         if finished.interrupted:
@@ -480,7 +480,7 @@ class Mirror:
         self._name_each_other()
         with suppress(OSError):
             facts["size"] = self.journal.stat().st_size
-        only_copy = self._sink.only_copy
+        only_copy = self._sink.only_copy or ("what lies behind its damage" if damaged else None)
         told = self._status("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
         closed = self._decoder.ended or (not self._may_grow() and self._trainer.certain)

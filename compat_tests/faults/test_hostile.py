@@ -284,6 +284,8 @@ def test_whole_records_before_the_damage_are_mirrored(
         assert 50 < len(points) < 400
         assert swan.state == "crashed"
         assert "offset" in str(status["torn"])
+    # What lies behind the damage is in the journal alone, which stays.
+    assert bool(status["only_copy"]) == (kind in ("flipped byte", "huge length"))
 
 
 @pytest.mark.fault(
