@@ -46,12 +46,13 @@ _process_wide: dict[str, Any] = {}
 def _in_a_forked_child() -> None:
     """Forgets the parent's runs: their journals are the parent's to write. Another thread may have held the lock."""
     global _lock
-    for capture in _live.values():
-        if isinstance(capture.journal, JournalWriter):
-            capture.journal.forget()
+    journals = [getattr(capture, "journal", None) for capture in _live.values()]
     _live.clear()
     _first_run.clear()
     _lock = threading.RLock()
+    for journal in journals:
+        if isinstance(journal, JournalWriter):
+            journal.forget()
 
 
 if hasattr(os, "register_at_fork"):
