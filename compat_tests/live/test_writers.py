@@ -88,7 +88,7 @@ from wandb_swan.convert.units import Job, Options
 from wandb_swan.convert.worker import convert
 (run,) = discover(Path("wandb"))
 options = Options(log_dir=Path("again"), system=False)
-report = convert(Job(unit=run.unit(), options=options, run_dir="run-again"), lambda points: None)
+report = convert(Job(unit=run.unit(), run_id=run.run_id, options=options, run_dir="run-again"), lambda points: None)
 sys.exit(report.state != "converted" or not report.identical)
 """
     made, said = again(work, code, "[bulk.BulkWriter]")
