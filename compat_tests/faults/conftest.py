@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -326,6 +327,16 @@ def assert_whole(training: Training) -> SwanStore:
     wandb, swan = training.pair()
     assert_same_values(wandb, swan)
     return swan
+
+
+def preload_library(folder: Path, code: str) -> str:
+    """A shared library for LD_PRELOAD, made of C code."""
+    if sys.platform != "linux" or shutil.which("cc") is None:
+        pytest.skip("needs a C compiler on Linux")
+    (folder / "preload.c").write_text(code)
+    made = ["cc", "-shared", "-fPIC", "-o", folder / "preload.so", folder / "preload.c", "-ldl"]
+    subprocess.run(made, check=True)
+    return str(folder / "preload.so")
 
 
 def kill(process: psutil.Process | subprocess.Popen[str]) -> None:

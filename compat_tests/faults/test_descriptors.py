@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
-from compat_tests.faults.conftest import Bare, Train, assert_whole, wandb_facts
+from compat_tests.faults.conftest import Bare, Train, assert_whole, preload_library, wandb_facts
 
 Check = Callable[..., None]
 
@@ -79,13 +76,7 @@ int close(int fd) {
 @pytest.fixture(scope="session")
 def quota(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A library with which the journal is over quota from 20,000 bytes on, and says so when it is closed, too."""
-    if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("needs a C compiler on Linux")
-    folder = tmp_path_factory.mktemp("preload")
-    (folder / "quota.c").write_text(QUOTA)
-    made = ["cc", "-shared", "-fPIC", "-o", folder / "quota.so", folder / "quota.c", "-ldl"]
-    subprocess.run(made, check=True)
-    return str(folder / "quota.so")
+    return preload_library(tmp_path_factory.mktemp("preload"), QUOTA)
 
 
 @pytest.mark.fault(

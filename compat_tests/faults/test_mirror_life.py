@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.faults.conftest import LOOP, Train, Training, assert_whole, kill, until
+from compat_tests.faults.conftest import LOOP, Train, Training, assert_whole, kill, preload_library, until
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, WandbStore
 
@@ -133,13 +132,7 @@ ssize_t read(int fd, void *to, size_t n) {
 @pytest.fixture(scope="session")
 def network_disk(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A library that has file locks and reads behave as on a network file system."""
-    if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("needs a C compiler on Linux")
-    folder = tmp_path_factory.mktemp("preload")
-    (folder / "disk.c").write_text(PRELOAD)
-    made = ["cc", "-shared", "-fPIC", "-o", folder / "disk.so", folder / "disk.c", "-ldl"]
-    subprocess.run(made, check=True)
-    return str(folder / "disk.so")
+    return preload_library(tmp_path_factory.mktemp("preload"), PRELOAD)
 
 
 @pytest.mark.fault(

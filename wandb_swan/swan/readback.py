@@ -94,11 +94,11 @@ class Expected:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
         if ended != {"success": "finished"}.get(state, state):
             return f"the SwanLab run {run_dir.name} has {f'the state {ended}' if ended else 'no end'} on disk"
-        if not isinstance(config, dict) or not any(key.startswith("wandb_run") for key in config):
+        if not isinstance(config, dict) or not any(str(key).startswith("wandb_run") for key in config):
             return f"the config of the SwanLab run {run_dir.name} is not on disk"
         faults = [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
         if (self.lines, self._lines_checksum) != (found.lines, found._lines_checksum):
-            faults.append(f"{found.lines} of {self.lines} console lines" + " as they were")
+            faults.append(f"{found.lines} of {self.lines} console lines as they were")
         if faults:
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
             return f"on disk, the SwanLab run {run_dir.name} has {', '.join(faults[:3])}{more}"
