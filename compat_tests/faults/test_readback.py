@@ -21,6 +21,8 @@ Check = Callable[..., None]
 MIXED = """
 import numpy
 run = wandb.init(project="p", id="r1", config={"lr": 0.1})
+pathlib.Path("weights.bin").write_bytes(b"w" * 100)
+wandb.save("weights.bin", policy="now")
 for i in range(60):
     run.log({"loss": 1 / (i + 1), "word": f"at {i}"})
     if i == 30:
@@ -56,6 +58,10 @@ def with_another_text(run: Path) -> None:
     next(run.glob("media/text/005-*.txt")).write_text("at 7")
 
 
+def without_a_saved_file(run: Path) -> None:
+    (run / "files" / "weights.bin").unlink()
+
+
 def without_a_picture(run: Path) -> None:
     next(run.glob("media/image/*.png")).unlink()
 
@@ -66,7 +72,8 @@ def without_a_picture(run: Path) -> None:
     "read back at the end: the finish line says what is missing, the journal stays, `wandb-swan resume` makes it whole",
 )
 @pytest.mark.parametrize(
-    "harm", [truncated, flipped, without_a_text, with_another_text, without_a_picture, shutil.rmtree]
+    "harm",
+    [truncated, flipped, without_a_text, with_another_text, without_a_picture, without_a_saved_file, shutil.rmtree],
 )
 def test_the_store_is_harmed(train: Train, unharmed: Check, harm: Callable[[Path], None]) -> None:
     training = train(MIXED)
@@ -189,3 +196,48 @@ def test_every_bit_of_a_number_counts() -> None:
         ours.scalar("x", 5, one)
         theirs.scalar("x", 5, other)
         assert ours.scalars != theirs.scalars
+
+
+LOSSY_CONFIG = """
+import sys
+from swanlab.sdk.internal.run.components import config
+real = config.dump_config
+def lossy(content):
+    changed = {key: {**item, "value": 0.2} if key == "lr" else item for key, item in content.items()}
+    return real(changed)
+config.dump_config = lossy
+from wandb_swan import mirror
+sys.exit(mirror.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.fault("SwanLab stores another config value than it was given", "the same")
+def test_swanlab_has_another_config(train: Train) -> None:
+    training = killed_whole(train)
+    (journal,) = training.journals
+    lossy = [sys.executable, "-c", LOSSY_CONFIG, str(journal)]
+    assert subprocess.run(lossy, cwd=training.dir, env=training.env, timeout=120).returncode == 1
+    assert "not the value of lr in its config" in training.statuses[-1]["reason"]
+    training.command("resume")
+    assert training.journals == []
+
+
+EDGES = """
+run = wandb.init(project="p", id="r1", config={
+    "none": None, "nested": {"none": None, "list": [None, 1, [2, {"a": None}]], "empty": {}, "no": []},
+    "nan": float("nan"), "inf": float("inf"), "less": float("-inf"), "in": {"inf": [float("inf"), float("nan")]},
+    "small": 5e-324, "big": 1.7e308, "int": 2**70, "bool": True, "yes": "yes", "date": "2020-01-01", "oct": "0o17",
+    "breaks": "a\\u2028b\\x85c\\n d\\t", "edge ": " lead", "ключ": "значение", "1": 2, "sur": "\\ud800x", "text": "x" * 5000,
+    "float as text": "1e5", "minus": -0.0, "mid": 0.1 + 0.2, "wandb_run": {"a": 1}, "tuple": (1, 2), "~": "~", "a\\u2028b": 1, "deep": {"a\\x85b": "\\u2029"}, "": "empty",
+})
+run.config.update({"a.b": 1, "later": [1.5, "x", False]})
+run.log({"loss": 1.0})
+run.finish()
+"""
+
+
+@pytest.mark.parametrize("mode", ["offline", "local"])
+def test_any_config_is_read_back_as_it_is(train: Train, mode: str) -> None:
+    training = train(EDGES, gates=False, WANDB_SWAN_MODE=mode).end().mirrored()
+    assert training.statuses[-1]["state"] == "finished", training.statuses[-1]["reason"]
+    assert training.journals == []

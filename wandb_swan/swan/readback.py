@@ -7,6 +7,8 @@ back lets a journal go. Counts and checksums are kept, no values: memory grows b
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import struct
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from typing import Any
 import yaml
 
 from ..exceptions import WandbSwanError
+from . import limits
 from .store import records
 
 Steps: Any
@@ -51,6 +54,10 @@ class Expected:
         self.scalars: dict[str, Points] = {}
         self.media: dict[str, Points] = {}
         """By key; a value is the texts of a step, or how many items it has."""
+        self.config: dict[str, Any] = {}
+        """The whole config as it was written last, the reserved key included."""
+        self.files: set[str] = set()
+        """Saved files, relative to the run's `files` folder."""
         self.lines = 0
         self._lines_checksum = 0
 
@@ -94,15 +101,31 @@ class Expected:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
         if ended != {"success": "finished"}.get(state, state):
             return f"the SwanLab run {run_dir.name} has {f'the state {ended}' if ended else 'no end'} on disk"
-        if not isinstance(config, dict) or not any(str(key).startswith("wandb_run") for key in config):
+        if not isinstance(config, dict):
             return f"the config of the SwanLab run {run_dir.name} is not on disk"
-        faults = [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
+        there = {limits.config_text(str(key)): item for key, item in config.items() if isinstance(item, dict)}
+        faults = [
+            f"not the value of {key} in its config"
+            for key, value in self.config.items()
+            if not _same(value, there.get(limits.config_text(key), {}).get("value"))
+        ]
+        faults += [f"not the file {path}" for path in self.files if not os.path.lexists(run_dir / "files" / path)]
+        faults += [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
         if (self.lines, self._lines_checksum) != (found.lines, found._lines_checksum):
             faults.append(f"{found.lines} of {self.lines} console lines as they were")
         if faults:
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
             return f"on disk, the SwanLab run {run_dir.name} has {', '.join(faults[:3])}{more}"
         return None
+
+
+def _same(written: Any, found: Any) -> bool:
+    """Whether a config value is the one that was written, as YAML brings it back."""
+    return _comparable(written) == _comparable(found)
+
+
+def _comparable(value: Any) -> str:
+    return limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def _content(run_dir: Path, media: Any, broken: list[str]) -> Hashable:

@@ -22,6 +22,8 @@ class RunConfig:
         self._config: Tree = {}
         self._summary: Tree = {}
         self._changed = True
+        self.written: dict[str, Any] = {}
+        """What `write` brought into SwanLab's config last."""
         self._about: dict[str, Any] = {
             "id": started.run_id,
             "project": started.project,
@@ -81,6 +83,7 @@ class RunConfig:
             for key in [key for key in config if key not in whole]:
                 del config[key]
         config.update(whole)
+        self.written = whole
         empty = [key for key, value in whole.items() if value is None]
         stored = config.__dict__.get("_config")
         if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in

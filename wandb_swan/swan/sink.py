@@ -214,6 +214,7 @@ class Sink:
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = getattr(self._writer, "failure", None) or unconfirmed
         if failure is None and self._expected is not None:
+            self._expected.config = self._about.written
             return self._expected.missing(FilePath(self._run.dir), state)
         return failure
 
@@ -468,6 +469,8 @@ class Sink:
             self._lose(key, f"file not saved: {type(error).__name__}", str(error))
         else:
             self.counts["files"] += 1
+            if self._expected is not None:
+                self._expected.files.add(path)
 
     def _on_SystemStats(self, event: SystemStats) -> None:
         """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
