@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from wandb_swan.convert.page import render
-from wandb_swan.convert.verify import compare
+from wandb_swan.parity.comparison import compare
+from wandb_swan.parity.report import render
 
 
 def main() -> int:

@@ -14,8 +14,8 @@ from typing import Any as _Any
 
 import wandb as _wandb
 
-from . import _surface
 from . import capture as _capture
+from . import module_proxy as _surface
 
 try:
     __swan_version__ = _version("wandb-swan")

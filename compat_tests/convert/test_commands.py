@@ -11,7 +11,7 @@ from compat_tests.convert.conftest import Cli, run_dirs
 from compat_tests.stores import WandbStore
 from wandb_swan.convert import WandbConverter
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.swan.store import StoredRun
+from wandb_swan.parity.stored import StoredRun
 
 pytestmark = pytest.mark.live
 
@@ -86,7 +86,7 @@ def change_a_point(run_dir: Path) -> None:
     from swanlab.proto.swanlab.record.v1.record_pb2 import Record
 
     from compat_tests.stores import SwanStore
-    from wandb_swan.capture.journal import frame
+    from wandb_swan.journal.framing import frame
 
     file = next(run_dir.glob("run-*.swanlab"))
     assert SwanStore.read(run_dir).scalars["loss"][0] == 1.0

@@ -12,7 +12,7 @@ import pytest
 
 from compat_tests.convert.conftest import Cli, content, train
 from compat_tests.stores import SwanStore
-from wandb_swan.capture.claim import Claim
+from wandb_swan.journal.claim import Claim
 
 pytestmark = pytest.mark.live
 

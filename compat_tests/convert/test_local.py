@@ -12,7 +12,7 @@ from compat_tests.convert.conftest import Cli, content, run_dirs, train
 from compat_tests.live.test_values import NAMES
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 from wandb_swan.convert import WandbLocalConverter
-from wandb_swan.convert.verify import compare
+from wandb_swan.parity.comparison import compare
 
 pytestmark = pytest.mark.live
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from compat_tests.differential.conftest import Worker
 from compat_tests.differential.worker import Operation
 from compat_tests.stores import WandbStore, wait_for_exit
-from wandb_swan.capture.journal import LogReader
+from wandb_swan.journal.reader import LogReader
 from wandb_swan.stream.events import HistoryRow
 from wandb_swan.stream.records import Decoder
 

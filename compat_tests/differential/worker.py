@@ -87,8 +87,8 @@ def _start(**given: Any) -> Any:
 
 
 def _mirror(journal: Path) -> Path:
-    from wandb_swan.capture.status import read_status
-    from wandb_swan.mirror import Mirror
+    from wandb_swan.journal.status import read_status
+    from wandb_swan.mirror.process import Mirror
 
     code = Mirror(journal).run()
     status = read_status(journal)

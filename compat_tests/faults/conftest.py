@@ -109,7 +109,7 @@ class Training(Recorded):
         return sorted((self.dir / "swanlog").glob("journals/*.journal"))
 
     def mirrors(self) -> list[psutil.Process]:
-        return [process for process in processes(self.dir) if "wandb_swan.mirror" in " ".join(cmdline(process))]
+        return [process for process in processes(self.dir) if "wandb_swan.mirror.process" in " ".join(cmdline(process))]
 
     def age(self, seconds: float = 60) -> Training:
         """Makes the mirrors' last words that much older: nobody waits for SwanLab's server to count them."""

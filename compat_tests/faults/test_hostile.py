@@ -15,7 +15,8 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.faults.conftest import Train, Training
 from compat_tests.stores import SwanStore
-from wandb_swan.capture.journal import FILE_HEADER, LogReader, frame
+from wandb_swan.journal.framing import FILE_HEADER, frame
+from wandb_swan.journal.reader import LogReader
 from wandb_swan.stream.events import Event
 from wandb_swan.stream.records import Decoder
 

@@ -154,7 +154,7 @@ def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train, unharmed: Check)
         + (
             "import signal, subprocess\n"
             "mirror = __import__('psutil').Process().children()\n"
-            "mirror = [p for p in mirror if 'wandb_swan.mirror' in ' '.join(p.cmdline())]\n"
+            "mirror = [p for p in mirror if 'wandb_swan.mirror.process' in ' '.join(p.cmdline())]\n"
             "[p.suspend() for p in mirror]\n"
             "import threading\n"
             "pressed = threading.Timer(3, lambda: os.kill(os.getpid(), 2))\n"

@@ -221,9 +221,9 @@ def test_the_only_whole_copy_is_kept_where_a_trainer_is_only_silent(train: Train
     kill(training.mirrors()[0])
     (journal,) = training.journals
     silent = (
-        "import sys; from pathlib import Path; from wandb_swan.capture import life; from wandb_swan import mirror\n"
+        "import sys; from pathlib import Path; from wandb_swan.journal import life; from wandb_swan.mirror import process\n"
         "life.lives = lambda who: None\nlife.SILENCE = 0.0\n"
-        "sys.exit(mirror.main(sys.argv[1:]))"
+        "sys.exit(process.main(sys.argv[1:]))"
     )
     until(lambda: not training.mirrors())
     done = subprocess.run([sys.executable, "-c", silent, str(journal)], cwd=training.dir, env=training.env, timeout=120)

@@ -263,9 +263,9 @@ def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud
 
 HASTY = """
 import sys
-from wandb_swan import mirror
-mirror.BACKLOG, mirror.RECORDS_A_TURN = 20, 10
-sys.exit(mirror.main(sys.argv[1:]))
+from wandb_swan.mirror import process
+process.BACKLOG, process.RECORDS_A_TURN = 20, 10
+sys.exit(process.main(sys.argv[1:]))
 """
 """The mirror, for which a server is far behind with 20 records instead of 50,000."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from compat_tests.faults.conftest import Train, Training, assert_whole, kill, until
 from compat_tests.stores import SwanStore
-from wandb_swan.swan.readback import Expected, Points
+from wandb_swan.parity.readback import Expected, Points
 
 Check = Callable[..., None]
 
@@ -98,8 +98,8 @@ real = CorePython._store_records
 def forgetful(self, records):
     return real(self, [record for record in records if not ({what})])
 CorePython._store_records = forgetful
-from wandb_swan import mirror
-sys.exit(mirror.main(sys.argv[1:]))
+from wandb_swan.mirror import process
+sys.exit(process.main(sys.argv[1:]))
 """
 
 
@@ -206,8 +206,8 @@ def lossy(content):
     changed = {key: {**item, "value": 0.2} if key == "lr" else item for key, item in content.items()}
     return real(changed)
 config.dump_config = lossy
-from wandb_swan import mirror
-sys.exit(mirror.main(sys.argv[1:]))
+from wandb_swan.mirror import process
+sys.exit(process.main(sys.argv[1:]))
 """
 
 

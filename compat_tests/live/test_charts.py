@@ -11,7 +11,7 @@ import pytest
 from compat_tests.conftest import Recorded, recorder
 from compat_tests.stores import SwanStore, WandbStore
 from wandb_swan.stream.events import ChartDefined
-from wandb_swan.swan import charts, tables
+from wandb_swan.swan.media import charts, tables
 
 pytestmark = pytest.mark.live
 

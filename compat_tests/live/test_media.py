@@ -18,8 +18,8 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.conftest import Record, Recorded, clean_environment, recorder
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
-from wandb_swan.capture.journal import JournalWriter
-from wandb_swan.swan.images import COLOURS
+from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.swan.media.images import COLOURS
 
 pytestmark = pytest.mark.live
 
@@ -396,7 +396,7 @@ def test_missing_broken_and_hostile_items_cost_themselves_alone(tmp_path: Path) 
     writer.append(record.SerializeToString())
     writer.note(type="end")
     writer.close()
-    code = "import sys; from wandb_swan.mirror import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from wandb_swan.mirror.process import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, str(journal)]
     done = subprocess.run(command, env=clean_environment(tmp_path), capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

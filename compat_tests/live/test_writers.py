@@ -26,7 +26,7 @@ run.finish()
 """
 WITHOUT = """
 import sys
-from wandb_swan.swan import bulk, writer
+from wandb_swan.swan.sdk import bulk, writer
 def refuse(*given):
     raise AttributeError("upsert_scalars")
 for refused in {refused}:
@@ -61,7 +61,7 @@ def test_without_batches(trained: tuple[WandbStore, SwanStore, Path]) -> None:
     (journal,) = work.glob("swanlog/journals/*.journal")
     code = f"""
 from pathlib import Path
-from wandb_swan.mirror import Mirror
+from wandb_swan.mirror.process import Mirror
 from wandb_swan.swan import target
 class Elsewhere(target.Target):
     def __init__(self, **given):
@@ -83,12 +83,13 @@ def test_without_the_bytes_of_the_store(trained: tuple[WandbStore, SwanStore, Pa
     wandb, swan, work = trained
     code = """
 from pathlib import Path
-from wandb_swan.convert.local import discover
-from wandb_swan.convert.units import Job, Options
+from wandb_swan.sources.local_discovery import discover
+from wandb_swan.convert.jobs import Job
+from wandb_swan.sources.selection import Options
 from wandb_swan.convert.worker import convert
 (run,) = discover(Path("wandb"))
 options = Options(log_dir=Path("again"), system=False)
-report = convert(Job(unit=run.unit(), run_id=run.run_id, options=options, run_dir="run-again"), lambda points: None)
+report = convert(Job(reference=run.reference(), run_id=run.run_id, options=options, run_dir="run-again"), lambda points: None)
 sys.exit(report.state != "converted" or not report.identical)
 """
     made, said = again(work, code, "[bulk.BulkWriter]")

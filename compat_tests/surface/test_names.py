@@ -251,7 +251,7 @@ assert parse_sm_config is wandb.integration.sagemaker.parse_sm_config and CommEr
 import importlib.util
 assert importlib.util.find_spec("wandb_swan.sdk.nonsense") is None
 assert importlib.util.find_spec("wandb_swan.nonsense") is None
-assert importlib.util.find_spec("wandb_swan.mirror").origin.endswith("mirror.py")
+assert importlib.util.find_spec("wandb_swan.mirror.process").origin.endswith("process.py")
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=60)
 
@@ -267,7 +267,7 @@ def same():
 assert same() and wandb_swan.run is None
 run = wandb_swan.init(project="names", config={"lr": 0.1})
 assert same() and wandb_swan.run is wandb.run is run and isinstance(run, wandb_swan.Run) and type(run) is wandb.Run
-import wandb_swan.mirror
+import wandb_swan.mirror.process
 assert wandb_swan.run is run
 wandb_swan.config.epochs = 3
 wandb_swan.summary["best"] = 1

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from wandb_swan.capture import claim, life, process
-from wandb_swan.capture.claim import Claim, mirror_at
-from wandb_swan.capture.life import SILENCE, Trainer, identity, lives, mark_ended, mark_live
+from wandb_swan.capture import process
+from wandb_swan.journal import claim, life
+from wandb_swan.journal.claim import Claim, mirror_at
+from wandb_swan.journal.life import SILENCE, Trainer, identity, lives, mark_ended, mark_live
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux shows processes in /proc")
 
@@ -28,7 +29,7 @@ def journal(tmp_path: Path) -> Path:
 
 def of_a_child(then: str) -> dict[str, Any]:
     """The identity of a child process that has done something since."""
-    code = f"import json, os, time; from wandb_swan.capture.life import identity; print(json.dumps(identity())); {then}"
+    code = f"import json, os, time; from wandb_swan.journal.life import identity; print(json.dumps(identity())); {then}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
@@ -44,7 +45,7 @@ def test_this_process_lives_and_an_ended_one_does_not() -> None:
 
 
 def test_a_zombie_is_dead() -> None:
-    code = "from wandb_swan.capture.life import identity; import json; print(json.dumps(identity()), flush=True)"
+    code = "from wandb_swan.journal.life import identity; import json; print(json.dumps(identity()), flush=True)"
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     who = json.loads(child.stdout.readline())
@@ -156,7 +157,7 @@ def test_a_claim_whose_file_is_taken_away_is_made_again(journal: Path) -> None:
 
 def test_many_at_once_one_takes_it(journal: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from wandb_swan.capture.claim import Claim; sys.stdin.readline(); "
+        "import sys, time; from pathlib import Path; from wandb_swan.journal.claim import Claim; sys.stdin.readline(); "
         "print(int(Claim.of(Path(sys.argv[1])).take()), flush=True); sys.stdin.readline()"
     )
     journal.with_suffix(".mirror").write_text(json.dumps(of_a_child("pass")))  # and all find a dead one's
@@ -177,7 +178,7 @@ def test_many_at_once_one_takes_it(journal: Path) -> None:
 
 
 def test_the_begin_note_names_the_process(journal: Path) -> None:
-    from wandb_swan.capture.journal import JournalWriter
+    from wandb_swan.journal.writer import JournalWriter
 
     journal.unlink()
     writer = JournalWriter(journal)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from wandb_swan.stream.events import Artifact
-from wandb_swan.swan.media import MediaReader
-from wandb_swan.swan.runfiles import RunFiles, Staged, Unusable
+from wandb_swan.swan.files import RunFiles, Staged, UnusableError
+from wandb_swan.swan.media.reader import MediaReader
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_without_pillow_pictures_pass_as_they_are(
         assert (media.buffer.getvalue(), media.caption) == ((tmp_path / f"a.{kind}").read_bytes(), "c")
     read({"_type": "image-file", "path": "a.png", "boxes": {"p": {"path": "b.json"}}})
     assert lost == ["Pillow is not installed: boxes and masks are not drawn"]
-    with pytest.raises(Unusable, match="Pillow is not installed") as error:
+    with pytest.raises(UnusableError, match="Pillow is not installed") as error:
         read({"_type": "image-file", "path": "a.webp"})
     assert error.value.keep == "a.webp"
 
@@ -59,7 +59,7 @@ def test_without_pillow_pictures_pass_as_they_are(
 def test_without_ffmpeg_videos_are_kept_as_files(tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"video")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(Unusable, match=r"needs wandb-swan\[media\]") as error:
+    with pytest.raises(UnusableError, match=r"needs wandb-swan\[media\]") as error:
         read({"_type": "video-file", "path": "a.mp4"})
     assert error.value.keep == "a.mp4"
 
@@ -108,7 +108,7 @@ def test_pictures_that_need_work(tmp_path: Path, read: Any, lost: list[str]) -> 
     (tmp_path / "torn.png").write_bytes(picture("png")[:40])
     for value in ({"path": "torn.png"}, {"path": "torn.png", "boxes": {"p": {"path": "p.json"}}}):
         (tmp_path / "p.json").write_text('{"box_data": [{"position": {"minX": 0, "minY": 0, "maxX": 1, "maxY": 1}}]}')
-        with pytest.raises(Unusable, match="the picture is broken"):
+        with pytest.raises(UnusableError, match="the picture is broken"):
             read({"_type": "image-file", **value})
 
 
@@ -148,11 +148,11 @@ def test_point_clouds_and_molecules_at_the_limits(tmp_path: Path, read: Any, los
     (tmp_path / "b.pts.json").write_text('{"boxes": [{"corners": [[0, 0, 0], [1, 1, 1]]}], "points": []}')
     assert json.loads(read({"_type": "object3D-file", "path": "b.pts.json"}).buffer.getvalue())["points"]
     (tmp_path / "a.mol2").write_text("no molecule")
-    with pytest.raises(Unusable, match="cannot read this molecule") as error:
+    with pytest.raises(UnusableError, match="cannot read this molecule") as error:
         read({"_type": "molecule-file", "path": "a.mol2"})
     assert error.value.keep == "a.mol2"
     (tmp_path / "a.obj").write_text("v 0 0 0")
-    with pytest.raises(Unusable, match="no 3D model of this format"):
+    with pytest.raises(UnusableError, match="no 3D model of this format"):
         read({"_type": "object3D-file", "path": "a.obj"})
 
 
@@ -164,10 +164,10 @@ def test_paths_that_are_none(tmp_path: Path, read: Any) -> None:
         ("../a", "leaves"),
         ("folder", "missing"),
     ):
-        with pytest.raises(Unusable, match=told):
+        with pytest.raises(UnusableError, match=told):
             read({"_type": "html-file", "path": path})
-    with pytest.raises(Unusable, match="folder is not known"):
+    with pytest.raises(UnusableError, match="folder is not known"):
         RunFiles(None).find("a")
     (tmp_path / "a.json").write_text("[" * 100_000)
-    with pytest.raises(Unusable, match="the file is broken"):
+    with pytest.raises(UnusableError, match="the file is broken"):
         read({"_type": "plotly-file", "path": "a.json"})

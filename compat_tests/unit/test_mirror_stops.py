@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
-from wandb_swan import mirror, recovery
-from wandb_swan.capture.claim import Claim
-from wandb_swan.capture.journal import JournalWriter
 from wandb_swan.capture.process import BUSY
-from wandb_swan.mirror import Mirror
+from wandb_swan.journal.claim import Claim
+from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.mirror import process as mirror
+from wandb_swan.mirror import resume as recovery
+from wandb_swan.mirror.process import Mirror
 from wandb_swan.swan.sink import Sink
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from wandb_swan.convert.run import _executor
+from wandb_swan.convert.scheduler import _executor
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.swan import plotly, times, trainer
-from wandb_swan.swan.discard import discard
-from wandb_swan.swan.store import StoredRun
-from wandb_swan.swan.upload import Uploads
+from wandb_swan.parity.stored import StoredRun
+from wandb_swan.swan.media import plotly_page
+from wandb_swan.swan.sdk import probe as trainer
+from wandb_swan.swan.sdk import times
+from wandb_swan.swan.sdk.discard import discard
+from wandb_swan.swan.sdk.uploads import Uploads
 
 FIGURE: dict[str, Any] = {"data": [{"type": "scatter", "y": [1, 2], "name": "</script>"}], "layout": {}}
 
@@ -60,8 +62,8 @@ def test_without_plotly(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     caplog.set_level(logging.WARNING)
     for inline in (False, True):
-        page = plotly.page(FIGURE, inline=inline)
-        assert f"https://cdn.plot.ly/plotly-{plotly.PLOTLY_JS}.min.js" in page
+        page = plotly_page.page(FIGURE, inline=inline)
+        assert f"https://cdn.plot.ly/plotly-{plotly_page.PLOTLY_JS}.min.js" in page
         assert page.count("</script>") == 2, "the name in the figure ended its script"
     assert caplog.text.count("load plotly.js from the CDN") == 1
 

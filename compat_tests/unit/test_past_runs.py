@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 from wandb.proto import wandb_internal_pb2 as pb
 
-from wandb_swan.capture.journal import JournalWriter
 from wandb_swan.convert import progress
-from wandb_swan.convert.cloud import seconds
-from wandb_swan.convert.local import LocalRun, head, record_field
 from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.sources.cloud_client import seconds
+from wandb_swan.sources.local_run import LocalRun, head, record_field
 from wandb_swan.stream.events import ConsoleLine, HistoryRow, RunFinished, RunStarted, SummaryChanged
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
-from wandb_swan import reconcile
-from wandb_swan.capture.journal import JournalWriter
-from wandb_swan.reconcile import Reconciler
+from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.mirror import reconcile
+from wandb_swan.mirror.reconcile import Reconciler
 from wandb_swan.stream.events import HistoryRow
 
 Rows = Mapping[int, Mapping[str, str]]

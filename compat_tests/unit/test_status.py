@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from wandb_swan.capture.claim import Claim, mirror_at
-from wandb_swan.capture.status import outcome, unfinished, write_status
+from wandb_swan.journal.claim import Claim, mirror_at
+from wandb_swan.journal.status import outcome, unfinished, write_status
 
 
 @pytest.fixture

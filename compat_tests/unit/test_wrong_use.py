@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from wandb_swan import capture, doctor
+from wandb_swan import capture
 from wandb_swan.__main__ import main
-from wandb_swan.capture.claim import Claim
+from wandb_swan.commands import doctor
 from wandb_swan.convert import WandbConverter, WandbLocalConverter
 from wandb_swan.convert.converter import ready
-from wandb_swan.convert.local import LocalRun
-from wandb_swan.convert.verify import pairs
 from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.journal.claim import Claim
+from wandb_swan.parity.pairing import pairs
+from wandb_swan.sources.local_run import LocalRun
 
 RUN = "run-20250101_000000-old"
 

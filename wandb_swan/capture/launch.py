@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .journal import JournalWriter
-from .life import identity, mark_ended, mark_live
+from ..journal.life import identity, mark_ended, mark_live
+from ..journal.status import outcome, relative, resume_command, unfinished
+from ..journal.writer import JournalWriter
 from .process import Supervisor, python
-from .status import outcome, relative, resume_command, unfinished
 from .tap import warn
 
 if TYPE_CHECKING:

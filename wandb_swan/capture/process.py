@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from .claim import mirror_at
-from .status import is_whole, read_status
+from ..journal.claim import mirror_at
+from ..journal.status import is_whole, read_status
 
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
@@ -93,8 +93,8 @@ def environment(base: Mapping[str, str] = os.environ, **more: str) -> dict[str, 
 
 
 def start(journal: Path) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror` on a journal, in a session of its own. Raises OSError."""
-    arguments = command("wandb_swan.mirror", str(journal))
+    """Starts `wandb_swan.mirror.process` on a journal, in a session of its own. Raises OSError."""
+    arguments = command("wandb_swan.mirror.process", str(journal))
     log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         with _scratch_file() as path, _signals_blocked():

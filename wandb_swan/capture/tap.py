@@ -25,7 +25,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .journal import PATIENCE, JournalWriter, own_errors_suppressed, raised_by_handler
+from ..journal.handlers import own_errors_suppressed, raised_by_handler
+from ..journal.writer import PATIENCE, JournalWriter
 
 if TYPE_CHECKING:
     from .launch import Capture

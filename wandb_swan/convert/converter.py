@@ -11,9 +11,10 @@ from rich.console import Console
 
 from ..exceptions import WandbSwanError
 from ..settings import Mode
-from . import local
+from ..sources import local_discovery
+from ..sources.reference import RunReference
+from ..sources.selection import Options
 from .report import Report, RunReport
-from .units import Options, Unit
 
 
 class Converter:
@@ -77,19 +78,19 @@ class Converter:
         self._dask = dask
         self._console = console
 
-    def convert(self, units: Sequence[Unit]) -> Report:
+    def convert(self, references: Sequence[RunReference]) -> Report:
         """Converts these runs.
 
         Raises:
             WandbSwanError: SwanLab can not be used that way (no login, no dashboard extra), or see `run.convert_all`.
         """
-        from .run import convert_all
+        from .scheduler import convert_all
 
         if self._disabled:
-            return plan(units)
+            return plan(references)
         ready(self._options.mode)
         return convert_all(
-            units,
+            references,
             self._options,
             workers=self._workers,
             dask=self._dask,
@@ -116,11 +117,11 @@ class WandbLocalConverter(Converter):
         Raises:
             WandbSwanError: there is no such folder or run, or see `convert`.
         """
-        runs = local.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
+        runs = local_discovery.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
         chosen = [run for run in runs if wb_run_id in (None, run.run_id)]
         if not chosen:
             raise WandbSwanError(f"no run has the id {wb_run_id}")
-        return self.convert(local.units(chosen))
+        return self.convert(local_discovery.references(chosen))
 
 
 class WandbConverter(Converter):
@@ -143,20 +144,26 @@ class WandbConverter(Converter):
         Raises:
             WandbSwanError: no login, no such project or run, no permission, or see `convert`.
         """
-        from . import cloud
+        from ..sources import cloud_client
 
         project = wb_project or self._wb_project
         if not project:
             raise WandbSwanError("wb_project is missing: give the W&B project whose runs are to be converted")
-        return self.convert(cloud.units([project], wb_entity or self._wb_entity, wb_run_id or wb_runid))
+        return self.convert(cloud_client.references([project], wb_entity or self._wb_entity, wb_run_id or wb_runid))
 
 
-def plan(units: Sequence[Unit]) -> Report:
+def plan(references: Sequence[RunReference]) -> Report:
     """What would be converted."""
     return Report(
         runs=tuple(
-            RunReport(source=unit.source, run_id=unit.run_id, name=unit.name, project=unit.project, state="planned")
-            for unit in units
+            RunReport(
+                source=reference.source,
+                run_id=reference.run_id,
+                name=reference.name,
+                project=reference.project,
+                state="planned",
+            )
+            for reference in references
         )
     )
 

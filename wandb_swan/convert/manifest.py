@@ -11,13 +11,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..capture.claim import Claim
 from ..exceptions import WandbSwanError
+from ..journal.claim import Claim
+from ..parity.stored import about
+from ..sources.reference import RunReference
+from ..sources.selection import Options
 from ..swan import limits
-from ..swan.discard import discard
-from ..swan.store import about
+from ..swan.sdk.discard import discard
+from .jobs import Job
 from .report import RunReport
-from .units import Job, Options, Unit
 
 SAVE_INTERVAL = 1.0
 """Seconds between two writes of the file while runs end; what is lost with them is only converted again."""
@@ -79,30 +81,30 @@ class Manifest:
         self.save()
         self._claim.release()
 
-    def done(self, unit: Unit, options: Options) -> Entry | None:
+    def done(self, reference: RunReference, options: Options) -> Entry | None:
         """The earlier conversion of this run, if it is whole, still there and its source has not changed."""
-        entry = self._known(unit, options)
-        if entry is None or entry.state != "done" or entry.fingerprint != unit.fingerprint:
+        entry = self._known(reference, options)
+        if entry is None or entry.state != "done" or entry.fingerprint != reference.fingerprint:
             return None
         there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
         return entry if there else None
 
-    def start(self, unit: Unit, options: Options, *, force: bool = False) -> Job:
+    def start(self, reference: RunReference, options: Options, *, force: bool = False) -> Job:
         """Notes that the run is being converted; returns what is to be done.
 
         What an interrupted conversion left is made anew under the same name. A whole earlier conversion stays until
         the new one is done.
         """
-        key = _key(unit, options)
-        before = self._known(unit, options)
+        key = _key(reference, options)
+        before = self._known(reference, options)
         earlier: Entry | None = None
         if before is not None and before.state == "started":
             run_dir, replaces, earlier = before.run_dir, before.replaces, before.earlier
         else:
             replaces, earlier = before.run_dir if before is not None else "", before
-            run_dir = self._free_name(unit)
-        project = options.project or unit.project
-        run_id = (before.run_id if before is not None else "") or self._free_id(unit.run_id, key, project)
+            run_dir = self._free_name(reference)
+        project = options.project or reference.project
+        run_id = (before.run_id if before is not None else "") or self._free_id(reference.run_id, key, project)
         self._entries[key] = Entry(
             state="started",
             run_dir=run_dir,
@@ -110,19 +112,19 @@ class Manifest:
             project=project,
             replaces=replaces,
             earlier=earlier,
-            fingerprint=unit.fingerprint,
+            fingerprint=reference.fingerprint,
         )
-        return Job(unit=unit, options=options, run_dir=run_dir, run_id=run_id, replaces=replaces, force=force)
+        return Job(reference=reference, options=options, run_dir=run_dir, run_id=run_id, replaces=replaces, force=force)
 
-    def keep(self, unit: Unit, options: Options) -> None:
+    def keep(self, reference: RunReference, options: Options) -> None:
         """Notes that the earlier conversion is still the one to have."""
-        key = _key(unit, options)
+        key = _key(reference, options)
         entry = self._entries[key]
         self._entries[key] = entry.earlier or entry
 
-    def end(self, unit: Unit, options: Options, report: RunReport) -> None:
+    def end(self, reference: RunReference, options: Options, report: RunReport) -> None:
         """Notes that the run is converted, and then removes the conversion that it replaces."""
-        key = _key(unit, options)
+        key = _key(reference, options)
         entry = self._entries[key]
         self._entries[key] = entry.model_copy(
             update={
@@ -145,18 +147,18 @@ class Manifest:
                 discard(self._log_dir / entry.replaces)
             self._entries[key] = entry.model_copy(update={"replaces": ""})
 
-    def _known(self, unit: Unit, options: Options) -> Entry | None:
+    def _known(self, reference: RunReference, options: Options) -> Entry | None:
         """The entry of this run. One of version 0.1, which did not note the server, is taken over if it is this run."""
-        key = _key(unit, options)
-        former = key.replace(unit.key, unit.former_key, 1)
+        key = _key(reference, options)
+        former = key.replace(reference.key, reference.former_key, 1)
         entry = self._entries.get(former)
         if key not in self._entries and entry is not None:
-            same = unit.kind == "local" or entry.fingerprint == unit.fingerprint
-            if same or about(self._log_dir / entry.run_dir).get("url") == unit.url:
-                project = options.project or unit.project
-                told = {"run_id": unit.run_id, "project": project}
+            same = reference.kind == "local" or entry.fingerprint == reference.fingerprint
+            if same or about(self._log_dir / entry.run_dir).get("url") == reference.url:
+                project = options.project or reference.project
+                told = {"run_id": reference.run_id, "project": project}
                 self._entries[key] = self._entries.pop(former).model_copy(update=told)
-                self._ids[_place(key, project), unit.run_id] = key
+                self._ids[_place(key, project), reference.run_id] = key
         return self._entries.get(key)
 
     def _free_id(self, wanted: str, key: str, project: str) -> str:
@@ -178,10 +180,10 @@ class Manifest:
             os.fsync(file.fileno())
         fresh.replace(self.path)
 
-    def _free_name(self, unit: Unit) -> str:
+    def _free_name(self, reference: RunReference) -> str:
         """`run-<start>-<id>` as SwanLab names its folders, with a number where that is taken."""
-        stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(unit.started_at or time.time()))
-        base = f"run-{stamp}-{limits.run_id(unit.run_id)}".encode()[:240].decode("utf-8", "ignore")
+        stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(reference.started_at or time.time()))
+        base = f"run-{stamp}-{limits.run_id(reference.run_id)}".encode()[:240].decode("utf-8", "ignore")
         name, number = base, 1
         while name in self._taken or (self._log_dir / name).exists():
             number += 1
@@ -190,9 +192,9 @@ class Manifest:
         return name
 
 
-def _key(unit: Unit, options: Options) -> str:
+def _key(reference: RunReference, options: Options) -> str:
     """A run converted into another project, workspace or mode is another conversion."""
-    return "|".join((unit.key, options.mode, options.workspace or "", options.project or ""))
+    return "|".join((reference.key, options.mode, options.workspace or "", options.project or ""))
 
 
 def _place(key: str, project: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path as FilePath
 
 from ..exceptions import WandbSwanError
-from ..swan.store import StoredRun
+from ..parity.stored import StoredRun
 
 NAMED = 3
 """So many of the things that would be lost are named."""

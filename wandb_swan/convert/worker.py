@@ -14,19 +14,21 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from ..exceptions import WandbSwanError
+from ..parity.comparison import compare_runs
+from ..parity.expected import ExpectedRun
+from ..parity.stored import StoredRun
+from ..sources import exports
+from ..sources.local_run import LocalRun
+from ..sources.reference import RunReference, Source
+from ..sources.selection import Options, Selection
 from ..stream.events import HistoryRow, RunFinished, RunStarted
-from ..swan import times
-from ..swan.discard import discard
+from ..swan.sdk import times
+from ..swan.sdk.discard import discard
 from ..swan.sink import Sink
-from ..swan.store import StoredRun
 from ..swan.target import Target
-from . import exports
-from .local import LocalRun
-from .recorded import RecordedRun
+from .jobs import Job
 from .replacement import Poorer, check
 from .report import Lost, RunReport
-from .units import Job, Options, Selection, Source, Unit
-from .verify import compare_runs
 
 log = logging.getLogger("wandb_swan")
 
@@ -37,40 +39,40 @@ PROGRESS_ROWS = 2_000
 def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
     """Converts one run. Anything that goes wrong is in the report, nothing is raised but the end of the process."""
     begin = time.monotonic()
-    unit = job.unit
+    reference = job.reference
     facts: dict[str, Any] = {
-        "source": unit.source,
-        "run_id": unit.run_id,
-        "name": unit.name,
-        "project": unit.project,
+        "source": reference.source,
+        "run_id": reference.run_id,
+        "name": reference.name,
+        "project": reference.project,
         "run_dir": job.run_dir,
     }
     try:
         facts |= _converted(job, progress)
     except WandbSwanError as error:
-        log.error("%s: %s", unit.source, error)
+        log.error("%s: %s", reference.source, error)
         facts |= {"state": "failed", "reason": str(error), "refused": isinstance(error, Poorer)}
     except Exception as error:
-        log.exception("%s", unit.source)
+        log.exception("%s", reference.source)
         first_line = (str(error).splitlines() or [""])[0]
         facts |= {"state": "failed", "reason": f"{type(error).__name__}: {first_line}"[:500]}
     return RunReport(**facts, seconds=time.monotonic() - begin)
 
 
-def source_of(unit: Unit, options: Options) -> Source:
+def source_of(reference: RunReference, options: Options) -> Source:
     """Where a run's events come from."""
-    if unit.kind == "local":
-        return LocalRun(list(unit.logs), unit.number)
-    from .cloud_run import CloudRun
+    if reference.kind == "local":
+        return LocalRun(list(reference.logs), reference.number)
+    from ..sources.cloud_run import CloudRun
 
-    return CloudRun(unit.path, options)
+    return CloudRun(reference.path, options)
 
 
 def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
-    unit, options = job.unit, job.options
-    source = source_of(unit, options)
+    reference, options = job.reference, job.options
+    source = source_of(reference, options)
     selection = Selection(options)
-    recorded = RecordedRun() if options.verify else None
+    recorded = ExpectedRun() if options.verify else None
     events = selection.of(source.events())
     started = next(events)
     assert isinstance(started, RunStarted)
@@ -137,7 +139,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     }
     if recorded is not None:
         recorded.short = tuple(source.short)
-        parity = compare_runs(recorded, StoredRun(run_dir), unit.source)
+        parity = compare_runs(recorded, StoredRun(run_dir), reference.source)
         facts |= {"identical": parity.identical, "differences": parity.differences()}
     return facts
 

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
-from ..capture.journal import parse_note
+from ..journal.notes import parse_note
 from .console import Console
 from .events import (
     Alert,
@@ -31,8 +31,8 @@ from .events import (
     SystemStats,
     Tree,
 )
+from .nested import DEEPEST, merge
 from .steps import Steps, history_row
-from .trees import DEEPEST, merge
 
 log = logging.getLogger("wandb_swan")
 

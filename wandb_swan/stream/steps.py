@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .events import Event, HistoryRow, Path, RowDropped, Tree
-from .trees import leaves, merge
+from .nested import leaves, merge
 
 INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 """Top-level keys that wandb adds to a row; they are no metrics."""

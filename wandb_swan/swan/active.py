@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..capture.journal import encode_note
 from ..exceptions import WandbSwanError
+from ..journal.notes import encode_note
 from ..stream.events import RunStarted
 from ..stream.records import Decoder
 from .sink import Sink

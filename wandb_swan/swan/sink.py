@@ -14,6 +14,7 @@ from typing import Any, Literal
 import swanlab
 
 from ..exceptions import ExperimentEnded, WandbSwanError
+from ..parity.readback import Expected
 from ..stream.events import (
     Alert,
     Artifact,
@@ -34,18 +35,18 @@ from ..stream.events import (
     SystemStats,
     Tree,
 )
-from ..stream.trees import leaves, spelled
+from ..stream.nested import leaves, spelled
 from . import limits
+from .config import RunConfig
+from .files import RunFiles, UnusableError, own_copies
 from .limits import KeyNames
-from .media import MediaReader, items
+from .media.item import items
+from .media.reader import MediaReader
 from .parts import Part
-from .presence import Presence
-from .readback import Expected
-from .runconfig import RunConfig
-from .runfiles import RunFiles, Unusable, own_copies
+from .sdk.presence import Presence
+from .sdk.uploads import Uploads
+from .sdk.writer import CoreWriter, Writer, writer_for
 from .target import Target
-from .upload import Uploads
-from .writer import CoreWriter, Writer, writer_for
 
 log = logging.getLogger("wandb_swan")
 
@@ -342,7 +343,7 @@ class Sink:
 
         try:
             return list(self._media_reader.read(path, value, lose))
-        except Unusable as error:
+        except UnusableError as error:
             lose(error.reason, error.detail)
             if error.keep:
                 self._save(path, error.keep, "now")
@@ -463,7 +464,7 @@ class Sink:
     def _save(self, key: Path, path: str, policy: str) -> None:
         try:
             self._files.save(self._run, path, policy)
-        except Unusable as error:
+        except UnusableError as error:
             self._lose(key, f"file not saved: {error.reason}", error.detail)
         except Exception as error:
             self._lose(key, f"file not saved: {type(error).__name__}", str(error))

@@ -1,0 +1,175 @@
+"""`wandb-swan convert`: brings runs of the past over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..convert.workers import warm
+from ..exceptions import WandbSwanError
+
+if TYPE_CHECKING:
+    from ..sources.reference import RunReference
+
+STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
+
+
+@click.command()
+@click.option(
+    "-t",
+    "--type",
+    "kind",
+    type=click.Choice(["wandb", "wandb-local"]),
+    default="wandb",
+    show_default=True,
+    help="From W&B's cloud (or a self-hosted W&B), or from a local wandb/ folder.",
+)
+@click.option("-p", "--project", help="SwanLab project; the wandb project if not given.")
+@click.option("-w", "--workspace", help="SwanLab workspace.")
+@click.option(
+    "--mode",
+    type=click.Choice(["online", "cloud", "local", "offline", "disabled"]),
+    default="online",
+    show_default=True,
+    help="The mode of the SwanLab runs.",
+)
+@click.option(
+    "-l",
+    "--logdir",
+    "--log-dir",
+    "log_dir",
+    default="swanlog",
+    show_default=True,
+    help="SwanLab's log directory. The manifest is beside it.",
+)
+@click.option("--wb-project", "projects", multiple=True, help="W&B project; may be given several times.")
+@click.option("--all-projects", is_flag=True, help="Every project of the entity.")
+@click.option("--exclude", multiple=True, help="With --all-projects: not these (a pattern such as 'old-*').")
+@click.option("--wb-entity", "entity", help="W&B user or team; your default entity if not given.")
+@click.option("--wb-runid", "run_id", help="Only the run with this id.")
+@click.option("--wb-dir", default="./wandb", show_default=True, help="The folder that wandb wrote its runs to.")
+@click.option("--wb-run-dir", help="Only this run folder of it.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes; one for each processor if not given.")
+@click.option("--dask", metavar="ADDRESS", help="Spread the runs over a dask cluster: tcp://scheduler:8786.")
+@click.option(
+    "--resume/--force",
+    default=True,
+    help="Skip what is converted already (the default), or convert it again, even if less comes.",
+)
+@click.option("--dry-run", is_flag=True, help="List the runs and convert none.")
+@click.option("--since", type=click.DateTime(), help="Only runs that were started at this time or later.")
+@click.option("--until", type=click.DateTime(), help="Only runs that were started before this time.")
+@click.option("--tag", "tags", multiple=True, help="Only runs with this tag (or any of several).")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only runs in this state.")
+@click.option("--no-media", is_flag=True, help="Leave out images, tables and other media.")
+@click.option("--no-console", is_flag=True, help="Leave out console output.")
+@click.option("--no-system", is_flag=True, help="Leave out system metrics.")
+@click.option(
+    "--max-file-mb",
+    type=click.FloatRange(min=0),
+    default=100.0,
+    show_default=True,
+    help="Leave out saved files over this size.",
+)
+@click.option(
+    "--verify/--no-verify",
+    "verified",
+    default=True,
+    help="Read each SwanLab run back and compare it with its source (the default).",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=FilePath),
+    metavar="FILE.json",
+    help="Write what became of each run.",
+)
+@click.option("--strict", is_flag=True, help="Exit code 1 if anything was not carried over.")
+def convert(**given: Any) -> None:
+    """Convert wandb runs of the past into SwanLab runs, whole.
+
+    Type the same command again to go on after an interruption: what is converted is skipped, nothing comes twice.
+    """
+    if (
+        given["kind"] == "wandb-local"
+        and FilePath(given["wb_dir"]).is_dir()
+        and not (given["dry_run"] or given["dask"])
+    ):
+        warm(FilePath(given["log_dir"]))
+    from rich.console import Console  # while the worker process starts
+
+    from ..convert.converter import Converter, plan
+
+    console = Console(stderr=True)
+    common: dict[str, Any] = {
+        "project": given["project"],
+        "workspace": given["workspace"],
+        "mode": given["mode"],
+        "log_dir": given["log_dir"],
+        "force": not given["resume"],
+        "workers": given["workers"] or 0,
+        "dask": given["dask"],
+        "console": console,
+        "media": not given["no_media"],
+        "console_lines": not given["no_console"],
+        "system": not given["no_system"],
+        "max_file_mb": given["max_file_mb"],
+        "verify": given["verified"],
+    }
+    references = _local_references(given) if given["kind"] == "wandb-local" else _cloud_references(given)
+    if not references:
+        raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
+    result = plan(references) if given["dry_run"] else Converter(**common).convert(references)
+    result.show(Console(width=None if console.is_terminal else 200))
+    if given["report"]:
+        given["report"].write_text(result.model_dump_json(indent=1), "utf-8")
+    if any(run.reason == "Ctrl-C" for run in result.runs):
+        console.print("interrupted: type the same command again to go on")
+        raise click.exceptions.Exit(130)
+    if result.having("failed") or result.having("interrupted") or (given["strict"] and not result.whole):
+        raise click.exceptions.Exit(1)
+
+
+def _local_references(given: dict[str, Any]) -> list[RunReference]:
+    if given["projects"] or given["all_projects"] or given["entity"]:
+        raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
+    from ..sources import local_discovery
+
+    runs = local_discovery.discover(FilePath(given["wb_dir"]), given["wb_run_dir"])
+    if given["run_id"]:
+        runs = [run for run in runs if run.run_id == given["run_id"]]
+    if given["states"]:
+        runs = [run for run in runs if run.state in given["states"]]
+    return [reference for reference in local_discovery.references(runs) if _chosen(reference, given)]
+
+
+def _cloud_references(given: dict[str, Any]) -> list[RunReference]:
+    from ..sources import cloud_client
+
+    projects: Sequence[str] = given["projects"]
+    if given["all_projects"]:
+        if given["run_id"] or projects:
+            raise WandbSwanError("--all-projects takes every project; drop --wb-project and --wb-runid")
+        projects = [
+            name
+            for name in cloud_client.projects(given["entity"])
+            if not any(fnmatch(name, pattern) for pattern in given["exclude"])
+        ]
+    if not projects:
+        raise WandbSwanError("which runs? give --wb-project NAME, --all-projects, or `-t wandb-local --wb-dir ./wandb`")
+    references = cloud_client.references(projects, given["entity"], given["run_id"], states=given["states"])
+    return [reference for reference in references if _chosen(reference, given)]
+
+
+def _chosen(reference: RunReference, given: dict[str, Any]) -> bool:
+    since: datetime | None = given["since"]
+    until: datetime | None = given["until"]
+    return (
+        (since is None or reference.started_at >= since.timestamp())
+        and (until is None or reference.started_at < until.timestamp())
+        and (not given["tags"] or bool(set(reference.tags) & set(given["tags"])))
+    )

@@ -1,0 +1,191 @@
+"""Who is alive: the process that writes a journal, told from here or from another machine.
+
+A process is found again by its pid, its start time (a reused pid is another process), the kernel's boot id and the pid
+namespace. Where another kernel or container hides it, the journal itself is the sign: as long as it grows, somebody
+writes it. Two empty files beside a journal say the rest: `.live` is there from the run's start and becomes `.ended`
+when its process has closed the journal; a rename needs no room on a disk that is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .reader import begin_note
+
+SILENCE = 300.0
+"""Seconds without a sign of life after which a process that cannot be looked at from here counts as dead."""
+
+
+def identity() -> dict[str, Any]:
+    """This process, so that any other can tell whether it still lives: JSON values, no secrets."""
+    process = _process(os.getpid())
+    return {
+        "pid": os.getpid(),
+        "started": process.started if process else None,
+        "boot": _boot(),
+        "namespace": _namespace(),
+        "host": platform.node(),
+        "time": time.time(),
+    }
+
+
+def lives(who: Mapping[str, Any]) -> bool | None:
+    """Whether the process of an `identity` lives; None: that cannot be seen from here."""
+    pid = who.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return None
+    if who.get("boot"):
+        if (who["boot"], who.get("namespace")) != (_boot(), _namespace()):
+            return None
+        process = _process(pid)
+        if process is not None:
+            return process.started == who.get("started") and process.state not in "ZX"
+        return False if _gone(pid) else None  # there, but hidden from us (hidepid)
+    if who.get("host") != platform.node():
+        return None
+    return _lives_without_proc(pid, who.get("time"))
+
+
+def _gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _lives_without_proc(pid: int, seen: Any) -> bool | None:
+    """macOS, Windows: a process that began after its identity was noted is another one with the same pid."""
+    if not isinstance(seen, int | float):
+        return None  # noted by an older version
+    try:
+        import psutil
+
+        process = psutil.Process(pid)
+        begun_before = process.create_time() <= seen + 2.0
+        return bool(begun_before and process.status() != psutil.STATUS_ZOMBIE)
+    except ImportError:
+        return None
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return None
+
+
+class _Process(NamedTuple):
+    state: str
+    started: int
+    """Clock ticks after the boot."""
+
+
+def _process(pid: int) -> _Process | None:
+    """A process of this kernel; None where there is none, or no /proc."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        fields = stat[stat.rindex(b")") + 1 :].split()  # the name before may hold anything (proc(5))
+        return _Process(fields[0].decode(), int(fields[19]))
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _namespace() -> str:
+    with contextlib.suppress(OSError):
+        return str(Path("/proc/self/ns/pid").readlink())
+    return ""
+
+
+def mark_live(journal: Path) -> None:
+    """Says that a process writes this journal. Raises OSError."""
+    journal.with_suffix(".live").touch(mode=0o600)
+
+
+def mark_ended(journal: Path) -> bool:
+    """Says that nobody writes this journal any more. Returns whether that could be said."""
+    with contextlib.suppress(OSError):
+        journal.with_suffix(".live").replace(journal.with_suffix(".ended"))
+        return True
+    with contextlib.suppress(OSError):
+        journal.with_suffix(".ended").touch(mode=0o600)
+        return True
+    return False
+
+
+def remove_marks(journal: Path) -> None:
+    for suffix in (".live", ".ended"):
+        with contextlib.suppress(OSError):
+            journal.with_suffix(suffix).unlink()
+
+
+def _is_there(path: Path, *, else_: bool) -> bool:
+    """Whether a file is there; `else_` where the file system does not say (EIO, ESTALE)."""
+    try:
+        return path.exists()
+    except OSError:
+        return else_
+
+
+class Trainer:
+    """The process that writes one journal."""
+
+    def __init__(self, journal: Path, who: Mapping[str, Any]) -> None:
+        """`who` is the process's `identity`, from the journal's begin note."""
+        self._journal = journal
+        self._who = who
+        self._seen: tuple[int, int] | None = None
+        self._changed = 0.0
+        self.certain = True
+        """Whether the last `may_write` was known, not concluded from silence."""
+
+    @classmethod
+    def of(cls, journal: Path) -> Trainer:
+        """The process that the journal's begin note names."""
+        who: Any = None
+        with contextlib.suppress(OSError):
+            who = begin_note(journal).get("trainer")
+        return cls(journal, who if isinstance(who, dict) else {})
+
+    def runs(self) -> bool:
+        """Whether the process is seen to live, whatever it does with the journal."""
+        return lives(self._who) is True
+
+    def may_write(self) -> bool:
+        """Whether the journal can still grow."""
+        self.certain = True
+        if _is_there(self._journal.with_suffix(".ended"), else_=False):
+            return False
+        alive = lives(self._who)
+        if alive is not None:
+            return alive
+        if not _is_there(self._journal.with_suffix(".live"), else_=True):
+            return False
+        self.certain = False
+        return self.silent_for() < SILENCE
+
+    def silent_for(self) -> float:
+        """Seconds since the journal last grew, as far as it can be seen from here."""
+        try:
+            stat = self._journal.stat()
+        except OSError:
+            return time.monotonic() - self._changed if self._seen else SILENCE
+        now = stat.st_size, stat.st_mtime_ns
+        if now != self._seen:
+            age = max(0.0, time.time() - stat.st_mtime) if self._seen is None else 0.0
+            self._seen, self._changed = now, time.monotonic() - age
+        return time.monotonic() - self._changed

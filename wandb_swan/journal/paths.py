@@ -1,0 +1,68 @@
+"""Where journals are, and how they and the SwanLab folders that they are replayed into are named."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import WandbSwanError
+
+
+def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path, earlier: list[str]) -> tuple[str | None, list[str]]:
+    """The name of the SwanLab folder, made from the journal's, and the folders of earlier tries that are there.
+
+    What an earlier try left is known by the name, even where a full disk kept its status file from saying so. No name
+    of one is used again, not even if `earlier` (what the status file tells) is gone: the local dashboard may still have
+    it, and takes no second run of a name. None: as SwanLab names it.
+    """
+    run, start = _name_parts(journal.name)
+    if not start:
+        return None, []
+    # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
+    start = start.replace("-", "+")
+    if begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
+        start += "+" + hashlib.sha256(repr(begin).encode()).hexdigest()[:8]
+    name = f"run-{start}-{run}"
+    found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
+    tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
+    known = [re.fullmatch(rf"{re.escape(name)}(?:\+(\d+))?", Path(folder).name) for folder in earlier]
+    used = [*tries.values(), *(int(match[1] or 0) for match in known if match)]
+    return (f"{name}+{max(used) + 1}" if used else name), list(tries)
+
+
+def earlier_journals(journal: Path) -> list[Path]:
+    """The journals of the same run that were begun before this one, oldest first; deleted ones by their status file."""
+    run, start = _name_parts(journal.name)
+    found = {}
+    for file in journal.parent.glob(f"{glob.escape(run)}-*"):
+        other, begun = _name_parts(file.name)
+        if other == run and begun and begun < start:
+            found[begun] = journal.parent / f"{run}-{begun}.journal"
+    return [found[begun] for begun in sorted(found)]
+
+
+def find_journals(where: Path) -> list[Path]:
+    """The journals (and status files of finished ones) that a path means: one journal, a folder of them, a log dir.
+
+    Raises WandbSwanError where there is none of these.
+    """
+    if where.is_file():
+        return [where.with_suffix(".journal")]
+    if not where.is_dir():
+        raise WandbSwanError(f"{where} is no journal and no folder; give SwanLab's log directory (--help says more)")
+    folder = where / "journals" if (where / "journals").is_dir() else where
+    stems = {path.name.split(".status.json")[0].removesuffix(".journal") for path in folder.glob("*.*")}
+    known = [folder / f"{stem}.journal" for stem in stems]
+    return sorted(
+        (path for path in known if path.exists() or path.with_suffix(".status.json").exists()),
+        key=lambda path: (path if path.exists() else path.with_suffix(".status.json")).stat().st_mtime,
+    )
+
+
+def _name_parts(name: str) -> tuple[str, str]:
+    """Run and start of the name of a journal, its status or its log: `<run id>-<yyyymmdd_hhmmss>[-<n>].journal`."""
+    found = re.fullmatch(r"(.*)-(\d{8}_\d{6}(?:-\d+)?)\.(?:journal|status\.json|log)", name)
+    return (found[1], found[2]) if found else (name, "")

@@ -1,0 +1,168 @@
+"""Holds what was mirrored live against wandb's own transaction log: adds what is missing, reports what differs.
+
+wandb's core writes rows that never pass the tap (TensorBoard, processes that attach to the run), and numbers all rows
+of the run together. The log on disk is the truth; it is read as its blocks are flushed, so little is left to do at the
+end, and what waits for its row in the log is bounded by what wandb's core has not flushed yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..journal.reader import LogReader
+from ..stream.events import Event, HistoryRow, RunFinished, Tree
+from ..stream.nested import leaves, merge
+from ..stream.records import Decoder
+
+log = logging.getLogger("wandb_swan")
+
+READ_AHEAD = 5_000
+"""Rows of the log that are read at once."""
+WAITING = 200_000
+"""Live rows without a row in the log, after which the log is taken to be not written at all."""
+
+
+class Reconciler:
+    """Compares the rows of one run, live and logged. Rows are matched by step."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.from_log = False
+        """Whether the rows come from the log alone: the live steps can not be trusted (any more)."""
+        self.whole = False
+        """Whether the log was read to its exit record."""
+        self.compared = 0
+        self.added = 0
+        self.differences: list[str] = []
+        """The first few differences, in words."""
+        self.conflicts = 0
+        """Values that SwanLab has otherwise than wandb's log."""
+        self._waiting: dict[int, Tree] = {}
+        self._early: deque[HistoryRow] = deque()
+        self._decoder = Decoder()
+        self._reader: LogReader | None = None
+        self._stream: Iterator[bytes] | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.path is not None
+
+    def live(self, row: HistoryRow) -> None:
+        """A row that was written from the journal."""
+        if self.path is None or row.step is None:
+            return
+        self._waiting[row.step] = row.values
+        if len(self._waiting) > WAITING:
+            log.warning("wandb writes no transaction log at %s: no self-check", self.path)
+            self.path = None
+            self._waiting.clear()
+
+    def follow(self, current: int, *, drained: bool) -> Iterator[HistoryRow]:
+        """Rows, or parts of rows, that the log has and SwanLab has not.
+
+        `current` is the live step; `drained` says that the journal held nothing more after the last `read_ahead`, so
+        that every row in the log has had its chance to come live.
+        """
+        while self._early and (drained or self.from_log or (self._early[0].step or 0) < current):
+            row = self._early.popleft()
+            if row.step is not None:
+                yield from self._match(row)
+
+    def read_ahead(self) -> bool:
+        """Reads what wandb's core has flushed, at most some thousand rows; whether there was any."""
+        if self._early:
+            return True
+        for event in self._events():
+            if isinstance(event, HistoryRow):
+                self._early.append(event)
+                if len(self._early) >= READ_AHEAD:
+                    break
+        return bool(self._early)
+
+    def finish(self) -> None:
+        """After the last `follow`: names the live rows that a whole log does not hold."""
+        if self.path is None or not self.whole:
+            return
+        for step in sorted(self._waiting):
+            self._differ(f"step {step} was mirrored live, wandb's log does not have it", len(self._waiting[step]))
+        self._waiting.clear()
+
+    def summary(self) -> dict[str, Any]:
+        """The result of the self-check, for the status file."""
+        return {
+            "rows_compared": self.compared,
+            "rows_added_from_log": self.added,
+            "differences": self.conflicts,
+            "first_differences": self.differences,
+            "log_read_to_its_end": self.whole,
+        }
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def _events(self) -> Iterator[Event]:
+        if self.path is None:
+            return
+        if self._reader is None:
+            try:
+                self._reader = LogReader(self.path, patient=True)
+            except OSError:
+                return  # not there yet
+        for payload in self._reader:
+            for event in self._decoder.feed(payload):
+                if isinstance(event, RunFinished):
+                    self.whole = True
+                yield event
+
+    def _match(self, row: HistoryRow) -> Iterator[HistoryRow]:
+        assert row.step is not None
+        live = self._waiting.pop(row.step, None)
+        if live is None:
+            if not self.from_log:
+                log.info("step %d is in wandb's log alone: rows come from the log from here on", row.step)
+                self.from_log = True
+            self.added += 1
+            yield row
+            return
+        self.compared += 1
+        if live == row.values:
+            return
+        missing: Tree = {}
+        seen = dict(leaves(live))
+        for path, value in leaves(row.values):
+            if path not in seen:
+                merge(missing, path, value)
+            elif not _same(seen.pop(path), value):
+                self._differ(f"{'.'.join(path)} at step {row.step}: not the value in wandb's log")
+        for path in seen:
+            self._differ(f"{'.'.join(path)} at step {row.step} is not in wandb's log")
+        if missing:
+            self.added += 1
+            yield row.model_copy(update={"values": missing})
+
+    def _differ(self, what: str, values: int = 1) -> None:
+        self.conflicts += values
+        if len(self.differences) < 20:
+            self.differences.append(what)
+            log.warning("self-check: %s", what)
+
+
+def _same(live: Any, logged: Any) -> bool:
+    if isinstance(live, int | float) and isinstance(logged, int | float):
+        try:
+            first, second = float(live), float(logged)
+        except OverflowError:
+            return str(live) == str(logged) or abs(float(logged)) == float("inf")
+        return first == second or (first != first and second != second)  # noqa: PLR0124
+    if isinstance(live, list) and isinstance(logged, list):
+        return len(live) == len(logged) and all(map(_same, live, logged))
+    if isinstance(live, dict) and isinstance(logged, dict):
+        return live.keys() == logged.keys() and all(_same(value, logged[key]) for key, value in live.items())
+    if isinstance(live, str) and isinstance(logged, str):
+        return live == logged or live.encode("utf-8", "replace") == logged.encode("utf-8", "replace")
+    return bool(live == logged)

@@ -1,0 +1,202 @@
+"""Parity: what wandb recorded of a run against what SwanLab holds of it, metric by metric."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+from typing import Any
+
+from ..sources.local_run import LocalRun
+from ..stream.events import Path, Tree
+from ..stream.series import Series
+from ..swan import limits
+from .expected import ExpectedRun
+from .report import MetricParity, Parity
+from .stored import StoredRun
+
+
+def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
+    """Compares a wandb run folder with a SwanLab run folder, in both directions.
+
+    Raises:
+        WandbSwanError: one of them is no run folder.
+        OSError: one of them can not be read.
+    """
+    source = LocalRun.in_folder(FilePath(wandb_run_dir))
+    stored = StoredRun(FilePath(swanlab_run_dir))
+    return compare_runs(ExpectedRun.of(source), stored, str(wandb_run_dir))
+
+
+def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parity:
+    """Compares what a source recorded with what SwanLab stored. System metrics only where SwanLab has any of them."""
+    about = stored.about
+    matcher = _Matcher(stored, about.get("keys") or {})
+    metrics = [
+        *(matcher.series(path, "scalar", series) for path, series in recorded.scalars.items()),
+        *(matcher.texts(path, digests) for path, digests in recorded.texts.items()),
+        *(matcher.media(path, steps) for path, steps in recorded.media.items()),
+    ]
+    if any(matcher.has(path) for path in recorded.system):
+        metrics += [matcher.series(path, "system", series) for path, series in recorded.system.items()]
+    metrics += matcher.unclaimed()
+    started, finished = recorded.started, recorded.finished
+    return Parity(
+        run_id=started.run_id if started else "",
+        name=(started.name or started.run_id) if started else "",
+        wandb=source,
+        swanlab=str(stored.dir),
+        metrics=tuple(sorted(metrics, key=lambda metric: (metric.kind, metric.metric))),
+        config_differences=tuple(_config_differences(recorded.config, stored.config)),
+        lines_wandb=recorded.lines,
+        lines_swanlab=stored.lines,
+        exit_code=finished.exit_code if finished else None,
+        state=stored.state,
+        short=recorded.short,
+        told=tuple(f"{item['key']}: {item['reason']} ({item['count']})" for item in about.get("not_mirrored") or []),
+    )
+
+
+class _Matcher:
+    """Finds the SwanLab metric of a wandb metric, and keeps which ones were found."""
+
+    def __init__(self, stored: StoredRun, renamed: dict[str, str]) -> None:
+        self._stored = stored
+        self._renamed = renamed
+        self._names: dict[str, list[str]] = {}
+        for name, dotted in renamed.items():
+            self._names.setdefault(limits.config_text(dotted), []).append(name)
+        self._claimed: set[str] = set()
+
+    def _candidates(self, path: Path) -> list[str]:
+        plain = "/".join(path)
+        names = self._names.get(limits.config_text(".".join(path)), [])
+        return names if plain in self._renamed else [plain, *names]
+
+    def has(self, path: Path) -> bool:
+        return any(name in self._stored.scalars for name in self._candidates(path))
+
+    def series(self, path: Path, kind: str, series: Series) -> MetricParity:
+        """A scalar metric; where several SwanLab names are possible, the one that is most like it."""
+        names = [name for name in self._candidates(path) if name in self._stored.scalars and name not in self._claimed]
+        told = [_compare_series(path, kind, series, name, self._stored.scalars[name]) for name in names]
+        return self._claim(path, kind, series.steps, told)
+
+    def texts(self, path: Path, digests: dict[int, bytes]) -> MetricParity:
+        told = []
+        for name in self._media_names(path):
+            if self._stored.kinds.get(name) == "text":
+                steps = self._stored.media[name]
+                different = sum(
+                    self._stored.digests(name, step) != [digest.hex()]
+                    for step, digest in digests.items()
+                    if step in steps
+                )
+                told.append(_presence(path, "text", list(digests), name, steps, different=different))
+        return self._claim(path, "text", list(digests), told)
+
+    def media(self, path: Path, steps: list[int]) -> MetricParity:
+        names = self._media_names(path)
+        told = [_presence(path, "media", steps, name, self._stored.media[name]) for name in names]
+        return self._claim(path, "media", steps, told)
+
+    def _media_names(self, path: Path) -> list[str]:
+        return [name for name in self._candidates(path) if name in self._stored.media and name not in self._claimed]
+
+    def _claim(self, path: Path, kind: str, steps: Iterable[int], told: list[MetricParity]) -> MetricParity:
+        if told:
+            best = min(told, key=lambda metric: metric.missing + metric.extra + metric.different)
+            self._claimed.add(best.swanlab_key)
+            return best
+        return _presence(path, kind, list(steps), "", {})
+
+    def unclaimed(self) -> list[MetricParity]:
+        """What SwanLab has and wandb does not."""
+        found = []
+        every: dict[str, Series | dict[int, list[Any]]] = {**self._stored.scalars, **self._stored.media}
+        for name, held in every.items():
+            if name not in self._claimed:
+                kind = "scalar" if isinstance(held, Series) else self._stored.kinds.get(name, "media")
+                steps: Iterable[int] = held.steps if isinstance(held, Series) else held.keys()
+                found.append(_presence((name,), kind, [], name, dict.fromkeys(steps)))
+        return found
+
+
+def _presence(
+    path: Path, kind: str, steps: list[int], name: str, held: dict[int, Any], *, different: int = 0
+) -> MetricParity:
+    every = steps or list(held)
+    return MetricParity(
+        metric=limits.clean_text(".".join(path)),
+        kind=kind,
+        swanlab_key=name,
+        points_wandb=len(steps),
+        points_swanlab=len(held),
+        first_step=min(every, default=None),
+        last_step=max(every, default=None),
+        missing=sum(step not in held for step in steps),
+        extra=len(set(held).difference(steps)),
+        different=different,
+    )
+
+
+def _compare_series(path: Path, kind: str, ours: Series, name: str, theirs: Series) -> MetricParity:
+    missing = extra = different = 0
+    largest = shift = 0.0
+    if ours.steps == theirs.steps:  # the usual case: no lookup by step
+        pairs: Iterable[tuple[int, int]] = ((at, at) for at in range(len(ours)))
+    else:
+        places = {step: at for at, step in enumerate(theirs.steps)}
+        missing = sum(step not in places for step in ours.steps)
+        extra = len(places.keys() - set(ours.steps))
+        pairs = ((at, places[step]) for at, step in enumerate(ours.steps) if step in places)
+    for at, other in pairs:
+        one, two = ours.values[at], theirs.values[other]
+        if one != two and not (math.isnan(one) and math.isnan(two)):
+            different += 1
+            gap = abs(one - two)
+            largest = max(largest, math.inf if math.isnan(gap) else gap)
+        if ours.times[at]:
+            shift = max(shift, abs(ours.times[at] - theirs.times[other]))
+    return MetricParity(
+        metric=limits.clean_text(".".join(path)),
+        kind=kind,
+        swanlab_key=name,
+        points_wandb=len(ours),
+        points_swanlab=len(theirs),
+        first_step=min(ours.steps),
+        last_step=max(ours.steps),
+        missing=missing,
+        extra=extra,
+        different=different,
+        largest_difference=largest,
+        time_shift=shift,
+    )
+
+
+def _config_differences(ours: Tree, theirs: Tree) -> list[str]:
+    """One sentence for each value that is not the same on both sides."""
+    left = _flat({key: value for key, value in ours.items() if key != "_wandb"})
+    reserved = {"wandb_run_"} if "wandb_run" in ours else {"wandb_run"}
+    right = _flat({key: value for key, value in theirs.items() if key not in reserved})
+    found = [f"{key} = {value}: not in SwanLab" for key, value in left.items() if key not in right]
+    found += [f"{key} = {value}: not in wandb" for key, value in right.items() if key not in left]
+    found += [
+        f"{key}: {value} in wandb, {right[key]} in SwanLab"
+        for key, value in left.items()
+        if key in right and right[key] != value
+    ]
+    return found
+
+
+def _flat(tree: Tree, above: str = "") -> dict[str, str]:
+    """Dotted key -> JSON text of the value, which keeps 0.5 and '0.5' apart."""
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        name = limits.config_text(f"{above}{key}")
+        if isinstance(value, dict) and value:
+            flat.update(_flat(value, f"{name}."))
+        else:
+            flat[name] = limits.config_text(json.dumps(value, ensure_ascii=False, default=str))
+    return flat

@@ -1,0 +1,132 @@
+"""The runs in W&B's cloud (or a self-hosted W&B): the client, its questions and its lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from functools import lru_cache, partial
+from io import StringIO
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ..exceptions import WandbSwanError
+from .downloads import Spoiled, retrying, seconds
+from .reference import RunReference
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=1)
+def api() -> Any:
+    """The client, logged in as wandb is here.
+
+    Raises:
+        WandbSwanError: there is no login.
+    """
+    # The client's own tries: 21 with up to a minute between them would be a quarter of an hour for a poisoned run.
+    os.environ.setdefault("WANDB__GRAPHQL_RETRY_MAX", "6")
+    import wandb
+
+    if not _has_login(wandb):
+        raise WandbSwanError("no W&B login: type `wandb login`, or set WANDB_API_KEY")
+    return asked("log in to W&B", lambda: wandb.Api(timeout=60))
+
+
+def _has_login(wandb: Any) -> bool:
+    """Whether there is a key, without asking for one: `wandb.Api` would, on a terminal."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    try:
+        with redirect_stderr(StringIO()):  # wandb 0.31 warns that `wandb.api` will go
+            return bool(wandb.api.api_key)
+    except Exception:  # what `wandb.api` is differs between versions
+        return True
+
+
+def asked(what: str, question: Callable[[], T]) -> T:
+    """The answer to a question, asked again while W&B is busy.
+
+    Raises:
+        WandbSwanError: W&B says no; the text says what to do.
+    """
+    try:
+        return retrying()(question)
+    except WandbSwanError:
+        raise
+    except Spoiled as error:
+        raise WandbSwanError(f"can not {what}: {error}") from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:300]
+        if re.search(r"\b401\b|not logged in|API key|relogin|authentication", text, re.I):
+            raise WandbSwanError(f"can not {what}: W&B does not accept the login; type `wandb login`") from None
+        if re.search(r"\b403\b|permission|forbidden|access denied", text, re.I):
+            raise WandbSwanError(f"can not {what}: no permission; ask its owner for access") from None
+        if re.search(r"\b404\b|not find|not found|no such", text, re.I):
+            raise WandbSwanError(
+                f"can not {what}: there is none; check the names (--wb-entity, --wb-project)"
+            ) from None
+        raise WandbSwanError(f"can not {what}: {type(error).__name__}: {text}") from error
+
+
+def server() -> str:
+    """Where W&B is: host, port and path of its address. Two servers may have a run of the same path."""
+    address = urlsplit(str(api().settings["base_url"]))
+    return f"{address.netloc}{address.path.rstrip('/')}"
+
+
+def projects(entity: str | None) -> list[str]:
+    """The names of an entity's projects. Raises WandbSwanError."""
+    return asked(f"list the projects of {entity or 'your entity'}", lambda: [p.name for p in api().projects(entity)])
+
+
+def references(
+    names: Sequence[str], entity: str | None = None, run_id: str | None = None, *, states: Sequence[str] = ()
+) -> list[RunReference]:
+    """The runs of some projects, oldest first, or the one with this id.
+
+    Raises:
+        WandbSwanError: no login, no such project, no permission, no such run.
+    """
+    client = api()
+    owner = entity or asked("ask for your default entity", lambda: client.default_entity)
+    if not owner:
+        raise WandbSwanError("whose project? give --wb-entity NAME")
+    found: list[RunReference] = []
+    for name in names:
+        where = f"{owner}/{name}"
+        if run_id:
+            runs = [asked(f"read the run {where}/{run_id}", partial(client.run, f"{where}/{run_id}"))]
+        else:
+            runs = asked(f"list the runs of {where}", partial(every_page, client.runs, where, per_page=100))
+        found += [_reference(run) for run in runs if not states or run.state in states]
+    return sorted(found, key=lambda reference: reference.started_at)
+
+
+def every_page(listing: Callable[..., Any], *args: Any, **more: Any) -> list[Any]:
+    """Every page of a listing: asked again, it starts again."""
+    return list(listing(*args, **more))
+
+
+def _reference(run: Any) -> RunReference:
+    attributes = run._attrs
+    told = (
+        *(attributes.get(name) for name in ("state", "heartbeatAt", "historyLineCount", "displayName", "notes")),
+        *(run.tags or ()),
+    )
+    path = "/".join(run.path)
+    return RunReference(
+        kind="cloud",
+        source=path,
+        origin=path,
+        run_id=run.id,
+        name=run.name or run.id,
+        project=run.project,
+        started_at=seconds(attributes.get("createdAt")),
+        tags=tuple(run.tags or ()),
+        fingerprint="|".join(map(str, told)),
+        path=path,
+        apart=server(),
+        url=run.url or "",
+    )

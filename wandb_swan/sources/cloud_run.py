@@ -1,0 +1,368 @@
+"""One run in W&B's cloud (or a self-hosted W&B), as events read through `wandb.Api`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from inspect import signature
+from pathlib import Path as FilePath
+from typing import Any
+
+from ..stream.console import Console
+from ..stream.events import (
+    Artifact,
+    ConfigChanged,
+    Event,
+    FileSaved,
+    HistoryRow,
+    MetricDefined,
+    Path,
+    RunFinished,
+    RunStarted,
+    SummaryChanged,
+    SystemStats,
+    Tree,
+)
+from ..stream.nested import leaves, merge
+from ..stream.records import own_config
+from ..stream.steps import INTERNAL, history_row
+from .cloud_client import api, asked, every_page, server
+from .downloads import Downloads, Spoiled, seconds
+from .selection import Options
+
+PAGE_STEPS = 1_000
+"""Steps a page of history, as wandb's client has it."""
+PAGES = 2_000
+"""At most so many pages of a sparse history: wandb's client asks for every range of steps, empty ones too."""
+SYSTEM_SAMPLES = 100_000
+_OWN_FILES = re.compile(
+    r"(config\.yaml|requirements\.txt|wandb-metadata\.json|wandb-summary\.json|output\.log|diff\.patch"
+    r"|conda-environment\.yaml|wandb-history\.jsonl|wandb-events\.jsonl|logs/.*|artifact/.*)"
+)
+"""What wandb itself writes into a run's files; SwanLab has it in its own form."""
+_NO_EXPORT = re.compile("failed to create reader|not a parquet|parquet error", re.IGNORECASE)
+_SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_EXITS = {
+    "finished": RunFinished(exit_code=0),
+    "failed": RunFinished(exit_code=1, reason="W&B says: failed"),
+    "crashed": RunFinished(exit_code=1, reason="W&B says: crashed"),
+    "killed": RunFinished(exit_code=255, reason="W&B says: killed", interrupted=True),
+}
+
+
+class CloudRun:
+    """One run of W&B's cloud. Nothing is sampled, but for the system metrics where W&B has more than 100,000."""
+
+    def __init__(self, path: str, options: Options | None = None) -> None:
+        """`path` is `entity/project/run id`."""
+        self._path = path
+        self._options = options or Options()
+        self.run_id = path.rsplit("/", maxsplit=1)[-1]
+        self.notices: list[str] = []
+        self.short: list[str] = []
+        self.finished_at = 0.0
+        self.on_folder: Callable[[FilePath], None] = lambda folder: None
+
+    @cached_property
+    def _run(self) -> Any:
+        return asked(f"read the run {self._path}", lambda: _whole(api().run(self._path)))
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Facts for the config key `wandb_run`."""
+        return {"url": self._run.url, "state": self._run.state}
+
+    def events(self) -> Iterator[Event]:
+        """Everything that W&B has of the run: first the RunStarted, last the RunFinished.
+
+        Raises:
+            WandbSwanError: W&B says no, or not after several tries.
+        """
+        run = self._run
+        attributes = run._attrs
+        yield RunStarted(
+            run_id=run.id,
+            project=run.project,
+            entity=run.entity,
+            name=run.name or "",
+            notes=attributes.get("notes") or attributes.get("description") or "",
+            tags=tuple(run.tags or ()),
+            group=attributes.get("group") or "",
+            job_type=attributes.get("jobType") or "",
+            sweep_id=attributes.get("sweepName") or "",
+            host=attributes.get("host") or "",
+            started_at=seconds(attributes.get("createdAt")),
+        )
+        files, console = self._download(run)
+        config = {key: value for key, value in run.config.items() if key != "_wandb"}
+        yield ConfigChanged.model_construct(update=tuple(((key,), value) for key, value in config.items()), remove=())
+        own = _own(run)
+        yield from own_config(own)
+        yield from _metrics(own.get("m"))
+        summary = _summary(run)
+        yield from self._history(run, summary)
+        yield from self._system(run)
+        yield from console
+        yield from files
+        yield from self._artifacts(run)
+        yield SummaryChanged.model_construct(
+            update=tuple(((key,), value) for key, value in summary.items() if key != "_wandb"), remove=()
+        )
+        self.finished_at = max(self.finished_at, seconds(attributes.get("heartbeatAt")))
+        yield self._finished(run.state)
+
+    def _finished(self, state: str) -> RunFinished:
+        if state in _EXITS:
+            return _EXITS[state]
+        self.notices.append(f"the run was {state} when it was converted: type the same command again when it has ended")
+        return RunFinished(exit_code=255, reason=f"W&B says: {state}", interrupted=True)
+
+    # -- history ---------------------------------------------------------------------------------------------------
+
+    def _history(self, run: Any, summary: Tree) -> Iterator[HistoryRow]:
+        rows = _Rows(summary, _only_texts(run), absent_is_null=_reads_exports(run))
+        came = 0
+        for row in self._scan(run):
+            came += 1
+            event = rows.event(row)
+            if event is not None:
+                self.finished_at = max(self.finished_at, event.timestamp)
+                yield event
+        for key, (counted, seen) in rows.short_of(_counts(run)).items():
+            self.notices.append(
+                f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
+            )
+        lines = run._attrs.get("historyLineCount")
+        if isinstance(lines, int) and came < lines:
+            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
+
+    def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
+        """The rows in order of their steps; after a failure it goes on behind the last one."""
+        last = asked(f"read the history of {self._path}", lambda: int(run.lastHistoryStep))
+        if last < 0:
+            return
+        page = max(PAGE_STEPS, (last + 1) // PAGES)
+        more: dict[str, Any] = {"use_cache": False} if _reads_exports(run) else {}
+        following = 0
+        scan: Any = None
+
+        def next_row() -> dict[str, Any] | None:
+            nonlocal scan
+            try:
+                if scan is None:
+                    scan = iter(_impatient(run.scan_history(page_size=page, min_step=following, **more)))
+                return next(scan, None)
+            except Exception as error:
+                scan = None
+                if _NO_EXPORT.search(str(error)):  # wandb keeps whatever comes from its address: a 403, a login page
+                    raise Spoiled("what its address gives is no export of a history") from error
+                raise
+
+        while True:
+            row = asked(f"read the history of {self._path}", next_row)
+            if row is None:
+                return
+            step = row.get("_step")
+            if isinstance(step, int | float):
+                if step < following:  # the client gives the row between export and live data twice (seen at 0.31)
+                    continue
+                following = int(step) + 1
+            yield row
+
+    def _system(self, run: Any) -> Iterator[SystemStats]:
+        if not self._options.system:
+            return
+        samples = asked(
+            f"read the system metrics of {self._path}",
+            lambda: run.history(stream="system", samples=SYSTEM_SAMPLES, pandas=False),
+        )
+        if len(samples) >= SYSTEM_SAMPLES:
+            self.notices.append(f"system metrics: W&B gives at most {SYSTEM_SAMPLES} samples")
+        for sample in samples:
+            values = {
+                key.removeprefix("system."): value
+                for key, value in sample.items()
+                if key.startswith("system.") and isinstance(value, int | float)
+            }
+            stamp = sample.get("_timestamp")
+            seconds = float(stamp) if isinstance(stamp, int | float) else 0.0
+            yield SystemStats.model_construct(timestamp=seconds, values=values)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def _download(self, run: Any) -> tuple[list[FileSaved], Iterator[Event]]:
+        """Brings the files here; the events of saved files and of console output."""
+        options = self._options
+        # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
+        digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
+        folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api())
+        listed = asked(f"list the files of {self._path}", partial(every_page, run.files, per_page=200))
+        saved: list[FileSaved] = []
+        wanted = []
+        for file in listed:
+            media = file.name.startswith("media/")
+            own = _OWN_FILES.fullmatch(file.name) is not None
+            if (own and file.name != "output.log") or (media and not options.media):
+                continue
+            if file.name == "output.log" and not options.console:
+                continue
+            problem = folder.refuses(file.name)
+            if problem is None and not (media or own) and file.size > options.max_file_mb * 1e6:
+                problem = f"over --max-file-mb {options.max_file_mb:g}"
+            if problem is not None:
+                self.notices.append(f"file {file.name[:200]!r} left out: {problem}")
+                continue
+            wanted.append(file)
+            if not media and not own:
+                saved.append(FileSaved(path=file.name, policy="end"))
+        for name, reason in folder.fetch(wanted).items():
+            self.notices.append(f"file {name[:200]!r} left out: {reason}")
+            saved = [event for event in saved if event.path != name]
+        self.on_folder(folder.root)
+        if not any(file.name == "output.log" for file in wanted):
+            return saved, iter(())
+        return saved, self._console(folder.root / "output.log", seconds(run._attrs.get("createdAt")))
+
+    def _console(self, path: FilePath, timestamp: float) -> Iterator[Event]:
+        """The lines of the run's output; W&B's file of it has no times."""
+        if not path.is_file() or not self._options.console:
+            return
+        console = Console(stderr=False)
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            for line in file:
+                yield from console.write(line, timestamp)
+        yield from console.flush()
+
+    def _artifacts(self, run: Any) -> Iterator[Artifact]:
+        for used, listing in ((False, run.logged_artifacts), (True, run.used_artifacts)):
+            for item in asked(f"list the artifacts of {self._path}", partial(every_page, listing)):
+                yield Artifact(
+                    name=item.name,
+                    type=item.type,
+                    aliases=tuple(item.aliases or ()),
+                    digest=item.digest or "",
+                    description=item.description or "",
+                    size=item.size,
+                    used=used,
+                )
+
+
+class _Rows:
+    """Makes W&B's rows those that were logged.
+
+    W&B spells NaN and the infinities as text, and nested keys with dots. Such a text is taken for a number unless
+    W&B says that its metric has nothing but texts; a dotted key for a nested one where the summary has it nested. In
+    the parquet export a key that a row does not have is null.
+    """
+
+    def __init__(self, summary: Tree, texts: set[str], *, absent_is_null: bool) -> None:
+        self._nested = {
+            ".".join(path): path for path, _ in leaves(summary) if len(path) > 1 and ".".join(path) not in summary
+        }
+        self._texts = texts
+        self._absent_is_null = absent_is_null
+        self._seen: Counter[str] = Counter()
+
+    def event(self, row: dict[str, Any]) -> HistoryRow | None:
+        step = row.get("_step")
+        values: Tree = {}
+        for key, value in row.items():
+            if value is None and self._absent_is_null:
+                continue
+            self._seen[key] += 1
+            path: Path = self._nested.get(key) or (key,)
+            merge(values, path, self._number(key, value))
+        if not values:
+            return None
+        event = history_row(values, int(step) if isinstance(step, int | float) else None)
+        return event if event.values else None
+
+    def short_of(self, counts: dict[str, int]) -> dict[str, tuple[int, int]]:
+        """Metric -> how many values W&B counts and how many came, for the metrics that came short."""
+        return {
+            key: (count, self._seen[key])
+            for key, count in counts.items()
+            if self._absent_is_null and self._seen[key] < count and key not in INTERNAL
+        }
+
+    def _number(self, key: str, value: Any) -> Any:
+        if isinstance(value, dict) and "_type" not in value:
+            return {name: self._number(f"{key}.{name}", item) for name, item in value.items()}
+        if isinstance(value, str):
+            return _SPECIAL.get(value, value) if key not in self._texts else value
+        return value
+
+
+def _reads_exports(run: Any) -> bool:
+    """Whether this client reads a history from parquet exports (0.27 and later)."""
+    return "use_cache" in signature(run.scan_history).parameters
+
+
+def _whole(run: Any) -> Any:
+    """A run with its config and summary: newer clients fetch them late."""
+    if getattr(run, "_lazy", False):
+        run.load_full_data()
+    return run
+
+
+def _types(run: Any) -> dict[str, dict[str, int]]:
+    """Metric -> type -> how many values of it W&B has."""
+    keys = (run._attrs.get("historyKeys") or {}).get("keys") or {}
+    return {
+        key: {str(count.get("type")): int(count.get("count") or 0) for count in (told or {}).get("typeCounts") or ()}
+        for key, told in keys.items()
+    }
+
+
+def _only_texts(run: Any) -> set[str]:
+    """The metrics that W&B has seen no other type of than text."""
+    return {key for key, types in _types(run).items() if set(types) == {"string"}}
+
+
+def _counts(run: Any) -> dict[str, int]:
+    return {key: sum(types.values()) for key, types in _types(run).items()}
+
+
+def _summary(run: Any) -> Tree:
+    """The summary as plain JSON."""
+    text = run._attrs.get("summaryMetrics")
+    told = json.loads(text) if isinstance(text, str) else text
+    return dict(told) if isinstance(told, dict) else {}
+
+
+def _own(run: Any) -> Tree:
+    """wandb's own part of the config: metrics, charts, class names."""
+    part = (run.rawconfig or {}).get("_wandb")
+    if isinstance(part, dict) and isinstance(part.get("value"), dict):
+        part = part["value"]
+    return part if isinstance(part, dict) else {}
+
+
+def _metrics(told: Any) -> Iterator[MetricDefined]:
+    """`define_metric` calls: MetricRecords whose fields have their protobuf numbers as names."""
+    records = [item for item in told if isinstance(item, dict)] if isinstance(told, list) else []
+    names = [str(item.get("1") or item.get("2") or "") for item in records]
+    for item, name in zip(records, names, strict=True):
+        place = item.get("5")
+        axis = item.get("4") or (names[place - 1] if isinstance(place, int) and 0 < place <= len(names) else "")
+        options = item.get("6")
+        hidden = 2 in options if isinstance(options, list) else bool((options or {}).get("2"))
+        if name:
+            yield MetricDefined(name=name, step_metric=str(axis), hidden=hidden)
+
+
+def _safe(name: str) -> str:
+    """A name from the server as the name of a folder."""
+    return re.sub(r"[^\w\-]", "_", name)[:100] or "_"
+
+
+def _impatient(scan: Any) -> Any:
+    """`scan` without wandb's own retries of a page, which go on for a year before 0.21: ours are bounded."""
+    load: Any = getattr(scan, "_load_next", None)
+    if hasattr(getattr(load, "__wrapped__", None), "__wrapped__"):  # normalize_exceptions(retriable(...))
+        scan._load_next = partial(load, num_retries=0)
+    return scan

@@ -1,0 +1,295 @@
+"""A run in a local `wandb/` folder, as events read from its transaction logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from pydantic import BaseModel, ConfigDict
+from wandb.proto import wandb_internal_pb2 as pb
+
+from ..exceptions import WandbSwanError
+from ..journal.reader import LogReader
+from ..stream.events import Event, HistoryRow, Path, RunChanged, RunFinished, RunStarted, SummaryChanged
+from ..stream.records import Decoder
+from .reference import RunReference
+
+_HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
+"""Field numbers of `wandb_internal.Record`."""
+_LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb")
+
+
+class Segment(BaseModel):
+    """One transaction log: what one process recorded of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log: FilePath
+    started: RunStarted
+    described: RunChanged
+    """Name, notes, tags, group and job type as they were last."""
+    exit_code: int | None = None
+    rows: int = 0
+    first_step: int | None = None
+    last_step: int | None = None
+    torn: str | None = None
+
+
+def survey(log: FilePath) -> Segment | None:
+    """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError."""
+    decoder = Decoder()
+    described: RunChanged | None = None
+    rows, first, last = 0, b"", b""
+    with LogReader(log) as reader:
+        for payload in reader:
+            kind = record_field(payload)
+            if kind == _HISTORY:
+                rows += 1
+                first, last = first or payload, payload
+            elif kind in (_RUN, _EXIT):
+                for event in decoder.feed(payload):
+                    if isinstance(event, RunStarted | RunChanged):
+                        described = RunChanged(**{name: getattr(event, name) for name in RunChanged.model_fields})
+        torn = reader.torn()
+    if decoder.started is None or described is None:
+        return None
+    return Segment(
+        log=log,
+        started=decoder.started,
+        described=described,
+        exit_code=decoder.finished.exit_code if decoder.finished else None,
+        rows=rows,
+        first_step=_step(first),
+        last_step=_step(last),
+        torn=torn,
+    )
+
+
+def _why_empty(log: FilePath) -> str:
+    with LogReader(log) as reader:
+        records = sum(1 for _ in reader)
+        return reader.torn() or f"{log.name} holds no run ({records} records)"
+
+
+def record_field(payload: bytes) -> int:
+    """The field number of a Record's content, found without parsing it; 0 if there is none."""
+    at = 0
+    try:
+        while at < len(payload):
+            key, at = _varint(payload, at)
+            number, wire = key >> 3, key & 7
+            if number not in (1, 16, 19, 200):  # num, control, uuid, _info
+                return number
+            if wire == 0:
+                _, at = _varint(payload, at)
+            elif wire == 2:
+                length, at = _varint(payload, at)
+                at += length
+            else:
+                return 0
+    except IndexError:
+        pass
+    return 0
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+        shift += 7
+
+
+def _step(payload: bytes) -> int | None:
+    rows = [event for event in Decoder().feed(payload) if isinstance(event, HistoryRow)]
+    return rows[0].step if rows else None
+
+
+class LocalRun:
+    """One run in one or, if it was resumed, several transaction logs."""
+
+    def __init__(self, logs: list[FilePath], number: int = 1) -> None:
+        self.logs = logs
+        self.number = number
+        """Over 1 where the run id was used before, for another run."""
+        self.notices: list[str] = []
+        """What a reader of the report should know: torn files, rows that a later log replaced."""
+        self.short: list[str] = []
+        self.unreadable = 0
+        self.finished_at = 0.0
+        """The time of the last thing that happened, seconds since the epoch."""
+        self.on_folder: Callable[[FilePath], None] = lambda folder: None
+        """Told the files folder of what comes next: media and saved files are there."""
+
+    @classmethod
+    def in_folder(cls, run_dir: FilePath) -> LocalRun:
+        """The run of a folder. Raises WandbSwanError if there is none, or several."""
+        logs = sorted(run_dir.glob("*.wandb")) if run_dir.is_dir() else []
+        if len(logs) != 1:
+            found = f"{len(logs)} .wandb files" if logs else "no .wandb file"
+            raise WandbSwanError(f"{run_dir} holds {found}; give a wandb run folder (wandb/run-<date>-<id>)")
+        return cls(logs)
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """The logs, in order of time."""
+        found = [segment for log in self.logs if (segment := survey(log)) is not None]
+        return sorted(found, key=lambda segment: (segment.started.started_at, segment.log.parent.name))
+
+    @cached_property
+    def started(self) -> RunStarted | None:
+        """The run's start, without reading the whole log."""
+        return head(self.logs[0])
+
+    @property
+    def run_id(self) -> str:
+        """wandb's id; with a number where it was used before for another run."""
+        name = self.started.run_id if self.started else self.logs[0].stem.removeprefix("run-")
+        return name if self.number == 1 else f"{name}-{self.number}"
+
+    @property
+    def state(self) -> str:
+        """As W&B calls it: finished, failed, killed, or crashed where there is no exit."""
+        code = self.segments[-1].exit_code if self.segments else None
+        return {None: "crashed", 0: "finished", 255: "killed"}.get(code, "failed")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Facts for the config key `wandb_run`."""
+        started = self.started
+        return {"id": started.run_id if started else None, "converted_from": [log.parent.name for log in self.logs]}
+
+    def reference(self) -> RunReference:
+        """The run as a piece of work."""
+        started = self.started
+        stats = [log.stat() for log in self.logs]
+        return RunReference(
+            kind="local",
+            source=", ".join(f"{log.parent.name}/{log.name}" for log in self.logs),
+            origin=f"{self.logs[0].parent.name}/{self.logs[0].name}",
+            run_id=self.run_id,
+            name=started.name if started else "",
+            project=started.project if started else "",
+            started_at=started.started_at if started else min(stat.st_mtime for stat in stats),
+            tags=started.tags if started else (),
+            fingerprint=",".join(
+                f"{log.name}:{stat.st_size}:{stat.st_mtime_ns}" for log, stat in zip(self.logs, stats, strict=True)
+            ),
+            logs=tuple(log.absolute() for log in self.logs),
+            number=self.number,
+            apart=f"{started.started_at:.6f}" if started else "",
+        )
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happened: first the RunStarted, last the RunFinished.
+
+        Raises:
+            WandbSwanError: no log holds a started run.
+            OSError: a log can not be read.
+        """
+        segments = self.segments
+        if not segments:
+            raise WandbSwanError("; ".join(map(_why_empty, self.logs)))
+        first, last = segments[0], segments[-1]
+        summary = _Summary()
+        own = {"run_id": self.run_id, "resumed": len(segments) > 1}
+        yield first.started.model_copy(update={**dict(last.described), **own})
+        finished: RunFinished | None = None
+        for number, segment in enumerate(segments):
+            for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
+                if isinstance(event, RunFinished):
+                    finished = event
+                elif not isinstance(event, RunStarted | RunChanged):
+                    yield event
+        assert finished is not None
+        yield summary.event()
+        yield finished
+
+    def _segment(self, segment: Segment, cut: int | None, summary: _Summary) -> Iterator[Event]:
+        self.on_folder(segment.log.parent / "files")
+        decoder = Decoder()
+        replaced = 0
+        with LogReader(segment.log) as reader:
+            for payload in reader:
+                if record_field(payload) == _SUMMARY:
+                    summary.take(payload)
+                    continue
+                for event in decoder.feed(payload):
+                    if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
+                        replaced += 1
+                        continue
+                    self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
+                    yield event
+            torn = reader.torn()
+        if torn:
+            self.notices.append(f"{torn}: converted up to there")
+        if replaced:
+            self.notices.append(f"{segment.log.name}: {replaced} rows from step {cut} on were replaced when it resumed")
+        if decoder.unreadable:
+            self.notices.append(f"{segment.log.name}: {decoder.unreadable} records or values are unreadable")
+        self.unreadable += decoder.unreadable
+        yield from decoder.finish(reason=torn or "the run ended without an exit record (killed?)")
+
+
+class _Summary:
+    """The summary at the end of the log. wandb's core writes the changes of every row, so only the last are decoded."""
+
+    def __init__(self) -> None:
+        self._items: dict[Path, tuple[int, str]] = {}
+        self._records = 0
+
+    def take(self, payload: bytes) -> None:
+        try:
+            summary = pb.Record.FromString(payload).summary
+        except DecodeError:
+            return
+        self._records += 1
+        items, number = self._items, self._records
+        for item in summary.remove:
+            items.pop(tuple(item.nested_key) or (item.key,), None)
+        for item in summary.update:
+            items[tuple(item.nested_key) or (item.key,)] = number, item.value_json
+
+    def event(self) -> SummaryChanged:
+        update = []
+        # The latest last: it wins over what lies above or below it in the tree.
+        for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):
+            with suppress(ValueError, RecursionError):
+                update.append((path, json.loads(text)))
+        return SummaryChanged.model_construct(update=tuple(update), remove=())
+
+
+def _cut_at(later: list[Segment]) -> int | None:
+    """The first step that a later log of the run writes again: wandb counts the rows before it, and not those after."""
+    starts = [
+        segment.started.starting_step or (segment.first_step if segment.first_step is not None else None)
+        for segment in later
+    ]
+    return min((start for start in starts if start is not None), default=None)
+
+
+def head(log: FilePath) -> RunStarted | None:
+    """The start of a log's run. None if none was started or the file can not be read."""
+    decoder = Decoder()
+    try:
+        with LogReader(log) as reader:
+            for payload in reader:
+                if record_field(payload) == _RUN:
+                    for _ in decoder.feed(payload):
+                        pass
+                    break
+    except OSError:
+        return None
+    return decoder.started

@@ -1,0 +1,104 @@
+"""The SwanLab run's config: wandb's config, and under `wandb_run` what SwanLab has no other place for."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from ..stream import nested
+from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
+from . import limits
+
+FIELDS = ("name", "notes", "tags", "group", "job_type")
+"""What SwanLab takes at a run's start only, and in its own length."""
+
+
+class RunConfig:
+    """What is to be in the config. `write` brings it there, if anything has changed."""
+
+    def __init__(self, started: RunStarted) -> None:
+        self._started = started
+        self._config: Tree = {}
+        self._summary: Tree = {}
+        self._changed = True
+        self.written: dict[str, Any] = {}
+        """What `write` brought into SwanLab's config last."""
+        self._about: dict[str, Any] = {
+            "id": started.run_id,
+            "project": started.project,
+            "entity": started.entity,
+            "host": started.host,
+            "started_at": started.started_at or None,
+            "sweep_id": started.sweep_id,
+            "forked_from": started.forked_from,
+        }
+        taken = {
+            "name": limits.name(started.name) or "",
+            "notes": limits.description(started.notes) or "",
+            "tags": tuple(limits.tags(started.tags)),
+            "group": limits.name(started.group) or "",
+            "job_type": limits.name(started.job_type) or "",
+        }
+        self._about |= {field: value for field in FIELDS if (value := getattr(started, field)) != taken[field]}
+
+    def tell(self, **about: Any) -> None:
+        """Adds facts of the run to the reserved key `wandb_run`."""
+        self._about.update(about)
+        self._changed = True
+
+    def run_changed(self, now: RunChanged) -> None:
+        """Keeps what SwanLab can not change any more."""
+        for field in FIELDS:
+            value = getattr(now, field)
+            if value != getattr(self._started, field) or field in self._about:
+                self.tell(**{field: value})
+
+    def change(self, event: ConfigChanged) -> None:
+        nested.apply(self._config, event)
+        self._changed = True
+
+    def summarise(self, event: SummaryChanged) -> None:
+        nested.apply(self._summary, event)
+
+    def tell_summary(self, last: dict[Path, Any]) -> None:
+        """Tells the summary without the values that are just a metric's last one, which `last` holds."""
+        kept: Tree = {}
+        for path, value in nested.leaves(self._summary):
+            same = path in last and json.dumps(last[path]) == json.dumps(value)  # NaN is NaN here
+            if not same and path[0] not in {"_wandb", "_runtime", "_step", "_timestamp"}:
+                nested.merge(kept, path, value)
+        self.tell(summary=kept)
+
+    def write(self, config: Any, *, own: bool) -> None:
+        """Brings it into SwanLab's config object; keys that are not ours go, where the run is our `own`."""
+        if not self._changed:
+            return
+        self._changed = False
+        ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
+        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {})}
+        whole = {key: _plain(value) for key, value in self._config.items()}
+        whole[ours] = _plain(told)
+        if own:
+            for key in [key for key in config if key not in whole]:
+                del config[key]
+        config.update(whole)
+        self.written = whole
+        empty = [key for key, value in whole.items() if value is None]
+        stored = config.__dict__.get("_config")
+        if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
+            stored.update(dict.fromkeys(empty))
+            config.update({})
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value with valid Unicode throughout."""
+    if isinstance(value, str):
+        return limits.clean_text(value)
+    if isinstance(value, float) and math.isinf(value):  # SwanLab's config says "Inf" of both
+        return "Inf" if value > 0 else "-Inf"
+    if isinstance(value, dict):
+        return {limits.clean_text(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,159 @@
+"""The files that records name: those of the wandb run's files folder, and what can go wrong with them."""
+
+from __future__ import annotations
+
+import base64
+import glob
+import hashlib
+import json
+import shutil
+from pathlib import Path as FilePath
+from typing import Any
+
+from ..stream.events import Artifact
+
+
+class UnusableError(Exception):
+    """A value that SwanLab cannot have as what it is. It costs that value alone.
+
+    Attributes:
+        reason: the same sentence for every value of its sort: losses are counted by it.
+        detail: this value's own numbers or names, for the log.
+        keep: the path of a file that is kept as a run file instead, or "".
+        as_text: whether the record itself is kept as text instead.
+    """
+
+    def __init__(self, reason: str, detail: str = "", keep: str = "", *, as_text: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+        self.keep = keep
+        self.as_text = as_text
+
+
+def own_copies(folder: FilePath) -> dict[str, OSError]:
+    """Puts the files themselves in the place of the links that SwanLab 0.10 makes to saved files.
+
+    What a run of the past has must not go with the folder or the cache that it came from. Returns what failed, by
+    relative path; such a link stays.
+    """
+    failed: dict[str, OSError] = {}
+    for link in [path for path in folder.rglob("*") if path.is_symlink()]:
+        fresh = link.with_name(f".{link.name[:200]}.copy")
+        try:
+            shutil.copyfile(link, fresh)
+            fresh.replace(link)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            failed[str(link.relative_to(folder))] = error
+    return failed
+
+
+class RunFiles:
+    """Finds what records name, and nothing that lies outside the folder."""
+
+    def __init__(self, root: FilePath | None) -> None:
+        self.root = root.resolve() if root is not None else None
+
+    def find(self, path: Any, *, link: bool = False) -> FilePath:
+        """The file that a record's path names. With `link` it may itself be a link to elsewhere, as `wandb.save` makes.
+
+        Raises:
+            UnusableError: the path leaves the folder, or there is no such file.
+        """
+        if self.root is None:
+            raise UnusableError("the run's files folder is not known")
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise UnusableError("a record without a file path", repr(path)[:200])
+        found = self.root / path
+        real = found.parent.resolve() / found.name if link else found.resolve()
+        if found.name in {"", ".."} or not real.is_relative_to(self.root) or FilePath(path).is_absolute():
+            raise UnusableError("a path that leaves the run's files folder is refused", path[:500])
+        if not real.is_file():
+            raise UnusableError("the file is missing", path[:500])
+        return real
+
+    def save(self, run: Any, path: str, policy: str) -> None:
+        """Saves a file as a file of the SwanLab run, under the same relative path.
+
+        Raises:
+            UnusableError: see `find`; or SwanLab refuses it.
+        """
+        found = self.find(path, link=True)
+        assert self.root is not None
+        own = FilePath(run.dir) / "files" / found.relative_to(self.root)
+        if own.exists() and not own.is_symlink():
+            raise UnusableError("SwanLab has a file of its own with this name", path)
+        if not run.save(_pattern(found), base_path=str(self.root), policy=policy):
+            raise UnusableError("SwanLab does not save it", path)
+
+    def read(self, path: Any) -> bytes:
+        """The bytes of a media file.
+
+        Raises:
+            UnusableError: see `find`; or the file cannot be read.
+        """
+        try:
+            return self.find(path).read_bytes()
+        except OSError as error:
+            raise UnusableError("the file cannot be read", f"{path}: {error}") from error
+
+    def json(self, path: Any) -> Any:
+        """The content of a JSON media file, bare NaN and Infinity included.
+
+        Raises:
+            UnusableError: see `read`; or the file is no JSON.
+        """
+        try:
+            return json.loads(self.read(path))
+        except (ValueError, RecursionError) as error:
+            raise UnusableError("the file is broken", f"{path}: {error}") from error
+
+
+def _pattern(path: FilePath) -> str:
+    """A glob pattern for this file alone. One letter is in brackets, so that SwanLab does not resolve a link."""
+    name = path.name
+    letter = next((at for at in range(len(name) - 1, 0, -1) if name[at] != "!"), 0)
+    last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
+    pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
+    return str(FilePath(glob.escape(str(path.parent))) / pattern)
+
+
+class Staged:
+    """The artifacts that wandb makes of the run's tables, in its staging folder until they are uploaded.
+
+    A file is read only if it lies in this user's own staging folder and has the MD5 that the record tells.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, artifact: Artifact) -> None:
+        """Takes the artifact of a table; history rows name it by its client id."""
+        for path, local, digest in artifact.files:
+            self._files[artifact.client_id, path] = local, digest
+
+    def json(self, uri: Any, path: Any = None) -> Any:
+        """The content of `wandb-client-artifact://<client id>/<path>`, or of `path` beside it; None if not here."""
+        scheme, _, rest = str(uri).partition("://")
+        client_id, _, own = rest.partition("/")
+        local, digest = self._files.get((client_id, path if isinstance(path, str) else own), ("", ""))
+        if scheme != "wandb-client-artifact" or not local:
+            return None
+        try:
+            found = FilePath(local).resolve()
+            if not found.is_relative_to(_staging_folder()):
+                return None
+            content = found.read_bytes()
+            if base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode() != digest:
+                return None
+            return json.loads(content)
+        except (OSError, ValueError, RecursionError):
+            return None
+
+
+def _staging_folder() -> FilePath:
+    """`wandb.sdk.artifacts.staging.get_staging_dir`, without creating it."""
+    from wandb.env import get_data_dir
+
+    return FilePath(get_data_dir()).resolve() / "artifacts" / "staging"

@@ -1,0 +1,1 @@
+"""wandb's media become SwanLab's."""

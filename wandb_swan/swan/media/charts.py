@@ -1,0 +1,248 @@
+"""`wandb.plot` charts and histograms as ECharts. The numbers are the table's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from pyecharts import options as opts
+from pyecharts.charts import Bar, HeatMap, Line, Scatter
+
+from ...stream.events import ChartDefined, Tree
+from .. import limits
+from ..files import UnusableError
+from .tables import Table
+
+
+def plot(chart: ChartDefined, table: Table) -> Any | None:
+    """The pyecharts chart of a `wandb.plot` spec; None for a user's own spec, or if the table lacks its columns."""
+    if not chart.fields and chart.spec in PANELS:
+        spec, fields = PANELS[chart.spec]
+        chart = chart.model_copy(update={"spec": spec, "fields": fields, "strings": {"title": chart.key}})
+    draw = SPECS.get(chart.spec)
+    return draw(chart, table) if draw else None
+
+
+def histogram(value: Tree) -> Any:
+    """A bar for each bin of a `wandb.Histogram`; the name of a bar holds the exact edges of its bin.
+
+    Raises:
+        UnusableError: counts and edges do not fit together.
+    """
+    counts, edges = value.get("values"), value.get("bins")
+    packed = value.get("packedBins")
+    if not isinstance(edges, list) and isinstance(packed, dict):
+        try:
+            edges = [packed["min"] + index * packed["size"] for index in range(int(packed["count"]) + 1)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnusableError("the histogram is broken", repr(error)) from error
+    if not isinstance(counts, list) or not isinstance(edges, list) or len(edges) != len(counts) + 1:
+        raise UnusableError("the histogram is broken", "the counts do not fit the bins")
+    return _bins(counts, edges)
+
+
+# -- specs -------------------------------------------------------------------------------------------------------------
+
+
+def _line(chart: ChartDefined, table: Table) -> Any | None:
+    return _curves(chart, table, Line, ("x", "y", "stroke"))
+
+
+def _line_series(chart: ChartDefined, table: Table) -> Any | None:
+    return _curves(chart, table, Line, ("step", "lineVal", "lineKey"), x_name=chart.strings.get("xname"), y_name="")
+
+
+def _area_under_curve(chart: ChartDefined, table: Table) -> Any | None:
+    """`pr_curve` and `roc_curve`."""
+    names = (chart.strings.get("x-axis-title"), chart.strings.get("y-axis-title"))
+    return _curves(chart, table, Line, ("x", "y", "class"), x_name=names[0], y_name=names[1])
+
+
+def _scatter(chart: ChartDefined, table: Table) -> Any | None:
+    return _curves(chart, table, Scatter, ("x", "y", "series"))
+
+
+def _bar(chart: ChartDefined, table: Table) -> Any | None:
+    label, value = chart.fields.get("label"), chart.fields.get("value")
+    labels, values = table.column(label), table.column(value)
+    if labels is None or values is None:
+        return None
+    drawn = Bar().add_xaxis([_text(cell) for cell in labels]).add_yaxis(str(value), values, label_opts=_no_label())
+    return _finish(drawn, chart, x=_axis(label, "category"), y=_upright(value, "value"))
+
+
+def _histogram(chart: ChartDefined, table: Table) -> Any | None:
+    name = chart.fields.get("value")
+    values = table.column(name)
+    if values is None:
+        return None
+    numbers = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
+    if not numbers:
+        return None
+    edges = _round_edges(min(numbers), max(numbers))
+    counts = [0] * (len(edges) - 1)
+    for number in numbers:
+        index = sum(number >= edge for edge in edges) - 1
+        counts[min(max(index, 0), len(counts) - 1)] += 1
+    drawn = _bins(counts, edges)
+    drawn.options["dataset"] = {"source": [[name], *([number] for number in numbers)]}  # the values themselves
+    return _finish(drawn, chart, x=_axis(name, "category"), y=_upright("count", "value"))
+
+
+def _confusion_matrix(chart: ChartDefined, table: Table) -> Any | None:
+    columns = [table.column(chart.fields.get(name)) for name in ("Actual", "Predicted", "nPredictions")]
+    actual, predicted, counts = columns
+    if actual is None or predicted is None or counts is None:
+        return None
+    classes = list(dict.fromkeys([_text(cell) for cell in [*actual, *predicted]]))
+    place = {name: index for index, name in enumerate(classes)}
+    cells = [
+        [place[_text(across)], place[_text(down)], count]
+        for down, across, count in zip(actual, predicted, counts, strict=True)
+    ]
+    most = max((cell[2] for cell in cells if isinstance(cell[2], int | float)), default=1)
+    drawn = HeatMap().add_xaxis(classes)
+    drawn.add_yaxis("", classes, cells, label_opts=opts.LabelOpts(is_show=True, position="inside"))
+    shades = opts.VisualMapOpts(
+        min_=0, max_=most or 1, orient="vertical", pos_right="0", pos_top="center", range_color=["#f7fbff", "#6baed6"]
+    )
+    across, down = _axis("Predicted", "category"), _upright("Actual", "category", is_inverse=True)
+    return _finish(drawn, chart, x=across, y=down, visualmap_opts=shades)
+
+
+SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
+    "wandb/line/v0": _line,
+    "wandb/lineseries/v0": _line_series,
+    "wandb/area-under-curve/v0": _area_under_curve,
+    "wandb/scatter/v0": _scatter,
+    "wandb/bar/v0": _bar,
+    "wandb/histogram/v0": _histogram,
+    "wandb/confusion_matrix/v1": _confusion_matrix,
+}
+"""The Vega spec of each `wandb.plot` function -> the same chart."""
+
+
+PANELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wandb/confusion_matrix/v1": (
+        "wandb/confusion_matrix/v1",
+        {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "Count"},
+    ),
+    "wandb/learning_curve/v1": ("wandb/line/v0", {"x": "train_size", "y": "score", "stroke": "dataset"}),
+    "wandb/calibration/v1": (
+        "wandb/line/v0",
+        {"x": "mean_predicted_value", "y": "fraction_of_positives", "stroke": "model"},
+    ),
+    "wandb/elbow/v1": ("wandb/line/v0", {"x": "cluster_ranges", "y": "errors"}),
+    "wandb/residuals_plot/v1": ("wandb/scatter/v0", {"x": "y_pred", "y": "residuals", "series": "dataset"}),
+    "wandb/decision_boundaries/v1": ("wandb/scatter/v0", {"x": "x", "y": "y", "series": "color"}),
+    "wandb/outliers/v1": ("wandb/scatter/v0", {"x": "instance_indicies", "y": "distance"}),
+    "wandb/feature_importances/v1": ("wandb/bar/v0", {"label": "feature_names", "value": "importances"}),
+    "wandb/metrics/v1": ("wandb/bar/v0", {"label": "metric_name", "value": "metric_value"}),
+}
+"""A panel of `wandb.sklearn` -> the spec that draws it, and the columns of its table for the fields of the spec."""
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def _curves(
+    chart: ChartDefined,
+    table: Table,
+    kind: Any,
+    roles: tuple[str, str, str],
+    *,
+    x_name: Any = None,
+    y_name: Any = None,
+) -> Any | None:
+    """One curve for each value of the series column, its points in the table's order. `roles`: X, Y, series."""
+    x, y, series = roles
+    x_column, y_column = chart.fields.get(x), chart.fields.get(y)
+    xs, ys = table.column(x_column), table.column(y_column)
+    if xs is None or ys is None:
+        return None
+    by = chart.fields.get(series)
+    names = table.column(by) if by is not None else None
+    curves: dict[str, tuple[list[Any], list[Any]]] = {}
+    for index, (across, up) in enumerate(zip(xs, ys, strict=True)):
+        points = curves.setdefault(_text(names[index]) if names else str(y_column), ([], []))
+        points[0].append(across)
+        points[1].append(up)
+    numeric = all(isinstance(cell, int | float) for cell in xs)
+    drawn = kind()
+    for name, (across, up) in curves.items():
+        drawn.add_xaxis(across if numeric else [_text(cell) for cell in across])
+        options = {"is_symbol_show": len(across) <= 50, "is_connect_nones": False} if kind is Line else {}
+        drawn.add_yaxis(name, up, label_opts=_no_label(), **options)
+    if numeric:
+        drawn.options["xAxis"][0].pop("data", None)  # a value axis has none
+    elif len(curves) > 1:
+        drawn.options["xAxis"][0]["data"] = list(dict.fromkeys(_text(cell) for cell in xs))
+    for data in drawn.options["series"]:  # pyecharts leaves out the X of some kinds of chart
+        across, up = curves[data["name"]]
+        data["data"] = [[cell if numeric else _text(cell), value] for cell, value in zip(across, up, strict=True)]
+    x_axis = _axis(x_column if x_name is None else x_name, "value" if numeric else "category", is_scale=True)
+    y_axis = _upright(y_column if y_name is None else y_name, "value", is_scale=True)
+    return _finish(drawn, chart, x=x_axis, y=y_axis, legend=len(curves) > 1)
+
+
+def _bins(counts: list[Any], edges: list[Any]) -> Any:
+    pairs = list(pairwise(edges))
+    bars = [{"name": f"{low!r} … {high!r}", "value": count} for (low, high), count in zip(pairs, counts, strict=True)]
+    drawn = Bar().add_xaxis([f"{_short(low)} … {_short(high)}" for low, high in pairs])
+    drawn.add_yaxis("count", [], category_gap="2%", label_opts=_no_label())
+    drawn.options["series"][0]["data"] = bars
+    return drawn.set_global_opts(
+        legend_opts=opts.LegendOpts(is_show=False),
+        tooltip_opts=opts.TooltipOpts(trigger="item", formatter="{b}: {c}"),
+        yaxis_opts=_upright("count", "value"),
+    )
+
+
+def _short(edge: Any) -> str:
+    return f"{edge:.4g}" if isinstance(edge, int | float) else _text(edge)
+
+
+def _round_edges(low: float, high: float) -> list[float]:
+    """At most 20 bins of a round width (1, 2 or 5 times a power of ten) that hold `low` to `high`."""
+    if low == high:
+        return [low - 0.5, low + 0.5]
+    rough = (high - low) / 20
+    power = 10.0 ** math.floor(math.log10(rough))
+    width = next(power * step for step in (1, 2, 5, 10) if power * step >= rough)
+    first, last = math.floor(low / width), math.ceil(high / width)
+    return [float(f"{index * width:.12g}") for index in range(first, max(last, first + 1) + 1)]
+
+
+def _finish(drawn: Any, chart: ChartDefined, *, x: Any, y: Any, legend: bool = False, **more: Any) -> Any:
+    return drawn.set_global_opts(
+        title_opts=_title(chart),
+        xaxis_opts=x,
+        yaxis_opts=y,
+        legend_opts=opts.LegendOpts(is_show=legend, pos_bottom="0"),
+        tooltip_opts=opts.TooltipOpts(trigger="item"),
+        **more,
+    )
+
+
+def _title(chart: ChartDefined) -> Any:
+    return opts.TitleOpts(title=_text(chart.strings.get("title") or ""), pos_left="center")
+
+
+def _axis(name: Any, kind: str, **more: Any) -> Any:
+    return opts.AxisOpts(name=_text(name), type_=kind, name_location="middle", name_gap=28, **more)
+
+
+def _upright(name: Any, kind: str, **more: Any) -> Any:
+    """A Y axis: its name is above it, where long labels leave room."""
+    top = "start" if more.get("is_inverse") else "end"
+    return opts.AxisOpts(name=_text(name), type_=kind, name_location=top, **more)
+
+
+def _no_label() -> Any:
+    return opts.LabelOpts(is_show=False)
+
+
+def _text(value: Any) -> str:
+    return limits.clean_text(str(value))

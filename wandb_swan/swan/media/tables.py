@@ -1,0 +1,160 @@
+"""wandb's tables, and the table that SwanLab shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import swanlab
+
+from ...stream.events import Path, Tree
+from .. import limits
+from ..files import UnusableError
+
+_GROWN_ROWS = 200_000
+"""Rows of a growing table that are remembered."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns and rows of a `*.table.json`; `missing` rows are known of but not here."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    missing: int = 0
+
+    @classmethod
+    def parse(cls, content: Any, total: Any = None) -> Table:
+        """`total` is the number of rows that the record tells. W&B's file holds 10,000 of them at most.
+
+        Raises:
+            UnusableError: this is no table.
+        """
+        columns = content.get("columns") if isinstance(content, dict) else None
+        rows = content.get("data") if isinstance(content, dict) else None
+        if not isinstance(columns, list) or not isinstance(rows, list):
+            raise UnusableError("the file is broken", "no table")
+        names = [limits.clean_text(str(name)) for name in columns]
+        rows = [row for row in rows if isinstance(row, list)]
+        return cls(names, rows, max(0, total - len(rows)) if isinstance(total, int) else 0)
+
+    def with_media(self, staged: Any) -> Table:
+        """The table with its media cells, which W&B's run file holds as `Image` alone, from the table's artifact."""
+        whole = staged.get("data") if isinstance(staged, dict) and staged.get("columns") == self.columns else None
+        if not isinstance(whole, list):
+            return self
+        rows = [
+            [new if isinstance(new, dict) and "_type" in new else old for old, new in zip(row, other, strict=False)]
+            if isinstance(other, list) and len(other) == len(row)
+            else row
+            for row, other in zip(self.rows, whole, strict=False)
+        ]
+        return Table(self.columns, rows + self.rows[len(rows) :], self.missing)
+
+    def column(self, name: Any) -> list[Any] | None:
+        """The cells of a column, or None if there is no such column."""
+        if str(name) not in self.columns:
+            return None
+        index = self.columns.index(str(name))
+        return [row[index] if index < len(row) else None for row in self.rows]
+
+
+def joined(left: Table, right: Table, keys: Any) -> Table:
+    """All rows of both tables of a `wandb.JoinedTable`, those with the same key side by side.
+
+    Raises:
+        UnusableError: a table lacks its key.
+    """
+    left_key, right_key = keys if isinstance(keys, list) and len(keys) == 2 else (keys, keys)
+    lefts, rights = left.column(left_key), right.column(right_key)
+    if lefts is None or rights is None:
+        raise UnusableError("the file is broken", f"no column {keys}")
+    by_key: dict[str, list[list[Any]]] = {}
+    for key, row in zip(rights, right.rows, strict=True):
+        by_key.setdefault(json.dumps(key), []).append(row)
+    rows = []
+    matched = set()
+    for key, row in zip(lefts, left.rows, strict=True):
+        matched.add(json.dumps(key))
+        rows += [[*row, *other] for other in by_key.get(json.dumps(key), [[None] * len(right.columns)])]
+    for key, others in by_key.items():
+        if key not in matched:
+            rows += [[*[None] * len(left.columns), *other] for other in others]
+    return Table([*left.columns, *right.columns], rows)
+
+
+class Increments:
+    """Tables with `log_mode="INCREMENTAL"`: each file holds the new rows alone."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Path, tuple[int, Table]] = {}
+
+    def grown(self, path: Path, table: Table, value: Tree) -> Table:
+        """All rows of the table so far."""
+        number, told = value.get("increment_num"), value.get("nrows")
+        last, before = self._tables.get(path, (-1, None))
+        rows = table.rows
+        if before is not None and number == last + 1 and before.columns == table.columns:
+            rows = [*before.rows, *rows]
+        missing = max(0, told - len(rows)) if isinstance(told, int) else 0
+        whole = Table(table.columns, rows[:_GROWN_ROWS], missing)
+        self._tables[path] = (number if isinstance(number, int) else -1, whole)
+        return whole
+
+
+def echart(table: Table, lose: Callable[[str, str], None]) -> Any:
+    """SwanLab's table. Cells keep their types; what is no JSON scalar becomes readable text."""
+    headers = _headers(table.columns)
+    room = limits.MEDIA_BYTES - 2000 - len(json.dumps(headers)) * 2
+    rows: list[list[Any]] = []
+    for row in table.rows:
+        cells = [_cell(value) for value in row[: len(headers)]]
+        cells += [None] * (len(headers) - len(cells))
+        room -= len(json.dumps(dict(zip(headers, cells, strict=True)))) + 2  # as SwanLab writes it
+        if room < 0:
+            break
+        rows.append(cells)
+    whole = len(table.rows) + table.missing
+    if table.missing:
+        lose("W&B itself left out rows of a long table", f"{len(table.rows)} of {whole} rows kept")
+    if len(rows) < len(table.rows):
+        lose("a table was cut to SwanLab's 10 MB", f"{len(rows)} of {whole} rows kept")
+    left_out = whole - len(rows)
+    if left_out:
+        rows.append([f"… {left_out} of {whole} rows are left out here", *[None] * (len(headers) - 1)][: len(headers)])
+    return swanlab.echarts.Table().add(headers, rows)
+
+
+def _headers(columns: list[str]) -> list[str]:
+    """Names that stay apart as keys of a row. A dot would mean a field in a field: U+2024 looks like one."""
+    headers: list[str] = []
+    for column in columns:
+        name = candidate = column.replace(".", "\u2024")
+        number = 1
+        while candidate in headers:
+            number += 1
+            candidate = f"{name} ({number})"
+        headers.append(candidate)
+    return headers
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
+    if isinstance(value, str):
+        return limits.clean_text(value)
+    if isinstance(value, dict) and "_type" in value:
+        return _media_cell(value)
+    if isinstance(value, list | dict):
+        return limits.clean_text(json.dumps(value, ensure_ascii=False))
+    return value
+
+
+def _media_cell(value: Tree) -> str:
+    """`image-file media/images/cat.png: a cat`."""
+    text = " ".join(str(part) for part in (value["_type"], value.get("path")) if part)
+    caption = value.get("caption")
+    return limits.clean_text(f"{text}: {caption}" if caption else text)

@@ -1,0 +1,151 @@
+"""A writer for runs of the past: scalar records encoded straight into SwanLab's store.
+
+SwanLab's core builds two protobuf messages, two timestamps and one bitmap entry a point. For a run that nobody
+follows, written once and offline, the bytes are all that stays. They are the same bytes: when the writer opens it
+compares its encoding with SwanLab's own message classes, and gives way to `CoreWriter` where they differ.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from typing import Any
+from zlib import crc32
+
+from ...journal.framing import BLOCK, CHUNK_HEADER, FULL, frame
+from .writer import BATCH, CoreWriter
+
+_SCALAR_FIELD = b"\x6a"  # Record.scalar = 13, length-delimited
+_TYPE_SCALAR = b"\x18\x01"  # ScalarRecord.type = 3: COLUMN_TYPE_SCALAR
+_NUMBER = struct.Struct("<BBBd").pack
+_VALUE_HEAD = (0x2A, 9, 0x09)  # ScalarRecord.value = 5, nine bytes, ScalarValue.number = 1
+_ZERO = b"\x2a\x00"  # proto3 leaves a zero out; -0.0 is none
+_BYTES = [bytes((byte,)) for byte in range(256)]
+_HEADER = CHUNK_HEADER.pack
+_CRC_FULL = crc32(bytes((FULL,)))
+
+
+class BulkWriter(CoreWriter):
+    """Scalars go into the store file, everything else the usual way."""
+
+    def __init__(self, run: Any) -> None:
+        """Raises ImportError, AttributeError, TypeError or ValueError where the installed SwanLab is another."""
+        super().__init__(run)
+        self._store = self._core._store
+        self._counter = self._core._counter
+        self._lock = self._core._wandb_swan_lock
+        self._keys: dict[str, tuple[bytes, Any]] = {}
+        self._points: list[bytes] = []
+        self._row = (0, 0.0, b"")
+        self._compare()
+
+    def _compare(self) -> None:
+        """Raises ValueError if our bytes are not SwanLab's."""
+        from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+
+        for step, stamp, number in ((0, 1.5, 0.0), (300, 1700000000.25, -1e300), (1 << 40, 12.0, float("nan"))):
+            encoded = _record("loss", step, stamp, number)
+            record = Record.FromString(encoded)
+            point = record.scalar
+            same = (
+                (record.num, point.key, point.step, point.type) == (77, "loss", step, self._scalar_type)
+                and point.timestamp.seconds + point.timestamp.nanos / 1e9 == stamp
+                and repr(point.value.number) == repr(number)
+                and record.SerializeToString(deterministic=True) == encoded
+            )
+            if not same:
+                raise ValueError("SwanLab's records have another form")
+        if self._store._fp.tell() != self._store._index:
+            raise ValueError("SwanLab's store counts its bytes in another way")
+
+    def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
+        known = self._keys.get(key)
+        if known is None:
+            known = self._declare(key)
+        encoded, steps = known
+        if step in steps:  # as SwanLab does: the first value of a step stays
+            return
+        steps.add(step)
+        row_step, row_time, where = self._row
+        if step != row_step or timestamp != row_time or timestamp <= 0:
+            where = _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
+            self._row = (step, timestamp, where)
+        value = _NUMBER(*_VALUE_HEAD, number) if number else _value(number)
+        self._points.append(encoded + where + value)
+        if len(self._points) >= BATCH:
+            self.flush()
+
+    def _declare(self, key: str) -> tuple[bytes, Any]:
+        """The encoded key and SwanLab's set of the metric's steps, after SwanLab has the metric's column."""
+        if not self._core._metrics.get(key):
+            probe = self._scalar_record(key=key, type=self._scalar_type)
+            self._core.upsert_columns([self._build_column(self._core._ctx, probe)])
+        known = self._keys[key] = (_key(key), self._core._metrics.get(key).steps)
+        return known
+
+    def flush(self) -> None:
+        points, self._points = self._points, []
+        if points:
+            self._write(points)
+        super().flush()
+
+    def _write(self, points: list[bytes]) -> None:
+        built = b"\x12" + _stamp(time.time())[1:] + _SCALAR_FIELD
+        framed = []
+        with self._lock:
+            num = self._counter.inc(len(points)) - len(points)
+            offset = self._store._index
+            for point in points:
+                num += 1
+                length = len(point)
+                size = _BYTES[length] if length < 0x80 else _varint(length)
+                number = _BYTES[num & 0x7F | 0x80] + _varint(num >> 7) if num >= 0x80 else _BYTES[num]
+                data = b"\x08" + number + built + size + point
+                end = offset % BLOCK + CHUNK_HEADER.size + len(data)
+                # `frame` is for what does not fit into the block; a call of it for each point would be felt.
+                data = _HEADER(crc32(data, _CRC_FULL), len(data), FULL) + data if end <= BLOCK else frame(data, offset)
+                offset += len(data)
+                framed.append(data)
+            self._store._fp.write(b"".join(framed))
+            self._store._index = offset
+
+
+def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return _BYTES[number]
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _int_field(tag: bytes, number: int) -> bytes:
+    return tag + _varint(number) if number else b""
+
+
+def _stamp(seconds: float) -> bytes:
+    """A field of number 4 with a Timestamp."""
+    if seconds <= 0:
+        seconds = time.time()
+    whole = int(seconds)
+    nanos = min(999_999_999, round((seconds - whole) * 1e9))
+    inner = _int_field(b"\x08", whole) + _int_field(b"\x10", nanos)
+    return b"\x22" + _varint(len(inner)) + inner
+
+
+def _key(key: str) -> bytes:
+    text = key.encode()
+    return b"\x0a" + _varint(len(text)) + text
+
+
+def _value(number: float) -> bytes:
+    return _NUMBER(*_VALUE_HEAD, number) if number or math.copysign(1.0, number) < 0 else _ZERO
+
+
+def _record(key: str, step: int, timestamp: float, number: float) -> bytes:
+    """One whole record, as `BulkWriter` puts it together."""
+    point = _key(key) + _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp) + _value(number)
+    return b"\x08" + _varint(77) + _SCALAR_FIELD + _varint(len(point)) + point
