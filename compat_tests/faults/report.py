@@ -37,7 +37,8 @@ class Report:
             self._rows[row][report.outcome] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        before, rest = self._path.read_text("utf-8").split(BEGIN)
+        page = self._path.read_text("utf-8") if self._path.exists() else f"{BEGIN}{END}\n"
+        before, rest = page.split(BEGIN)
         table, after = rest.split(END)
         known = {
             (fault, holds): told for fault, holds, told in re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", table, re.M)

@@ -15,30 +15,46 @@ from wandb_swan.convert.scheduler import _executor
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.parity.stored import StoredRun
 from wandb_swan.swan.media import plotly_page
-from wandb_swan.swan.sdk import probe as trainer
-from wandb_swan.swan.sdk import times
+from wandb_swan.swan.sdk import probe, run_times
+from wandb_swan.swan.sdk.capabilities import found
 from wandb_swan.swan.sdk.discard import discard
+from wandb_swan.swan.sdk.session import Session
 from wandb_swan.swan.sdk.uploads import Uploads
 
 FIGURE: dict[str, Any] = {"data": [{"type": "scatter", "y": [1, 2], "name": "</script>"}], "layout": {}}
 
 
+@pytest.fixture(autouse=True)
+def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is found out once a process: each test is one."""
+    monkeypatch.setattr(found, "_missing", {})
+
+
 def test_a_swanlab_that_takes_no_times(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setitem(sys.modules, "swanlab.sdk.internal.core_python.core", None)
-    with times.original(1.0, lambda: 2.0):
+    monkeypatch.delattr("swanlab.sdk.internal.context.create_core")
+    with run_times.original(1.0, lambda: 2.0):
         pass
-    assert "has today's times" in caplog.text
+    assert "begins and ends at the time of its conversion" in caplog.text
+    assert list(found.missing()) == ["run times"]
 
 
-def test_a_swanlab_that_describes_itself(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setitem(sys.modules, "swanlab.sdk.internal.probe_python.environment", None)
-    trainer.describe({"pid": 1}, monitor=False)
-    assert "will describe the mirror" in caplog.text
+@pytest.mark.parametrize("missing", ["swanlab.sdk.internal.probe_python.environment", "a function"])
+def test_a_swanlab_that_describes_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str
+) -> None:
+    if missing == "a function":
+        monkeypatch.delattr("swanlab.sdk.internal.probe_python.environment.runtime.get_command")
+    else:
+        monkeypatch.setitem(sys.modules, missing, None)
+    probe.describe({"pid": 1}, monitor=False)
+    assert "are those of the mirror" in caplog.text
+    assert list(found.missing()) == ["trainer metadata"]
 
 
 def test_a_swanlab_with_another_queue(caplog: pytest.LogCaptureFixture) -> None:
-    uploads = Uploads(SimpleNamespace(_ctx=None), 1.0)
-    assert "another form" in caplog.text
+    uploads = Uploads(Session(SimpleNamespace(_ctx=None)), 1.0)
+    assert {"kept batches", "experiment state", "continuation"} <= set(found.missing())
+    assert "what SwanLab's cloud refuses is not known" in caplog.text
     assert (uploads.waiting, uploads.stalled(), uploads.first_line) == (0, False, 0)
     uploads.without_error_line()
 
@@ -78,5 +94,5 @@ def test_no_store_of_swanlabs(tmp_path: Path) -> None:
     with pytest.raises(WandbSwanError, match="is no SwanLab run folder"):
         StoredRun(tmp_path)
     (tmp_path / "run-x.swanlab").write_bytes(b"something else")
-    with pytest.raises(WandbSwanError, match="can not be read"):
+    with pytest.raises(WandbSwanError, match="cannot be read"):
         StoredRun(tmp_path)

@@ -22,8 +22,9 @@ from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import Options, Selection
 from ..stream.events import HistoryRow, RunFinished, RunStarted
-from ..swan.sdk import times
+from ..swan.sdk import run_times
 from ..swan.sdk.discard import discard
+from ..swan.sdk.store import can_be_read
 from ..swan.sink import Sink
 from ..swan.target import Target
 from .jobs import Job
@@ -72,7 +73,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     reference, options = job.reference, job.options
     source = source_of(reference, options)
     selection = Selection(options)
-    recorded = ExpectedRun() if options.verify else None
+    recorded = ExpectedRun() if options.verify and can_be_read() else None
     events = selection.of(source.events())
     started = next(events)
     assert isinstance(started, RunStarted)
@@ -98,7 +99,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     finished: RunFinished | None = None
     rows = 0
     discard(options.log_dir / job.run_dir)
-    with times.original(started.started_at, lambda: source.finished_at):
+    with run_times.original(started.started_at, lambda: source.finished_at):
         sink.open(started)
         sink.tell(**source.told)
         if recorded is not None:
@@ -114,7 +115,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
             elif isinstance(event, RunFinished):
                 finished = event
         for path in selection.too_large:
-            sink.not_mirrored[path, f"file over --max-file-mb {options.max_file_mb:g}"] += 1
+            sink.losses.counts[path, f"file over --max-file-mb {options.max_file_mb:g}"] += 1
         problem = sink.close(*state_of(finished))
     if problem:
         raise WandbSwanError(f"SwanLab has not confirmed the run: {problem}; type the same command again")

@@ -228,6 +228,7 @@ class Mirror:
     # -- the SwanLab run -------------------------------------------------------------------------------------------
 
     def _open(self, started: RunStarted) -> None:
+        from ..parity.readback import Expected
         from ..swan.sdk import probe
         from ..swan.sink import Sink
         from ..swan.target import Target, resolve
@@ -257,7 +258,7 @@ class Mirror:
 
         def make() -> Any:
             probe.describe(begin.get("trainer", {}), monitor=self._live)
-            return Sink(target)
+            return Sink(target, check=Expected() if self._mode != "online" else None)
 
         self._sink = self._started(make, started.model_copy(update={"run_id": swan_id}))
         self._continue_steps()
@@ -548,6 +549,7 @@ class Mirror:
             "refused": dict(sink.uploads.refused) if sink and sink.uploads else self._refused,
             "counts": dict(sink.counts) if sink else {},
             "not_mirrored": sink.lost() if sink else [],
+            "capabilities": sink.capabilities if sink else None,
             "self_check": self._checks.summary() if self._checks.active else None,
             "unreadable": self._decoder.unreadable,
             **facts,

@@ -19,7 +19,7 @@ import yaml
 
 from ..exceptions import WandbSwanError
 from ..swan import limits
-from .stored import records
+from ..swan.sdk.store import kind_of, records, state_name
 
 Steps: Any
 try:
@@ -59,7 +59,7 @@ class Expected:
         self.files: set[str] = set()
         """Saved files, relative to the run's `files` folder."""
         self.lines = 0
-        self._lines_checksum = 0
+        self.lines_checksum = 0
 
     def scalar(self, key: str, step: int, number: float) -> None:
         points = self.scalars.get(key)
@@ -72,15 +72,13 @@ class Expected:
 
     def line(self, text: str) -> None:
         self.lines += 1
-        self._lines_checksum = hash((self._lines_checksum, text))
+        self.lines_checksum = hash((self.lines_checksum, text))
 
     def missing(self, run_dir: Path, state: str) -> str | None:
         """Reads a closed run folder, which has to have ended in `state`; says what it lacks, or None.
 
         Media are read from their files, and held against the digests that SwanLab has noted.
         """
-        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
-
         found = Expected()
         ended = ""
         broken: list[str] = []
@@ -95,7 +93,7 @@ class Expected:
                 elif kind == "log" and found.lines < self.lines:  # SwanLab adds a run's error as a last line
                     found.line(record.log.line)
                 elif kind == "finish":
-                    ended = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
+                    ended = state_name(record.finish.state)
             config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
         except (WandbSwanError, OSError, yaml.YAMLError) as error:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
@@ -111,7 +109,7 @@ class Expected:
         ]
         faults += [f"not the file {path}" for path in self.files if not os.path.lexists(run_dir / "files" / path)]
         faults += [*broken, *_lacking(self.scalars, found.scalars), *_lacking(self.media, found.media)]
-        if (self.lines, self._lines_checksum) != (found.lines, found._lines_checksum):
+        if (self.lines, self.lines_checksum) != (found.lines, found.lines_checksum):
             faults.append(f"{found.lines} of {self.lines} console lines as they were")
         if faults:
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -130,9 +128,7 @@ def _comparable(value: Any) -> str:
 
 def _content(run_dir: Path, media: Any, broken: list[str]) -> Hashable:
     """The texts of a step, or how many items it has; what is not on disk as SwanLab noted it goes to `broken`."""
-    from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
-
-    kind = ColumnType.Name(media.type).removeprefix("COLUMN_TYPE_").lower()
+    kind = kind_of(media.type)
     texts = []
     for item in media.value.items:
         try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ..exceptions import WandbSwanError
 from ..stream.series import Series
+from ..swan.sdk.store import kind_of, records, state_name
 
 SYSTEM_PREFIX = "__swanlab__."
 """SwanLab's own monitor: nothing that came from wandb."""
@@ -42,9 +41,6 @@ class StoredRun:
         self._read()
 
     def _read(self) -> None:
-        from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
-        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
-
         for record in records(self.dir):
             if record.HasField("scalar"):  # almost every record is one
                 point = record.scalar
@@ -63,8 +59,7 @@ class StoredRun:
             if kind == "media":
                 self.media.setdefault(record.media.key, {})[record.media.step] = list(record.media.value.items)
             elif kind == "column":
-                name = ColumnType.Name(record.column.column_type).removeprefix("COLUMN_TYPE_").lower()
-                self.kinds[record.column.column_key] = name
+                self.kinds[record.column.column_key] = kind_of(record.column.column_type)
             elif kind == "log":
                 self.lines += 1
             elif kind == "save":
@@ -73,7 +68,7 @@ class StoredRun:
                 self.project = record.start.project
                 self.run_id = record.start.id
             elif kind == "finish":
-                self.state = RunState.Name(record.finish.state).removeprefix("RUN_STATE_").lower()
+                self.state = state_name(record.finish.state)
         self.config = _config(self.dir)
         offset = self.about.get("step_offset")
         if isinstance(offset, int) and offset:  # a part of a run that goes on behind another one: wandb's steps again
@@ -115,22 +110,3 @@ def _about(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(config.get(key), dict):
             return dict(config[key])
     return {}
-
-
-def records(run_dir: Path) -> Iterator[Any]:
-    """Every record of a run folder's store. Raises WandbSwanError where there is none, or one that cannot be read."""
-    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
-    from swanlab.sdk.internal.core_python.store import DataStoreReader
-
-    file = next(iter(sorted(run_dir.glob("run-*.swanlab"))), None)
-    if file is None:
-        raise WandbSwanError(f"{run_dir} is no SwanLab run folder: it holds no run-*.swanlab file")
-    reader = DataStoreReader()
-    try:
-        reader.open(str(file))
-        for payload in reader:
-            yield Record.FromString(payload)
-    except Exception as error:  # SwanLab's DataStoreError, protobuf's DecodeError, a disk that fails
-        raise WandbSwanError(f"{file} can not be read: {error}") from error
-    finally:
-        reader.close()

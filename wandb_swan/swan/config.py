@@ -9,6 +9,7 @@ from typing import Any
 from ..stream import nested
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
 from . import limits
+from .sdk.session import Session
 
 FIELDS = ("name", "notes", "tags", "group", "job_type")
 """What SwanLab takes at a run's start only, and in its own length."""
@@ -70,25 +71,20 @@ class RunConfig:
                 nested.merge(kept, path, value)
         self.tell(summary=kept)
 
-    def write(self, config: Any, *, own: bool) -> None:
-        """Brings it into SwanLab's config object; keys that are not ours go, where the run is our `own`."""
+    def write(self, session: Session, *, own: bool) -> int:
+        """Brings it into the SwanLab run's config; keys that are not ours go, where the run is our `own`.
+
+        Returns how many values SwanLab has otherwise.
+        """
         if not self._changed:
-            return
+            return 0
         self._changed = False
         ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
         told = {key: value for key, value in self._about.items() if value not in ("", None, [], {})}
         whole = {key: _plain(value) for key, value in self._config.items()}
         whole[ours] = _plain(told)
-        if own:
-            for key in [key for key in config if key not in whole]:
-                del config[key]
-        config.update(whole)
         self.written = whole
-        empty = [key for key, value in whole.items() if value is None]
-        stored = config.__dict__.get("_config")
-        if empty and isinstance(stored, dict):  # SwanLab 0.10 turns a None into {} on its way in
-            stored.update(dict.fromkeys(empty))
-            config.update({})
+        return session.write_config(whole, own=own)
 
 
 def _plain(value: Any) -> Any:

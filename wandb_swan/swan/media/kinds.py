@@ -12,6 +12,7 @@ import swanlab
 
 from .. import limits
 from ..files import UnusableError
+from ..sdk.ready_media import ready
 from . import charts, plotly_page, tables
 from .item import Item, as_list
 
@@ -193,14 +194,5 @@ def _bounded(content: bytes, item: Item) -> None:
 
 
 def _ready(kind: Any, item: Item, content: bytes, **attributes: Any) -> Any:
-    """A SwanLab media object around bytes that need no conversion.
-
-    SwanLab's constructors decode and encode again: JPEG to PNG, 16-bit sound through floats, which is slow, needs
-    Pillow or soundfile, and changes samples. So they are passed by (SwanLab 0.10: `transforms/*`, `_unwrap` names the
-    attributes).
-    """
     _bounded(content, item)
-    media = kind.__new__(kind)
-    for name, value in {"buffer": io.BytesIO(content), "caption": item.caption, **attributes}.items():
-        setattr(media, name, value)
-    return media
+    return ready(kind, content, caption=item.caption, **attributes)

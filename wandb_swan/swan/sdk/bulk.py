@@ -14,7 +14,8 @@ from typing import Any
 from zlib import crc32
 
 from ...journal.framing import BLOCK, CHUNK_HEADER, FULL, frame
-from .writer import BATCH, CoreWriter
+from .core_writer import BATCH, CoreWriter
+from .session import Session
 
 _SCALAR_FIELD = b"\x6a"  # Record.scalar = 13, length-delimited
 _TYPE_SCALAR = b"\x18\x01"  # ScalarRecord.type = 3: COLUMN_TYPE_SCALAR
@@ -29,12 +30,11 @@ _CRC_FULL = crc32(bytes((FULL,)))
 class BulkWriter(CoreWriter):
     """Scalars go into the store file, everything else the usual way."""
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, session: Session) -> None:
         """Raises ImportError, AttributeError, TypeError or ValueError where the installed SwanLab is another."""
-        super().__init__(run)
+        super().__init__(session)
         self._store = self._core._store
         self._counter = self._core._counter
-        self._lock = self._core._wandb_swan_lock
         self._keys: dict[str, tuple[bytes, Any]] = {}
         self._points: list[bytes] = []
         self._row = (0, 0.0, b"")
@@ -79,8 +79,7 @@ class BulkWriter(CoreWriter):
     def _declare(self, key: str) -> tuple[bytes, Any]:
         """The encoded key and SwanLab's set of the metric's steps, after SwanLab has the metric's column."""
         if not self._core._metrics.get(key):
-            probe = self._scalar_record(key=key, type=self._scalar_type)
-            self._core.upsert_columns([self._build_column(self._core._ctx, probe)])
+            self._core.upsert_columns([self._new_column(key)])
         known = self._keys[key] = (_key(key), self._core._metrics.get(key).steps)
         return known
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-log = logging.getLogger("wandb_swan")
+from . import capabilities
+from .capabilities import found
 
 
 def describe(trainer: dict[str, Any], *, monitor: bool) -> None:
@@ -23,8 +23,11 @@ def describe(trainer: dict[str, Any], *, monitor: bool) -> None:
     try:
         from swanlab.sdk.internal.probe_python.environment import runtime
     except ImportError as error:
-        log.warning("SwanLab will describe the mirror, not the training process (%s)", error)
+        found.lack(capabilities.TRAINER_METADATA, why=error)
         return
+    moved = [name for name in facts if not hasattr(runtime, name)]
+    if moved:
+        found.lack(capabilities.TRAINER_METADATA, why=f"SwanLab's probe has no {', '.join(moved)}")
     for name, value in facts.items():
         if value and hasattr(runtime, name):
             setattr(runtime, name, lambda value=value: value)

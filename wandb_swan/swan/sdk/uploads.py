@@ -7,16 +7,19 @@ SwanLab 0.10 counts what it dropped as uploaded, and its `finish` waits for a se
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import requests
 
+from . import capabilities
 from .batches import Batches, log_in_again
+from .capabilities import found
 from .presence import Presence
+from .session import Session
 
 log = logging.getLogger("wandb_swan")
 
@@ -24,7 +27,7 @@ log = logging.getLogger("wandb_swan")
 class Uploads:
     """Watches what one online SwanLab run still has to send."""
 
-    def __init__(self, run: Any, patience: float) -> None:
+    def __init__(self, session: Session, patience: float) -> None:
         """`patience`: seconds without any progress after which the end of the run is no longer waited for."""
         self.lost: str | None = None
         """Why the journal has to be sent again: a record was dropped before it could be sent."""
@@ -32,11 +35,11 @@ class Uploads:
         self._open: set[int] = set()
         """Numbers of the records that SwanLab's core got and that are neither confirmed nor refused."""
         self._patience = patience
-        core: Any = getattr(getattr(run, "_ctx", None), "core", None)
+        core: Any = session.core
         self._core = core
+        self._stats: Callable[[], Any] | None = getattr(core, "get_operation_stats", None)
         transport: Any = getattr(self._core, "_transport", None)
         self._transport = transport
-        self._tracker: Any = getattr(self._core, "_tracker", None)
         self._progress = (0, time.monotonic())
         self._answer: Any = None
         self._batches: Batches | None = None
@@ -44,21 +47,26 @@ class Uploads:
         self.first_try = False
         """Whether nothing of this journal was sent before: then SwanLab's client must not leave anything out."""
         self.presence: Presence | None = None
-        with suppress(AttributeError, ImportError, TypeError):
+        try:
             self.presence = Presence(core)
+        except (AttributeError, ImportError, TypeError) as error:
+            found.lack(capabilities.EXPERIMENT_STATE, why=error)
         sender: Any = getattr(transport, "_sender", None)
-        with suppress(AttributeError, ImportError, TypeError):
+        try:
             self._batches = Batches(sender, core._ctx)
-        if self._batches is not None and hasattr(self._core, "confirm_run_finish"):
+        except (AttributeError, ImportError, TypeError) as error:
+            found.lack(capabilities.KEPT_BATCHES, why=error)
+        if self._batches is not None:
             sender.upload = self._settled(sender.upload)
             transport.put = self._noted(transport.put)
-            self._core.confirm_run_finish = self._bounded(self._core.confirm_run_finish)
-            self._core.get_operation_stats = _no_progress_display
             for kind, name in (("scalar", "_upsert_scalars_to_metrics"), ("media", "_upsert_media_to_metrics")):
                 if hasattr(core, name):
                     setattr(core, name, self._taken(kind, getattr(core, name)))
-        else:
-            log.warning("this SwanLab's upload queue has another form: what the server refuses is lost")
+        self._bound = hasattr(core, "confirm_run_finish")
+        if self._bound:
+            drained = self._drained if self._batches is not None else None
+            core.confirm_run_finish = self._bounded(core.confirm_run_finish, drained)
+            core.get_operation_stats = _no_progress_display
 
     @property
     def problem(self) -> str | None:
@@ -85,9 +93,9 @@ class Uploads:
     @property
     def waiting(self) -> int:
         """Records that SwanLab has not taken yet."""
-        if self._tracker is None:
+        if self._stats is None:
             return 0
-        stats = self._tracker.snapshot()
+        stats = self._stats().stats
         return max(0, int(stats.total_records) - int(stats.uploaded_records))
 
     @property
@@ -155,7 +163,7 @@ class Uploads:
             return self.broken
         if self._answer is not None and not getattr(self._answer, "success", True):
             return self.problem or str(self._answer.message)
-        if self._batches is not None and self._answer is None:
+        if self._bound and self._answer is None:
             return "SwanLab did not finish the run"
         return f"SwanLab has dropped {len(self._open)} records" if self._open else None
 
@@ -218,17 +226,22 @@ class Uploads:
 
         return settled
 
-    def _bounded(self, original: Callable[[], Any]) -> Callable[[], Any]:
+    def _drained(self) -> bool:
+        """Waits a moment for SwanLab's upload queue; whether it is empty."""
+        return bool(self._transport.join(0.1))
+
+    def _bounded(self, original: Callable[[], Any], drained: Callable[[], bool] | None) -> Callable[[], Any]:
+        """`confirm_run_finish`, which SwanLab's own waits in without end."""
+
         def confirm_run_finish() -> Any:
             if self._abandoned:
                 return _failed("the run goes on in another experiment")
             self._progress = (self._progress[0], time.monotonic())
-            while not self._transport.join(0.1):
+            if drained is None:
+                return self._confirm_in_time(original)
+            while not drained():
                 if self.stalled() or self.broken:
-                    told = f"{self.waiting} records are not sent"
-                    self._why = f"SwanLab does not take what is sent: {self.problem or 'no answer'}; {told}"
-                    self._answer = _failed(self._why)
-                    return self._answer
+                    return self._given_up()
             deadline = time.monotonic() + self._patience
             pause = 1.0
             while not self._runs(deadline):
@@ -245,6 +258,25 @@ class Uploads:
                 pause = min(2 * pause, 10.0)
 
         return confirm_run_finish
+
+    def _confirm_in_time(self, original: Callable[[], Any]) -> Any:
+        """For a core whose queue cannot be watched: its own wait, left alone where nothing moves any more."""
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(original()), name="wandb_swan confirm", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.1)
+            if self.stalled():
+                return self._given_up()
+        self._answer = answers[0] if answers else _failed("SwanLab's core did not answer")
+        return self._answer
+
+    def _given_up(self) -> Any:
+        self._why = (
+            f"SwanLab does not take what is sent: {self.problem or 'no answer'}; {self.waiting} records are not sent"
+        )
+        self._answer = _failed(self._why)
+        return self._answer
 
 
 def _result(confirmed: Sequence[Any], remaining: Sequence[Any]) -> Any:

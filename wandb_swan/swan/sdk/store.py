@@ -1,0 +1,62 @@
+"""SwanLab's store of a run on disk, record by record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...exceptions import WandbSwanError
+from . import capabilities
+from .capabilities import found
+
+
+def can_be_read() -> bool:
+    """Whether this SwanLab lets its store be read."""
+    try:
+        from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType  # noqa: F401
+        from swanlab.proto.swanlab.record.v1.record_pb2 import Record  # noqa: F401
+        from swanlab.proto.swanlab.run.v1.run_pb2 import RunState  # noqa: F401
+        from swanlab.sdk.internal.core_python.store import DataStoreReader  # noqa: F401
+    except ImportError as error:
+        found.lack(capabilities.READ_BACK, why=error)
+    return found.has(capabilities.READ_BACK)
+
+
+def records(run_dir: Path) -> Iterator[Any]:
+    """Every record of a run folder's store (SwanLab's `record.v1.Record`).
+
+    Raises:
+        WandbSwanError: there is none, or one that cannot be read, by this SwanLab or at all.
+    """
+    file = next(iter(sorted(run_dir.glob("run-*.swanlab"))), None)
+    if file is None:
+        raise WandbSwanError(f"{run_dir} is no SwanLab run folder: it holds no run-*.swanlab file")
+    if not can_be_read():
+        raise WandbSwanError(f"{file} cannot be read: {capabilities.loss(capabilities.READ_BACK)}")
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+    from swanlab.sdk.internal.core_python.store import DataStoreReader
+
+    reader = DataStoreReader()
+    try:
+        reader.open(str(file))
+        for payload in reader:
+            yield Record.FromString(payload)
+    except Exception as error:  # SwanLab's DataStoreError, protobuf's DecodeError, a disk that fails
+        raise WandbSwanError(f"{file} cannot be read: {error}") from error
+    finally:
+        reader.close()
+
+
+def kind_of(column_type: int) -> str:
+    """The name of a column's type: scalar, text, image, ..."""
+    from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
+
+    return str(ColumnType.Name(column_type)).removeprefix("COLUMN_TYPE_").lower()
+
+
+def state_name(state: int) -> str:
+    """The name of a run's final state: finished, crashed, aborted."""
+    from swanlab.proto.swanlab.run.v1.run_pb2 import RunState
+
+    return str(RunState.Name(state)).removeprefix("RUN_STATE_").lower()
