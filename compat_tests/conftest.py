@@ -154,3 +154,14 @@ def versions_in_the_report(record_testsuite_property: Callable[[str, object], No
     record_testsuite_property("python", platform.python_version())
     for name in ("wandb", "swanlab", "pydantic", "protobuf"):
         record_testsuite_property(name, version(name))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow", default=False):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="--slow runs it"))

@@ -344,7 +344,6 @@ def kill(process: psutil.Process | subprocess.Popen[str]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="also the tests that take minutes")
     parser.addoption("--reliability", type=Path, help="write the table of faults into this Markdown file")
 
 
@@ -352,10 +351,3 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--reliability", default=None)
     if path is not None:
         config.pluginmanager.register(Report(path))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--slow", default=False):
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="--slow runs it"))

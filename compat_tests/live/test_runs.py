@@ -333,8 +333,8 @@ def test_a_wandb_newer_than_tested_is_said_in_one_line_and_mirrored(record: Reco
     result = record(
         """
         import wandb_swan as wandb
-        from wandb_swan.capture import launch
-        launch.NEWEST_TESTED = (0, 1)
+        from wandb_swan import versions
+        versions.NEWEST_TESTED["wandb"] = (0, 1)
         run = wandb.init(project="p")
         run.log({"a": 1})
         run.finish()

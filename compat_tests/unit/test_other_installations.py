@@ -19,6 +19,7 @@ from wandb_swan.swan.sdk import probe, run_times
 from wandb_swan.swan.sdk.capabilities import found
 from wandb_swan.swan.sdk.discard import discard
 from wandb_swan.swan.sdk.session import Session
+from wandb_swan.swan.sdk.survey import survey
 from wandb_swan.swan.sdk.uploads import Uploads
 
 FIGURE: dict[str, Any] = {"data": [{"type": "scatter", "y": [1, 2], "name": "</script>"}], "layout": {}}
@@ -28,6 +29,7 @@ FIGURE: dict[str, Any] = {"data": [{"type": "scatter", "y": [1, 2], "name": "</s
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing is found out once a process: each test is one."""
     monkeypatch.setattr(found, "_missing", {})
+    monkeypatch.setattr(found, "surveyed", False)
 
 
 def test_a_swanlab_that_takes_no_times(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -52,7 +54,9 @@ def test_a_swanlab_that_describes_itself(
 
 
 def test_a_swanlab_with_another_queue(caplog: pytest.LogCaptureFixture) -> None:
-    uploads = Uploads(Session(SimpleNamespace(_ctx=None)), 1.0)
+    session = Session(SimpleNamespace(_ctx=None))
+    survey(session)
+    uploads = Uploads(session, 1.0)
     assert {"kept batches", "experiment state", "continuation"} <= set(found.missing())
     assert "what SwanLab's cloud refuses is not known" in caplog.text
     assert (uploads.waiting, uploads.stalled(), uploads.first_line) == (0, False, 0)

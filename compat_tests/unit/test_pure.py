@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compat_tests.matrix_report import table
-from wandb_swan.capture.launch import newer_than_tested
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.settings import SwanSettings, read_settings
 from wandb_swan.stream.console import Console
+from wandb_swan.versions import newer_than_tested
 
 WRONG = {
     "WANDB_SWAN": ("maybe", "0 or 1"),
@@ -124,8 +124,10 @@ def test_console_lines_hold_no_control_characters(text: str) -> None:
 
 
 def test_newer_than_tested() -> None:
-    assert newer_than_tested("0.32.0") and newer_than_tested("1.0.0rc1")
-    assert not newer_than_tested("0.31.9") and not newer_than_tested("0.9.0") and not newer_than_tested("unknown")
+    assert newer_than_tested("wandb", "0.32.0") and newer_than_tested("wandb", "1.0.0rc1")
+    for version in ("0.31.9", "0.9.0", "unknown"):
+        assert not newer_than_tested("wandb", version)
+    assert newer_than_tested("swanlab", "0.11.0a1") and not newer_than_tested("swanlab", "0.10.9")
 
 
 def test_the_compatibility_table_is_what_the_runs_say(tmp_path: Path) -> None:

@@ -10,22 +10,19 @@ import re
 import sys
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..journal.life import identity, mark_ended, mark_live
 from ..journal.status import outcome, relative, resume_command, unfinished
 from ..journal.writer import JournalWriter
+from ..versions import NEWEST_TESTED, installed, newer_than_tested
 from .process import Supervisor, python
 from .tap import warn
 
 if TYPE_CHECKING:
     from ..settings import SwanSettings
     from ..swan.active import ActiveRun
-
-NEWEST_TESTED = (0, 31)
-"""The newest wandb of the matrix (`tox.ini`)."""
 
 SAY_AFTER, SAY_AGAIN = 0.5, 30.0
 """Seconds of waiting in `finish()` before the user is told, and between two words of it."""
@@ -47,9 +44,10 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         return None
     settings = _absolute(settings, run)
     silent = bool(getattr(run._settings, "silent", False))
-    if newer_than_tested(_version("wandb")) and not silent:
-        newest = ".".join(map(str, NEWEST_TESTED))
-        warn(f"wandb {_version('wandb')} is newer than the newest one tested ({newest}); mirroring goes on")
+    for package, newest in NEWEST_TESTED.items():
+        if newer_than_tested(package, installed(package)) and not silent:
+            tested = ".".join(map(str, newest))
+            warn(f"{package} {installed(package)} is newer than the newest one tested ({tested}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
             warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
@@ -79,18 +77,6 @@ def _absolute(settings: SwanSettings, run: Any) -> SwanSettings:
         log_dir = Path(run._settings.root_dir).expanduser() / log_dir
     journals = settings.journal_dir.expanduser().absolute() if settings.journal_dir else None
     return settings.model_copy(update={"log_dir": log_dir.absolute(), "journal_dir": journals})
-
-
-def _version(package: str) -> str:
-    with contextlib.suppress(Exception):  # no metadata in a frozen application; no number in `sys.path` is borne
-        return version(package)
-    return str(getattr(sys.modules.get(package), "__version__", "unknown"))
-
-
-def newer_than_tested(wandb_version: str) -> bool:
-    """Whether a version of wandb is of a minor series that the matrix does not have yet."""
-    numbers = re.match(r"(\d+)\.(\d+)", wandb_version)
-    return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED
 
 
 def _active_swanlab_run() -> Any:
@@ -133,8 +119,8 @@ def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
         "type": "begin",
         "format": 1,
         "versions": {
-            "wandb_swan": _version("wandb-swan"),
-            "wandb": _version("wandb"),
+            "wandb_swan": installed("wandb-swan"),
+            "wandb": installed("wandb"),
             "python": platform.python_version(),
         },
         "run": {

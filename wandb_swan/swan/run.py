@@ -17,6 +17,7 @@ from .sdk import capabilities
 from .sdk.capabilities import Capability, found
 from .sdk.presence import Presence
 from .sdk.session import Session
+from .sdk.survey import survey
 from .sdk.uploads import Uploads
 from .target import Target
 
@@ -60,6 +61,7 @@ class SwanLabRun:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         if not self.own:
             self.session = Session(self._run)
+            survey(self.session)
             return
         before = set(self._target.log_dir.glob("run-*"))
         try:
@@ -84,6 +86,7 @@ class SwanLabRun:
         while True:
             self._run = self._init(started, settings, ended)
             self.session = Session(self._run)
+            survey(self.session)
             if target.mode != "online":
                 break
             self.uploads = Uploads(self.session, target.patience)

@@ -44,7 +44,6 @@ from .media.reader import MediaReader
 from .parts import Part
 from .run import State, SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
-from .sdk.store import can_be_read
 from .sdk.uploads import Uploads
 from .sdk.writer import Writer, writer_for
 from .target import Target
@@ -117,8 +116,6 @@ class Sink:
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         self._swan.open(started)
-        if not self._target.past and self._swan.own and self._target.mode != "online":
-            can_be_read()
         self._writer = writer_for(self._swan.session, bulk=self._target.past and self._target.mode == "offline")
         self._about = RunConfig(started)
         for capability in self._swan.missing():

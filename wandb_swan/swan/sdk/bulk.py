@@ -38,26 +38,7 @@ class BulkWriter(CoreWriter):
         self._keys: dict[str, tuple[bytes, Any]] = {}
         self._points: list[bytes] = []
         self._row = (0, 0.0, b"")
-        self._compare()
-
-    def _compare(self) -> None:
-        """Raises ValueError if our bytes are not SwanLab's."""
-        from swanlab.proto.swanlab.record.v1.record_pb2 import Record
-
-        for step, stamp, number in ((0, 1.5, 0.0), (300, 1700000000.25, -1e300), (1 << 40, 12.0, float("nan"))):
-            encoded = _record("loss", step, stamp, number)
-            record = Record.FromString(encoded)
-            point = record.scalar
-            same = (
-                (record.num, point.key, point.step, point.type) == (77, "loss", step, self._scalar_type)
-                and point.timestamp.seconds + point.timestamp.nanos / 1e9 == stamp
-                and repr(point.value.number) == repr(number)
-                and record.SerializeToString(deterministic=True) == encoded
-            )
-            if not same:
-                raise ValueError("SwanLab's records have another form")
-        if self._store._fp.tell() != self._store._index:
-            raise ValueError("SwanLab's store counts its bytes in another way")
+        compare(self._core)
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
         known = self._keys.get(key)
@@ -148,3 +129,26 @@ def _record(key: str, step: int, timestamp: float, number: float) -> bytes:
     """One whole record, as `BulkWriter` puts it together."""
     point = _key(key) + _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp) + _value(number)
     return b"\x08" + _varint(77) + _SCALAR_FIELD + _varint(len(point)) + point
+
+
+def compare(core: Any) -> None:
+    """Raises ValueError, ImportError, AttributeError or TypeError if our bytes are not SwanLab's."""
+    from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+
+    for step, stamp, number in ((0, 1.5, 0.0), (300, 1700000000.25, -1e300), (1 << 40, 12.0, float("nan"))):
+        encoded = _record("loss", step, stamp, number)
+        record = Record.FromString(encoded)
+        point = record.scalar
+        same = (
+            (record.num, point.key, point.step, point.type) == (77, "loss", step, ColumnType.COLUMN_TYPE_SCALAR)
+            and point.timestamp.seconds + point.timestamp.nanos / 1e9 == stamp
+            and repr(point.value.number) == repr(number)
+            and record.SerializeToString(deterministic=True) == encoded
+        )
+        if not same:
+            raise ValueError("SwanLab's records have another form")
+    if core._store._fp.tell() != core._store._index:
+        raise ValueError("SwanLab's store counts its bytes in another way")
+    if not (hasattr(core, "_metrics") and hasattr(core._counter, "inc")):
+        raise ValueError("SwanLab's core counts its records in another way")

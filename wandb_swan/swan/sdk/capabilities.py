@@ -12,9 +12,6 @@ from typing import Final, NamedTuple
 
 log = logging.getLogger("wandb_swan")
 
-NEWEST_TESTED: Final = (0, 10)
-"""The newest minor series of SwanLab in the matrix (`tox.ini`)."""
-
 
 class Capability(NamedTuple):
     """One thing that we can do in a SwanLab run."""
@@ -68,6 +65,7 @@ class Capabilities:
 
     def __init__(self) -> None:
         self._missing: dict[Capability, str] = {}
+        self.surveyed = False
 
     def lack(self, *capabilities: Capability, why: object) -> None:
         """Notes that this SwanLab does not have them; said in the log once."""

@@ -10,6 +10,13 @@ from . import capabilities
 from .capabilities import found
 
 
+def core_factory() -> tuple[Any, Callable[..., Any]]:
+    """The module that makes SwanLab's core for a run, and how it does. Raises ImportError or AttributeError."""
+    from swanlab.sdk.internal import context
+
+    return context, context.create_core
+
+
 @contextmanager
 def original(started_at: float, finished_at: Callable[[], float]) -> Iterator[None]:
     """A SwanLab run that begins and ends in here has these times, in seconds since the epoch; 0.0 leaves SwanLab's.
@@ -19,9 +26,7 @@ def original(started_at: float, finished_at: Callable[[], float]) -> Iterator[No
     elsewhere keeps its clock's times: no data is lost, the capability is missing.
     """
     try:
-        from swanlab.sdk.internal import context
-
-        create: Callable[..., Any] = context.create_core
+        context, create = core_factory()
     except (ImportError, AttributeError) as error:
         found.lack(capabilities.RUN_TIMES, why=error)
         yield

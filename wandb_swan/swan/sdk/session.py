@@ -1,4 +1,4 @@
-"""One SwanLab run and its inside: where its core is, and what of this SwanLab fits."""
+"""One SwanLab run and its inside: where its core is, and what stands around it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ class Session:
         self.core: Any = getattr(self.context, "core", None)
         self.callbacks: Any = getattr(self.context, "callbacker", None)
         """Tell the local dashboard of what was written."""
-        for name in ("on_scalar_flush", "on_media_flush", "on_log_flush"):
-            if not hasattr(self.callbacks, name):
-                found.lack(capabilities.LOCAL_DASHBOARD, why=f"a run has no {name}")
-        if not (hasattr(self.core, "_metrics") and hasattr(self.core, "_epoch") and hasattr(type(self.core), "_ctx")):
-            found.lack(capabilities.CONTINUATION, why="SwanLab's core does not say what an experiment has")
-        if not hasattr(self.core, "_transport"):
-            found.lack(capabilities.KEPT_BATCHES, why="SwanLab's core has no upload queue that can be watched")
-        if not hasattr(self.core, "_heartbeat"):
-            found.lack(capabilities.EXPERIMENT_STATE, why="SwanLab's core has no heartbeat")
         self._watcher = getattr(self.core, "_watcher", None)
 
     def release_watcher(self) -> None:

@@ -1,0 +1,178 @@
+"""Whether this machine can mirror: what `wandb-swan doctor` looks at."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from .exceptions import WandbSwanError
+from .versions import NEWEST_TESTED, below_declared, installed, newer_than_tested
+
+SELF_TEST_TIMEOUT = 120.0
+"""Seconds after which the self-test counts as failed; it takes two, more where the first import reads a slow disk."""
+
+_SELF_TEST = """
+import wandb_swan as wandb
+run = wandb.init(project="doctor", settings=wandb.Settings(x_disable_stats=True, console="off"))
+run.log({"a": 1.5})
+run.finish()
+"""
+
+
+class Finding(NamedTuple):
+    """What was found of one thing."""
+
+    verdict: Literal["ok", "limited", "wrong"]
+    """limited: it works, and something is lost."""
+    subject: str
+    detail: str
+
+
+def findings() -> Iterator[Finding]:
+    """Looks at one thing after the other; nothing is uploaded."""
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "versions": _versions,
+        "tap": _tap,
+        "settings": _settings,
+        "W&B credentials": _wandb_credentials,
+        "SwanLab credentials": _swanlab_credentials,
+        "folder": _folder,
+        "journals": _journals,
+        "self-test": _self_test,
+    }
+    for name, check in checks.items():
+        try:
+            yield from check()
+        except Exception as error:
+            yield Finding("wrong", name, f"{type(error).__name__}: {error}")
+
+
+def _finding(good: bool, subject: str, detail: str) -> Finding:
+    return Finding("ok" if good else "wrong", subject, detail)
+
+
+def _versions() -> Iterator[Finding]:
+    found, missing = [f"python {platform.python_version()}"], False
+    for name in ("wandb-swan", "wandb", "swanlab", "pydantic", "protobuf"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} is not installed")
+            missing = True
+    yield _finding(not missing, "versions", ", ".join(found))
+    low = below_declared()
+    if low:
+        yield Finding("wrong", "versions", f"{', '.join(low)}, the lowest that works: type `pip install -U wandb-swan`")
+    for name in NEWEST_TESTED:
+        if newer_than_tested(name, installed(name)):
+            yield Finding("limited", "versions", f"{name} {installed(name)} is newer than the newest one tested")
+
+
+def _tap() -> Iterator[Finding]:
+    from . import capture
+
+    if not capture.installed():
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            fits = capture.install()
+        if not fits:
+            yield Finding("wrong", "tap", said.getvalue().strip())
+            return
+        capture.uninstall()
+    yield Finding("ok", "tap", "fits this wandb")
+
+
+def _settings() -> Iterator[Finding]:
+    from .settings import read_settings
+
+    try:
+        settings = read_settings()
+    except WandbSwanError as error:
+        yield Finding("wrong", "settings", str(error))
+        return
+    on = f"mode {settings.mode or 'online with SwanLab credentials, else offline'}"
+    yield Finding("ok", "settings", on if settings.enabled else "WANDB_SWAN switches mirroring off")
+
+
+def _wandb_credentials() -> Iterator[Finding]:
+    import wandb
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        there = bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+    none = "none: wandb asks for them, or use WANDB_MODE=offline"
+    yield Finding("ok", "W&B credentials", "found" if there else none)
+
+
+def _swanlab_credentials() -> Iterator[Finding]:
+    from .swan.target import logged_in
+
+    none = "none: runs are recorded offline; `swanlab login` changes that"
+    yield Finding("ok", "SwanLab credentials", "found" if logged_in() else none)
+
+
+def _folder() -> Iterator[Finding]:
+    from .settings import read_settings
+
+    journals = read_settings().journals.expanduser().absolute()
+    there = next(folder for folder in (journals, *journals.parents) if folder.exists())
+    writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    refused = f"{journals} cannot be made: {there} is not a writable folder"
+    yield _finding(writable, "folder", f"{journals}" if writable else refused)
+
+
+def _journals() -> Iterator[Finding]:
+    from .journal.status import unfinished
+    from .settings import read_settings
+
+    left = unfinished(read_settings().journals.expanduser())
+    waiting = f"{left} not finished: type `wandb-swan resume`"
+    yield _finding(not left, "journals", waiting if left else "none unfinished")
+
+
+def _self_test() -> Iterator[Finding]:
+    """One run of one point, in a process and a folder of its own, without an account; and what its mirror could do."""
+    from .capture.process import python
+    from .journal.status import read_status
+    from .parity.stored import StoredRun
+
+    with tempfile.TemporaryDirectory(prefix="wandb-swan-doctor-") as name:
+        folder = Path(name)
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SWANLAB"))}
+        environment = keep | {"WANDB_MODE": "offline", "WANDB_SWAN_MODE": "offline", "WANDB_DIR": name}
+        environment["WANDB_SWAN_KEEP_JOURNAL"] = "1"
+        try:
+            done = subprocess.run(
+                [python(), "-c", _SELF_TEST],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SELF_TEST_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired:
+            yield Finding("wrong", "self-test", f"no end after {SELF_TEST_TIMEOUT:.0f} s")
+            return
+        runs = sorted(path.parent for path in (folder / "swanlog").glob("run-*/run-*.swanlab"))
+        journal = next((folder / "swanlog").glob("journals/*.journal"), None)
+        able = (read_status(journal).get("capabilities") if journal is not None else None) or {}
+        missing = {what: without for what, without in able.items() if without != "ok"}
+        if able and not missing:
+            yield Finding("ok", "SwanLab's inside", f"all {len(able)} capabilities: {', '.join(able)}")
+        for what, without in missing.items():
+            yield Finding("limited", f"no {what}", without)
+        points = StoredRun(runs[0]).scalars.get("a") if len(runs) == 1 and "read-back" not in missing else None
+        if done.returncode == 0 and points is not None and list(points.values) == [1.5]:
+            yield Finding("ok", "self-test", "one run, the same in wandb and SwanLab")
+            return
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        failed = f"exit code {done.returncode}, {len(runs)} SwanLab run(s); it said: {said}"
+        yield Finding("wrong", "self-test", failed)

@@ -1,0 +1,48 @@
+"""Versions of other packages: the newest series that the matrix has, and the lowest that this package declares."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from importlib.metadata import requires, version
+from typing import Final
+
+NEWEST_TESTED: Final = {"wandb": (0, 31), "swanlab": (0, 10)}
+"""Package -> the newest minor series of the matrix (`tox.ini`)."""
+
+
+def installed(package: str) -> str:
+    """The version of a package; `unknown` where nothing says it."""
+    with contextlib.suppress(Exception):  # no metadata in a frozen application; no number in `sys.path` is borne
+        return version(package)
+    return str(getattr(sys.modules.get(package), "__version__", "unknown"))
+
+
+def newer_than_tested(package: str, its_version: str) -> bool:
+    """Whether a version is of a minor series that the matrix does not have yet."""
+    numbers = re.match(r"(\d+)\.(\d+)", its_version)
+    return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED[package]
+
+
+def below_declared() -> list[str]:
+    """What is installed in a lower version than this package declares: `swanlab 0.6.0 is below 0.10.0`."""
+    found = []
+    for requirement in requires("wandb-swan") or ():
+        declared = re.fullmatch(r"([\w.-]+)\s*>=\s*([\w.]+)", requirement)  # no extras, no markers
+        if declared is None:
+            continue
+        package, lowest = declared.groups()
+        its_version = installed(package)
+        if its_version != "unknown" and _numbers(its_version) < _numbers(lowest):
+            found.append(f"{package} {its_version} is below {lowest}")
+    return found
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The release numbers of a version, without trailing zeros: 1.10.0rc1 -> (1, 10)."""
+    release = re.match(r"(?:\d+!)?(\d+(?:\.\d+)*)", text)
+    numbers = [int(part) for part in release[1].split(".")] if release else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
