@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import Record, Recorded, clean_environment
+from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, assert_same_values
 from compat_tests.swanlabs.copies import with_moved_batches, with_protocol_core
 
@@ -106,6 +107,24 @@ def test_a_conversion_without_batches_is_not_whole(record: Record, tmp_path: Pat
     }
     (folder,) = (tmp_path / "work" / "converted").glob("run-*")
     assert len(SwanStore.read(folder).scalars["loss"]) == 5
+
+
+def test_online_with_a_core_of_its_protocol_alone(record: Record, tmp_path: Path) -> None:
+    """Whether SwanLab's cloud has taken everything is not known then: the journal stays, and that is said."""
+    environment = with_protocol_core(tmp_path / "another")
+    with SwanLabCloud() as cloud:
+        (tmp_path / "home").mkdir()
+        result = record(TRAIN, **environment, **cloud.env(tmp_path / "home"))
+        (experiment,) = cloud.experiments
+    assert len(experiment.scalars["loss"]) == 5 and experiment.state == "FINISHED"
+    assert result.statuses[-1]["state"] == "finished"
+    assert "kept batches" in result.statuses[-1]["only_copy"]
+    assert len(list(result.dir.glob("swanlog/journals/*.journal"))) == 1
+    assert {reason.split("lacks ")[1].split(":")[0] for reason in lost(result)} == {
+        "kept batches",
+        "experiment state",
+        "continuation",
+    }
 
 
 @pytest.mark.parametrize("low", ["wandb", "swanlab", "pydantic"])
