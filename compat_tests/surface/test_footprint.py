@@ -43,7 +43,7 @@ found = [name for name in sys.modules if name.startswith(
 assert not found, found
 ours = {name.removeprefix("wandb_swan").removeprefix(".") for name in sys.modules if name.startswith("wandb_swan")}
 allowed = {"", "module_proxy", "exceptions", "settings", "versions"}
-allowed |= {"capture", "capture.tap", "capture.launch", "capture.process"}
+allowed |= {"capture", "capture.tap", "capture.launch", "capture.messages", "capture.process"}
 allowed |= {"journal", *("journal." + name for name in "framing handlers notes writer reader life claim status".split())}
 assert ours <= allowed, ours - allowed
 """

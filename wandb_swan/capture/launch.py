@@ -17,8 +17,8 @@ from ..journal.life import identity, mark_ended, mark_live
 from ..journal.status import outcome, relative, resume_command, unfinished
 from ..journal.writer import JournalWriter
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
+from .messages import warn
 from .process import Supervisor, python
-from .tap import warn
 
 if TYPE_CHECKING:
     from ..settings import SwanSettings

@@ -16,9 +16,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import io
 import os
-import stat
 import sys
 import threading
 import traceback
@@ -27,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
 from ..journal.writer import PATIENCE, JournalWriter
+from .messages import warn
 
 if TYPE_CHECKING:
     from .launch import Capture
@@ -62,40 +61,6 @@ if hasattr(os, "register_at_fork"):
 # Records that say nothing of the run itself, or that wandb's core repeats in another form.
 _SKIPPED = frozenset({"telemetry", "header", "footer", "final", "environment", "noop_link_artifact"})
 _KEPT_REQUESTS = frozenset({"run_start", "partial_history", "log_artifact"})
-
-
-def _standard_files() -> set[tuple[int, int]]:
-    found = set()
-    for number in range(3):
-        with contextlib.suppress(OSError):
-            told = os.fstat(number)
-            found.add((told.st_dev, told.st_ino))
-    return found
-
-
-_standard = _standard_files()
-"""What the descriptors 0 to 2 were when this module was imported."""
-
-
-def _may_print() -> bool:
-    """Whether stderr is no file of the program's: it may have closed descriptor 2, and a checkpoint has the number."""
-    try:
-        number = sys.stderr.fileno()
-        told = os.fstat(number)
-        if number > 2 or not stat.S_ISREG(told.st_mode) or (told.st_dev, told.st_ino) in _standard:
-            return True
-        import fcntl
-
-        return bool(fcntl.fcntl(number, fcntl.F_GETFL) & os.O_APPEND)  # a log that was put in its place
-    except Exception as error:
-        return not isinstance(error, OSError) or isinstance(error, io.UnsupportedOperation)  # no file at all, or closed
-
-
-def warn(message: str) -> None:
-    """One line on stderr, as wandb's own warnings."""
-    with own_errors_suppressed(Exception):
-        if sys.stderr is not None and _may_print():
-            print(f"wandb_swan: {message}", file=sys.stderr)
 
 
 def switched_off() -> bool:
