@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -15,7 +16,10 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.faults.conftest import Train, Training
 from compat_tests.stores import SwanStore
+from wandb_swan.exceptions import UnknownFormatError
+from wandb_swan.journal.fields import FORMAT
 from wandb_swan.journal.framing import FILE_HEADER, frame
+from wandb_swan.journal.models import BeginNote, RunNote
 from wandb_swan.journal.reader import LogReader
 from wandb_swan.stream.events import Event
 from wandb_swan.stream.records import Decoder
@@ -137,16 +141,21 @@ def test_the_decoder_takes_any_value(kind: int, items: list[tuple[list[str], str
 
 
 ANY = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=2), max_leaves=4)
-NOTE = st.dictionaries(st.sampled_from(["run", "settings", "exit_code", "exception", "traceback"]), ANY)
+NOTE = st.dictionaries(
+    st.sampled_from(["run", "settings", "exit_code", "exception", "traceback", "format", "versions", "trainer"]), ANY
+)
 
 
 @FAST
 @given(st.sampled_from(["begin", "exit", "end", 5, None]), NOTE)
 def test_the_decoder_takes_any_note(kind: object, note: dict[str, object]) -> None:
     decoder = Decoder()
-    list(decoder.feed(json.dumps({"type": kind, **note}).encode()))
+    known = note.get("format", FORMAT)
+    refused = kind == "begin" and (type(known) is not int or known != FORMAT)
+    with pytest.raises(UnknownFormatError) if refused else contextlib.nullcontext():
+        list(decoder.feed(json.dumps({"type": kind, **note}).encode()))
     list(decoder.finish())
-    assert isinstance(decoder.begin.get("run", {}), dict)
+    assert isinstance(decoder.begin, BeginNote) and isinstance(decoder.begin.run, RunNote)
 
 
 # ---------------------------------------------------------------------- whole journals through the mirror

@@ -12,8 +12,9 @@ import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from ..journal.fields import FORMAT, BeginFields, EndFields, SettingsFields
 from ..journal.life import identity, mark_ended, mark_live
 from ..journal.status import outcome, relative, resume_command, unfinished
 from ..journal.writer import JournalWriter
@@ -126,12 +127,12 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
 
 
-def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
+def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
     """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
     wandb_settings = run._settings
-    note = {
+    note: BeginFields = {
         "type": "begin",
-        "format": 1,
+        "format": FORMAT,
         "versions": {
             "wandb_swan": _version("wandb-swan"),
             "wandb": _version("wandb"),
@@ -156,7 +157,7 @@ def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
             "executable": sys.executable,
             "cwd": str(Path.cwd()),
         },
-        "settings": settings.model_dump(mode="json"),
+        "settings": cast("SettingsFields", settings.model_dump(mode="json")),
     }
     return _without_secrets(note)
 
@@ -167,16 +168,14 @@ def _argv() -> list[str]:
     return [sys.executable, *sys.argv]
 
 
-def _without_secrets(note: dict[str, Any]) -> dict[str, Any]:
+def _without_secrets(note: BeginFields) -> BeginFields:
     secrets = [
         value for name, value in os.environ.items() if len(value) >= 8 and re.search("KEY|TOKEN|SECRET|PASSWORD", name)
     ]
     text = json.dumps(note, ensure_ascii=False)
     for secret in secrets:
         text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
-    clean = json.loads(text)
-    assert isinstance(clean, dict)
-    return clean
+    return cast("BeginFields", json.loads(text))
 
 
 class Capture:
@@ -264,7 +263,7 @@ class Capture:
         """Whether the mirror knows that the journal has ended, before this process does."""
         noted = False
         try:
-            self.journal.note(type="end", exit_code=exit_code)
+            self.journal.note(**EndFields(type="end", exit_code=exit_code))
             noted = not self._broken
             self.journal.close()
         except Exception as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..journal.life import remove_marks
+from ..journal.paths import is_folder
 from ..journal.reader import LogReader
 from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted
 from ..stream.records import Decoder
@@ -130,23 +131,23 @@ class Ending:
         with suppress(OSError):
             facts["size"] = session.journal.stat().st_size
         only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
-        told = session.report("finished", only_copy=only_copy, **facts)
+        written = session.report("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
         closed = decoder.ended or (not session.may_grow() and session.trainer.certain)
-        if closed and only_copy is None and not decoder.begin.get("settings", {}).get("keep_journal"):
+        if closed and only_copy is None and not decoder.begin.settings.keep_journal:
             with suppress(OSError):
                 session.journal.unlink()
                 remove_marks(session.journal)
-            if not told:  # a full disk, which may have room now
+            if not written:  # a full disk, which may have room now
                 session.report("finished", only_copy=only_copy, **facts)
         return 0
 
     def _name_each_other(self) -> None:
         """The run folder of the part before this one says where the run goes on."""
         session = self._session
-        before = [status for status in session.earlier_parts() if status.get("run_dir")]
-        if session.mode != "online" and before and Path(before[-1]["run_dir"]).is_dir():
-            name_successor(Path(before[-1]["run_dir"]), Path(str(session.replay.sink.run_dir)).name)
+        before = [Path(status.run_dir) for status in session.earlier_parts() if status.run_dir]
+        if session.mode != "online" and before and is_folder(before[-1]):
+            name_successor(before[-1], Path(str(session.replay.sink.run_dir)).name)
 
 
 def _same_folder(one: str, other: str) -> bool:

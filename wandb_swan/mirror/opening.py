@@ -13,10 +13,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 from ..capture.process import BUSY
 from ..exceptions import WandbSwanError
 from ..journal.life import Trainer
+from ..journal.models import MirrorStatus
 from ..journal.notes import parse_note
 from ..journal.paths import earlier_journals, run_folder
 from ..journal.reader import LogReader
-from ..journal.status import is_whole, read_status
+from ..journal.status import is_whole
 from ..stream.events import RunStarted
 from ..swan.parts import Part, after
 from ..swan.sdk.unacknowledged import SERVER_LAG
@@ -55,11 +56,11 @@ class Opening:
 
         session, replay = self._session, self._session.replay
         begin = replay.decoder.begin
-        run = begin.get("run", {})
+        run = begin.run
         target = self._target()
 
         def start() -> Sink:
-            probe.describe(begin.get("trainer", {}), monitor=session.live)
+            probe.describe(begin.trainer.model_dump(), monitor=session.live)
             sink = Sink(target)
             sink.open(started.model_copy(update={"run_id": self._rewound_id(started)}))
             return sink
@@ -69,10 +70,10 @@ class Opening:
         continuation.continue_steps()
         continuation.continue_lines()
         replay.sink.flush()  # the config says whose part this is before the first point is there
-        told = {name: run.get(name) for name in ("url", "mode", "fork_from", "resume_from")}
-        replay.sink.tell(**told, id=started.run_id, versions=begin.get("versions"))
-        if run.get("log_written") and run.get("log") and not run.get("shared"):
-            replay.checks = Reconciler(Path(run["log"]))
+        facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
+        replay.sink.tell(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
+        if run.log_written and run.log and not run.shared:
+            replay.checks = Reconciler(Path(run.log))
             replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
         session.report("running", force=True)
 
@@ -81,30 +82,33 @@ class Opening:
 
         session = self._session
         begin = session.replay.decoder.begin
-        settings = begin.get("settings", {})
-        session.mode, session.no_credentials, project, workspace = resolve(settings)
-        log_dir = settings.get("log_dir") or "swanlog"
+        settings = begin.settings
+        session.mode, session.no_credentials, project, workspace = resolve(
+            mode=settings.mode, project=settings.project, workspace=settings.workspace
+        )
+        log_dir = Path(settings.log_dir)
         run_dir = None
         if session.mode != "online":
             superseded = session.tries.superseded
-            run_dir, tries = run_folder(session.journal, begin, Path(log_dir), superseded)
+            mark = begin.fingerprint if settings.journal_dir else ""  # which may hold a journal of the same name
+            run_dir, tries = run_folder(session.journal, log_dir, superseded, mark=mark)
             superseded += [folder for folder in tries if folder not in superseded]
         return Target(
             mode=session.mode,
             log_dir=log_dir,
             project=project,
             workspace=workspace,
-            files=begin.get("run", {}).get("files"),
-            plotly_inline=bool(settings.get("plotly_inline")),
-            keep_original=bool(settings.get("keep_original")),
+            files=Path(begin.run.files) if begin.run.files is not None else None,
+            plotly_inline=settings.plotly_inline,
+            keep_original=settings.keep_original,
             monitor=session.live,
             run_dir=run_dir,
-            patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
+            patience=max(1.0, 0.8 * (settings.finish_timeout or 300.0)),
         )
 
     def _rewound_id(self, started: RunStarted) -> str:
         """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab cannot forget."""
-        if not self._session.replay.decoder.begin.get("run", {}).get("resume_from"):
+        if not self._session.replay.decoder.begin.run.resume_from:
             return started.run_id
         return f"{started.run_id}-rewound-{started.started_at:.0f}"
 
@@ -123,7 +127,7 @@ class Opening:
                 code = BUSY if Trainer.of(journal).may_write() else self._mirror_earlier(journal)
                 if code and self._session.mode == "online":
                     raise WandbSwanError(f"{journal.name} has to be finished first")
-            tries.sent_at = max(tries.sent_at, float(read_status(journal).get("sent_at") or 0.0))
+            tries.sent_at = max(tries.sent_at, MirrorStatus.of(journal).sent_at)
 
 
 class _Starts:
@@ -232,7 +236,7 @@ class Continuation:
         earlier = session.earlier_parts()
         if tries.part is None:
             resumed = started.resumed or started.starting_step > 0
-            rewound = decoder.begin.get("run", {}).get("resume_from")  # a SwanLab run of its own
+            rewound = decoder.begin.run.resume_from  # a SwanLab run of its own
             tries.part = after([] if rewound else earlier, mode=session.mode, project=started.project, resumed=resumed)
             if self._sink.uploads is not None:
                 self._ask_for_steps(tries.part, started, self._sink.uploads)
@@ -241,7 +245,7 @@ class Continuation:
         self._sink.part = tries.part
         if tries.part.step_offset:
             self._sink.tell(step_offset=tries.part.step_offset, first_step=tries.part.first_step)
-        parts = [status.get("url") or status.get("run_dir") for status in earlier]
+        parts = [status.url or status.run_dir for status in earlier]
         self._sink.tell(earlier_parts=[where for where in parts if where] or None)
 
     def _ask_for_steps(self, part: Part, started: RunStarted, uploads: Uploads) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ..capture.process import BUSY, block_signals
-from ..exceptions import WandbSwanError
+from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
 from .session import Session, Superseded
 
@@ -24,6 +24,7 @@ class Mirror:
 
     def __init__(self, journal: Path) -> None:
         self._session = Session(journal)
+        self._unknown_format = False
 
     def run(self) -> int:
         """Follows the journal to its end.
@@ -40,6 +41,7 @@ class Mirror:
             log.error("%s is being mirrored by another process now: this one was silent for too long", session.journal)
             return BUSY
         except (WandbSwanError, OSError) as error:  # what the user can do something about
+            self._unknown_format = isinstance(error, UnknownFormatError)
             log.error("%s", error)
             session.report("failed", reason=str(error))
             return 1
@@ -51,16 +53,16 @@ class Mirror:
             session.claim.release()
 
     @property
-    def found_a_run(self) -> bool:
-        """Whether the journal, as far as it was read, holds a run."""
-        return self._session.replay.decoder.started is not None
+    def may_hold_a_run(self) -> bool:
+        """Whether the journal, as far as it was read, holds a run; True where this version cannot read it."""
+        return self._unknown_format or self._session.replay.decoder.started is not None
 
 
 def _mirror_earlier(journal: Path) -> int:
     """Brings the journal of an earlier part to its end; 0 also where it holds no run, which nothing has to wait for."""
     mirror = Mirror(journal)
     code = mirror.run()
-    return code if code == BUSY or mirror.found_a_run else 0
+    return code if code == BUSY or mirror.may_hold_a_run else 0
 
 
 class _Unfailing(io.TextIOBase):

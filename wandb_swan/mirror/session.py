@@ -14,8 +14,9 @@ from typing import Any
 
 from ..journal.claim import Claim
 from ..journal.life import Trainer
+from ..journal.models import Loss, MirrorStatus, SelfCheck
 from ..journal.paths import earlier_journals
-from ..journal.status import read_status, write_status
+from ..journal.status import status_json
 from ..swan.parts import Part, part_of
 from .replay import Replay
 
@@ -51,17 +52,17 @@ class Tries:
     @classmethod
     def of(cls, journal: Path) -> Tries:
         """What earlier processes have left of a journal."""
-        status = read_status(journal)
-        tries = cls(part=part_of(status))
+        status = MirrorStatus.of(journal)
+        tries = cls(
+            superseded=[folder for folder in (*status.superseded, status.run_dir) if folder],
+            sent_at=status.sent_at,
+            part=part_of(status),
+            lines_before=status.lines_before,
+            lines_at=status.url,
+            refused=dict(status.refused),
+        )
         with suppress(OSError):
-            tries.any_before = bool(status) or journal.with_suffix(".log").stat().st_size > 0
-        with suppress(ValueError, TypeError):
-            folders = [*(status.get("superseded") or []), status.get("run_dir")]
-            tries.superseded = [folder for folder in folders if folder]
-            tries.sent_at = float(status.get("sent_at") or 0.0)
-            tries.lines_before = status.get("lines_before")
-            tries.lines_at = status.get("url")
-            tries.refused = dict(status.get("refused") or {})
+            tries.any_before = bool(status_json(journal)) or journal.with_suffix(".log").stat().st_size > 0
         return tries
 
 
@@ -107,16 +108,16 @@ class Session:
             raise Superseded
         return self.trainer.may_write()
 
-    def earlier_parts(self) -> list[dict[str, Any]]:
+    def earlier_parts(self) -> list[MirrorStatus]:
         """The statuses of the run's earlier parts, oldest first; not of runs with another id whose journals have such a
         name, nor of one that goes on at the same time."""
         started = self.replay.decoder.started
         assert started is not None
         found = []
         for journal in earlier_journals(self.journal):
-            status = read_status(journal)
+            status = MirrorStatus.of(journal)
             at_once = journal.exists() and self.mode != "online" and Trainer.of(journal).may_write()
-            if not at_once and status.get("run_id") == started.run_id:
+            if not at_once and status.run_id == started.run_id:
                 found.append(status)
         return found
 
@@ -129,25 +130,25 @@ class Session:
         replay, tries = self.replay, self.tries
         started = replay.decoder.started
         sink = replay.sink if replay.is_open else None
-        status = {
-            "state": state,
-            "pid": os.getpid(),
-            "updated": time.time(),
-            "mode": self.mode,
-            "no_credentials": self.no_credentials,
-            "run_id": started.run_id if started else None,
-            "project": started.project if started else None,
-            "run_dir": sink.run_dir if sink else None,
-            "url": sink.url if sink else None,
-            "superseded": tries.superseded,
-            "sent_at": sink.uploads.sent_at if sink and sink.uploads else tries.sent_at,
-            "lines_before": tries.lines_before,
-            "part": tries.part.model_dump() if tries.part else None,
-            "refused": dict(sink.uploads.refused) if sink and sink.uploads else tries.refused,
-            "counts": dict(sink.counts) if sink else {},
-            "not_mirrored": sink.lost() if sink else [],
-            "self_check": replay.checks.summary() if replay.checks.active else None,
-            "unreadable": replay.decoder.unreadable,
+        status = MirrorStatus(
+            state=state,
+            pid=os.getpid(),
+            updated=time.time(),
+            mode=self.mode,
+            no_credentials=self.no_credentials,
+            run_id=started.run_id if started else None,
+            project=started.project if started else None,
+            run_dir=sink.run_dir if sink else None,
+            url=sink.url if sink else None,
+            superseded=tries.superseded,
+            sent_at=replay.uploads.sent_at if replay.uploads else tries.sent_at,
+            lines_before=tries.lines_before,
+            part=tries.part,
+            refused=dict(replay.uploads.refused) if replay.uploads else tries.refused,
+            counts=dict(sink.counts) if sink else {},
+            not_mirrored=[Loss(**loss) for loss in sink.lost()] if sink else [],
+            self_check=SelfCheck(**replay.checks.summary()) if replay.checks.active else None,
+            unreadable=replay.decoder.unreadable,
             **facts,
-        }
-        return write_status(self.journal, status)
+        )
+        return status.write(self.journal)
