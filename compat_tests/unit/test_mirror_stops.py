@@ -16,6 +16,7 @@ from compat_tests.stores import SwanStore
 from wandb_swan.__main__ import main
 from wandb_swan.capture.process import BUSY
 from wandb_swan.journal.claim import Claim
+from wandb_swan.journal.models import MirrorStatus, PartSteps
 from wandb_swan.journal.status import is_whole, outcome
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.mirror import process as mirror
@@ -180,6 +181,20 @@ def test_wrong_values_in_the_status_file(tmp_path: Path, journal: Path, state: o
     assert Mirror(journal).run() == 0
     assert status(journal)["state"] == "finished" and status(earlier)["state"] == "finished"
     assert len(list((tmp_path / "swanlog").glob("run-*"))) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"step_offset": "far"}, {"steps_before": None}, {"first_step": [1]}, 5, {}])
+def test_a_wrong_part_in_the_status_file_is_found_anew(tmp_path: Path, journal: Path, wrong: Any) -> None:
+    """Not half of it: this part's steps would fall on those of the earlier one."""
+    earlier = MirrorStatus(
+        state="finished", mode="offline", run_id="r1", project="p", part=PartSteps(last_step=5, last_row=5)
+    )
+    assert earlier.write(tmp_path / "r1-20250101_000000.journal")
+    part = {"steps_before": 5, "step_offset": None, "last_step": -1} | wrong if isinstance(wrong, dict) else wrong
+    journal.with_suffix(".status.json").write_text(json.dumps({"state": "running", "part": part}))
+    assert Mirror(journal).run() == 0
+    assert status(journal)["part"]["step_offset"] == 6
+    assert "step 0 is step 6 there" in outcome(journal, ended=True)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"state": "run', "", "5", '{"counts": ' + "[" * 100_000, "\0"])

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from wandb_swan.exceptions import UnknownFormatError
 from wandb_swan.journal import fields, models
 from wandb_swan.journal.fields import FORMAT, StatusFields, usable
+from wandb_swan.journal.life import identity, lives
 from wandb_swan.journal.models import BeginNote, CauseNote, EndNote, MirrorStatus
 from wandb_swan.settings import SwanSettings
 
@@ -72,6 +73,9 @@ def test_both_sides_have_the_same_fields(form: Any, model: type[BaseModel]) -> N
 
 def test_the_settings_of_a_note_are_all_settings_there_are() -> None:
     assert list(models.SettingsNote.model_fields) == list(SwanSettings.model_fields)
+    for name, field in SwanSettings.model_fields.items():
+        default = getattr(models.SettingsNote(), name)
+        assert default == (str(field.default) if isinstance(field.default, Path) else field.default)
     written = SwanSettings(log_dir=Path("logs"), mode="local").model_dump(mode="json")
     note, wrong = models.SettingsNote.read(written)
     assert not wrong and note.model_dump() == written
@@ -157,6 +161,15 @@ def test_an_unknown_format_costs_the_run(unknown: object) -> None:
     with pytest.raises(UnknownFormatError, match=r"written by wandb_swan 0\.1\.0.*pip install -U wandb-swan") as error:
         BeginNote.read(BEGIN | {"format": unknown})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [{"pid": "1"}, {"pid": True}, {"started": "now"}, {"boot": 5}, [], "me"])
+def test_half_of_a_process_is_none(wrong: Any) -> None:
+    """A wrong start time must not make a process that lives a dead one."""
+    own = identity()
+    found = {**own, **wrong} if isinstance(wrong, dict) else wrong
+    assert usable(fields.IdentityFields, own) == own
+    assert lives(usable(fields.IdentityFields, found)) is None
 
 
 def test_a_note_tells_its_journal_from_others() -> None:

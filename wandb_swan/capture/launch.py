@@ -39,7 +39,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
 
     Raises:
         WandbSwanError: a setting is wrong.
-        OSError: the journal can not be written, or no process can be started.
+        OSError: the journal cannot be written, or no process can be started.
     """
     from ..settings import read_settings
 
@@ -216,7 +216,7 @@ class Capture:
             self.say(f"the mirror of run {self.stream_id} did not start ({error}): it is tried again, {relative(path)}")
 
     def broken(self, reason: str) -> None:
-        """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
+        """The journal cannot go on: say so once; what wandb's own log holds is still mirrored at the end."""
         if self._broken:
             return
         self._broken = True

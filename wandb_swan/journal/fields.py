@@ -166,20 +166,34 @@ class StatusFields(TypedDict, total=False):
     size: int | None
 
 
+_WHOLE: Final = (IdentityFields, PartFields)
+"""Of these, a field of a wrong type costs all: half of where the steps go is nowhere, half of a process is none."""
+
+
 def usable(form: type[_Fields], found: object) -> _Fields:
     """The fields of `found`, a JSON value, that have the type which `form`, a TypedDict, gives them.
 
     A field of another type counts as not there, and so do all fields if `found` is no object.
     """
+    try:
+        return cast(_Fields, _fields(form, found))
+    except TypeError:
+        return cast(_Fields, {})
+
+
+def _fields(form: Any, found: object) -> dict[str, Any]:
+    """As `usable`. Raises TypeError where nothing can be used."""
+    if not isinstance(found, dict):
+        raise TypeError
     fields = {}
-    if isinstance(found, dict):
-        for name, kind in _kinds(cast(type, form)).items():
-            if name in found:
-                try:
-                    fields[name] = _of_kind(kind, found[name])
-                except TypeError:
-                    continue
-    return cast(_Fields, fields)
+    for name, kind in _kinds(form).items():
+        if name in found:
+            try:
+                fields[name] = _of_kind(kind, found[name])
+            except TypeError:
+                if form in _WHOLE:
+                    raise
+    return fields
 
 
 @cache
@@ -192,8 +206,8 @@ def _of_kind(kind: Any, value: Any) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:  # always with None
         return None if value is None else _of_kind(arguments[0], value)
-    if is_typeddict(kind) and isinstance(value, dict):
-        return usable(kind, value)
+    if is_typeddict(kind):
+        return _fields(kind, value)
     if origin is list and isinstance(value, list):
         return [_of_kind(arguments[0], item) for item in value]
     if origin is dict and isinstance(value, dict):

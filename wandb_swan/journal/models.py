@@ -14,7 +14,7 @@ import hashlib
 import reprlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -72,11 +72,14 @@ class Fields(BaseModel):
             return cls(), [f"{reprlib.repr(found)} is no object"]
         return cls.model_validate(found, context=reading), reading.complaints
 
+    whole: ClassVar[bool] = False
+    """Whether a field that is wrong costs all of them: they mean something together only."""
+
     @field_validator("*", mode="wrap")
     @classmethod
     def _default_if_wrong(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         reading, name = info.context, info.field_name
-        if not isinstance(reading, _Reading) or name is None:
+        if not isinstance(reading, _Reading) or name is None or cls.whole:
             return check(value)
         reading.path.append(name)
         try:
@@ -238,6 +241,8 @@ class SelfCheck(Fields):
 
 class PartSteps(Fields):
     """The steps of one part of a run: each time wandb records under one run id, a journal and a part in SwanLab."""
+
+    whole = True
 
     steps_before: int = -1
     """The last step in SwanLab that an earlier part has; -1 if there is none."""

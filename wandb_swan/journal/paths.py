@@ -21,7 +21,7 @@ def run_folder(journal: Path, log_dir: Path, earlier: list[str], *, mark: str = 
     run, start = _name_parts(journal.name)
     if not start:
         return None, []
-    # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
+    # No journal's name has a "+": the folder of another run cannot be taken for an earlier try of this one.
     start = start.replace("-", "+")
     if mark:
         start += f"+{mark}"
