@@ -8,5 +8,9 @@ class WandbSwanError(Exception):
     """
 
 
+class UnknownFormatError(WandbSwanError):
+    """A journal has a format that this version does not know: nothing in it may mean what it seems to mean."""
+
+
 class ExperimentEnded(WandbSwanError):
     """SwanLab's server has ended an online experiment: what is sent to it now would not be shown."""

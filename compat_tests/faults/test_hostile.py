@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +17,10 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.faults.conftest import Train, Training
 from compat_tests.stores import SwanStore
+from wandb_swan.exceptions import UnknownFormatError
+from wandb_swan.journal.fields import FORMAT
 from wandb_swan.journal.framing import FILE_HEADER, frame
+from wandb_swan.journal.models import BeginNote, RunNote
 from wandb_swan.journal.reader import LogReader
 from wandb_swan.stream.events import Event
 from wandb_swan.stream.records import Decoder
@@ -137,16 +142,21 @@ def test_the_decoder_takes_any_value(kind: int, items: list[tuple[list[str], str
 
 
 ANY = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=2), max_leaves=4)
-NOTE = st.dictionaries(st.sampled_from(["run", "settings", "exit_code", "exception", "traceback"]), ANY)
+NOTE = st.dictionaries(
+    st.sampled_from(["run", "settings", "exit_code", "exception", "traceback", "format", "versions", "trainer"]), ANY
+)
 
 
 @FAST
 @given(st.sampled_from(["begin", "exit", "end", 5, None]), NOTE)
 def test_the_decoder_takes_any_note(kind: object, note: dict[str, object]) -> None:
     decoder = Decoder()
-    list(decoder.feed(json.dumps({"type": kind, **note}).encode()))
+    known = note.get("format", FORMAT)
+    refused = kind == "begin" and (type(known) is not int or known != FORMAT)
+    with pytest.raises(UnknownFormatError) if refused else contextlib.nullcontext():
+        list(decoder.feed(json.dumps({"type": kind, **note}).encode()))
     list(decoder.finish())
-    assert isinstance(decoder.begin.get("run", {}), dict)
+    assert isinstance(decoder.begin, BeginNote) and isinstance(decoder.begin.run, RunNote)
 
 
 # ---------------------------------------------------------------------- whole journals through the mirror
@@ -221,6 +231,9 @@ def damaged(kind: str, journal: bytes) -> bytes:
         return journal[: at + 4] + b"\xff\xff" + journal[at + 6 :]
     if kind == "zeros at the end":
         return journal[: len(journal) // 2] + bytes(5000)
+    if kind in NOTES:
+        begin, *records = payloads(journal)
+        return written([NOTES[kind](json.loads(begin)), *records])
     if kind == "bombs":
         records = payloads(journal)
         return written([*records[:200], *bombs(), *records[200:]])
@@ -230,6 +243,19 @@ def damaged(kind: str, journal: bytes) -> bytes:
 def payloads(journal: bytes) -> list[bytes]:
     return read(journal)[0]
 
+
+def encoded(note: dict[str, object]) -> bytes:
+    return json.dumps(note).encode()
+
+
+NOTES: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "an unknown format": lambda note: encoded(note | {"format": 99, "versions": {"wandb_swan": "7.0.0"}}),
+    "wrong settings": lambda note: encoded(
+        note | {"settings": note["settings"] | {"finish_timeout": "soon", "keep_original": 7, "project": ["p"]}}
+    ),
+    "wrong parts": lambda note: encoded(note | {"settings": [1], "run": 5, "trainer": "me", "versions": None}),
+    "half a note": lambda note: encoded(note)[:-100],
+}
 
 KINDS = ("cut", "cut in the header", "flipped byte", "wrong header", "huge length", "zeros at the end", "bombs")
 
@@ -245,7 +271,7 @@ def resumed(kept: Training) -> dict[str, tuple[dict[str, object], str]]:
     for suffix in (".journal", ".log", ".status.json"):
         original.with_suffix(suffix).unlink()
     folder = original.parent
-    for kind in KINDS:
+    for kind in (*KINDS, *NOTES):
         (folder / f"{kind.replace(' ', '_')}.journal").write_bytes(damaged(kind, whole))
     kept.command("resume", "swanlog", expect=1)
     return {
@@ -253,7 +279,7 @@ def resumed(kept: Training) -> dict[str, tuple[dict[str, object], str]]:
             json.loads((folder / f"{kind.replace(' ', '_')}.status.json").read_text()),
             (folder / f"{kind.replace(' ', '_')}.log").read_text(),
         )
-        for kind in KINDS
+        for kind in (*KINDS, *NOTES)
     }
 
 
@@ -287,6 +313,27 @@ def test_whole_records_before_the_damage_are_mirrored(
         assert "offset" in str(status["torn"])
     # What lies behind the damage is in the journal alone, which stays.
     assert bool(status["only_copy"]) == (kind in ("flipped byte", "huge length", "zeros at the end"))
+
+
+@pytest.mark.fault(
+    "The first note of a journal has wrong values, wrong parts, is cut, or is of a format that this version does not know",
+    "all records are in SwanLab, with the defaults of what is wrong, which the log names; of an unknown format none, and "
+    "one line says which version wrote it and what to install; no traceback",
+)
+@pytest.mark.parametrize("kind", NOTES)
+def test_a_first_note_that_is_wrong(resumed: dict[str, tuple[dict[str, object], str]], kind: str) -> None:
+    status, log = resumed[kind]
+    assert "Traceback" not in log
+    if kind == "an unknown format":
+        assert status["state"] == "failed"
+        assert "format 99, written by wandb_swan 7.0.0" in str(status["reason"])
+        assert "pip install -U wandb-swan" in str(status["reason"])
+        return
+    assert status["state"] == "finished"
+    swan = SwanStore.read(Path(str(status["run_dir"])))
+    assert swan.scalars["loss"] == {i: i / 3 for i in range(400)}
+    if kind != "half a note":
+        assert ("settings.finish_timeout is 'soon'" if kind == "wrong settings" else "run is 5") in log
 
 
 @pytest.mark.fault(

@@ -263,8 +263,8 @@ def test_the_server_is_away_for_thirty_seconds(train: Train, cloud: SwanLabCloud
 
 HASTY = """
 import sys
-from wandb_swan.mirror import process
-process.BACKLOG, process.RECORDS_A_TURN = 20, 10
+from wandb_swan.mirror import follow, process
+follow.BACKLOG, follow.RECORDS_A_TURN = 20, 10
 sys.exit(process.main(sys.argv[1:]))
 """
 """The mirror, for which a server is far behind with 20 records instead of 50,000."""

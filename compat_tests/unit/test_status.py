@@ -51,7 +51,7 @@ LOST = [{"key": "a", "reason": f"reason {number}", "count": number + 1} for numb
         ),
         (
             {"state": "waiting", "reason": "refused"},
-            "the mirror goes on by itself (SwanLab can not be reached: refused); if it is interrupted type "
+            "the mirror goes on by itself (SwanLab cannot be reached: refused); if it is interrupted type "
             "`wandb-swan resume r1-20260101_000000.journal`",
         ),
     ],

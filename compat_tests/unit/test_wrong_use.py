@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from wandb_swan import capture
+from wandb_swan import capture, doctor, versions
 from wandb_swan.__main__ import main
-from wandb_swan.commands import doctor
 from wandb_swan.convert import WandbConverter, WandbLocalConverter
 from wandb_swan.convert.converter import ready
 from wandb_swan.exceptions import WandbSwanError
@@ -93,18 +92,20 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with monkeypatch.context() as patch:
         patch.setattr(doctor, "version", gone)
-        fine, told = doctor._versions()
-        assert not fine and "swanlab is not installed" in told
+        found = next(doctor._versions())
+        assert found.verdict == "wrong" and "swanlab is not installed" in found.detail
     with monkeypatch.context() as patch:
         patch.setattr(capture, "installed", lambda: False)
         patch.setattr(capture, "install", lambda: False)
-        assert not doctor._tap()[0]
-    monkeypatch.setattr(doctor, "version", lambda name: "99.1.0")
-    assert doctor._tap() == (True, "fits this wandb, which is newer than the newest one tested")
+        assert [finding.verdict for finding in doctor._tap()] == ["wrong"]
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "version", lambda name: "99.1.0")
+        told = [finding.detail for finding in doctor._versions() if finding.verdict == "limited"]
+        assert told == [f"{name} 99.1.0 is newer than the newest one tested" for name in ("wandb", "swanlab")]
     monkeypatch.setenv("WANDB_SWAN", "0")
-    assert doctor._settings() == (True, "WANDB_SWAN switches mirroring off")
+    assert next(doctor._settings()) == ("ok", "settings", "WANDB_SWAN switches mirroring off")
     monkeypatch.setattr(doctor, "SELF_TEST_TIMEOUT", 0.01)
-    assert doctor._self_test() == (False, "no end after 0 s")
+    assert next(doctor._self_test()) == ("wrong", "self-test", "no end after 0 s")
 
 
 def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:

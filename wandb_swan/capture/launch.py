@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from ..journal.fields import FORMAT, BeginFields, EndFields, SettingsFields
 from ..journal.life import identity, mark_ended, mark_live
 from ..journal.status import outcome, relative, resume_command, unfinished
 from ..journal.writer import JournalWriter
@@ -35,7 +36,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
 
     Raises:
         WandbSwanError: a setting is wrong.
-        OSError: the journal can not be written, or no process can be started.
+        OSError: the journal cannot be written, or no process can be started.
     """
     from ..settings import read_settings
 
@@ -112,12 +113,12 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
 
 
-def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
+def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
     """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
     wandb_settings = run._settings
-    note = {
+    note: BeginFields = {
         "type": "begin",
-        "format": 1,
+        "format": FORMAT,
         "versions": {
             "wandb_swan": installed("wandb-swan"),
             "wandb": installed("wandb"),
@@ -142,7 +143,7 @@ def _first_note(run: Any, settings: SwanSettings) -> dict[str, Any]:
             "executable": sys.executable,
             "cwd": str(Path.cwd()),
         },
-        "settings": settings.model_dump(mode="json"),
+        "settings": cast("SettingsFields", settings.model_dump(mode="json")),
     }
     return _without_secrets(note)
 
@@ -153,16 +154,14 @@ def _argv() -> list[str]:
     return [sys.executable, *sys.argv]
 
 
-def _without_secrets(note: dict[str, Any]) -> dict[str, Any]:
+def _without_secrets(note: BeginFields) -> BeginFields:
     secrets = [
         value for name, value in os.environ.items() if len(value) >= 8 and re.search("KEY|TOKEN|SECRET|PASSWORD", name)
     ]
     text = json.dumps(note, ensure_ascii=False)
     for secret in secrets:
         text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], "***")
-    clean = json.loads(text)
-    assert isinstance(clean, dict)
-    return clean
+    return cast("BeginFields", json.loads(text))
 
 
 class Capture:
@@ -203,7 +202,7 @@ class Capture:
             self.say(f"the mirror of run {self.stream_id} did not start ({error}): it is tried again, {relative(path)}")
 
     def broken(self, reason: str) -> None:
-        """The journal can not go on: say so once; what wandb's own log holds is still mirrored at the end."""
+        """The journal cannot go on: say so once; what wandb's own log holds is still mirrored at the end."""
         if self._broken:
             return
         self._broken = True
@@ -250,7 +249,7 @@ class Capture:
         """Whether the mirror knows that the journal has ended, before this process does."""
         noted = False
         try:
-            self.journal.note(type="end", exit_code=exit_code)
+            self.journal.note(**EndFields(type="end", exit_code=exit_code))
             noted = not self._broken
             self.journal.close()
         except Exception as error:

@@ -28,6 +28,7 @@ from ..journal.writer import PATIENCE, JournalWriter
 from .messages import warn
 
 if TYPE_CHECKING:
+    from ..journal.fields import CauseFields
     from .launch import Capture
 
 _MISSING = object()
@@ -327,7 +328,8 @@ def _note_cause(capture: Capture) -> None:
         return
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     with own_errors_suppressed(Exception):
-        capture.journal.note(type="exit", exception=type(error).__name__, traceback=text[-8000:])
+        cause: CauseFields = {"type": "exit", "exception": type(error).__name__, "traceback": text[-8000:]}
+        capture.journal.note(**cause)
 
 
 def _short(error: BaseException) -> str:

@@ -29,8 +29,9 @@ def status(where: Path | None, everything: bool) -> None:
 
     from ..journal.claim import mirror_at
     from ..journal.life import Trainer
+    from ..journal.models import MirrorStatus
     from ..journal.paths import find_journals
-    from ..journal.status import is_whole, read_status
+    from ..journal.status import is_whole
     from ..settings import read_settings
 
     table = Table(box=None, header_style="bold")
@@ -38,8 +39,8 @@ def status(where: Path | None, everything: bool) -> None:
         table.add_column(column, overflow="fold")
     hidden = unfinished = 0
     for journal in find_journals(where or read_settings().journals):
-        told = read_status(journal)
-        state = told.get("state", "not started")
+        said = MirrorStatus.of(journal)
+        state = said.state or "not started"
         if not journal.exists() and not everything:
             hidden += 1
             continue
@@ -49,12 +50,11 @@ def status(where: Path | None, everything: bool) -> None:
             elif state != "failed":
                 state = "interrupted"
         unfinished += not is_whole(journal)
-        counts = told.get("counts", {})
-        points = sum(counts.get(kind, 0) for kind in counts if kind not in ("rows", "lines"))
+        points = sum(count for kind, count in said.counts.items() if kind not in ("rows", "lines"))
         age = _age(time.time() - (journal if journal.exists() else journal.with_suffix(".status.json")).stat().st_mtime)
-        place = told.get("reason") or told.get("url") or told.get("run_dir") or ""
+        place = said.reason or said.url or said.run_dir or ""
         name = journal.name if journal.exists() else "(done)"
-        table.add_row(str(told.get("run_id") or "?"), state, f"{points:,}", age, name, str(place))
+        table.add_row(said.run_id or "?", state, f"{points:,}", age, name, place)
     console = Console(width=None if sys.stdout.isatty() else 200)
     if table.row_count:
         console.print(table)

@@ -14,31 +14,29 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
+from .fields import IdentityFields, usable
 from .life import SILENCE, identity, lives
 
 HEARTBEAT = 10.0
 """Seconds between two signs of life of a mirror."""
 
 
-def mirror_at(journal: Path) -> dict[str, Any] | None:
+def mirror_at(journal: Path) -> IdentityFields | None:
     """The identity of the process that mirrors a journal now; None if there is none."""
     return _holder(journal.with_suffix(".mirror"))
 
 
-def _holder(path: Path) -> dict[str, Any] | None:
+def _holder(path: Path) -> IdentityFields | None:
     try:
         told = path.read_bytes()
         age = time.time() - path.stat().st_mtime
     except OSError:
         return None
-    try:
-        who = json.loads(told)
-    except ValueError:
-        who = None
-    if not isinstance(who, dict):
-        who = {}
+    found: object = None
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(told)
+    who = usable(IdentityFields, found)
     alive = lives(who)
     return who if alive or (alive is None and age < SILENCE) else None
 

@@ -15,15 +15,16 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from .fields import IdentityFields, usable
 from .reader import begin_note
 
 SILENCE = 300.0
 """Seconds without a sign of life after which a process that cannot be looked at from here counts as dead."""
 
 
-def identity() -> dict[str, Any]:
+def identity() -> IdentityFields:
     """This process, so that any other can tell whether it still lives: JSON values, no secrets."""
     process = _process(os.getpid())
     return {
@@ -36,7 +37,7 @@ def identity() -> dict[str, Any]:
     }
 
 
-def lives(who: Mapping[str, Any]) -> bool | None:
+def lives(who: Mapping[str, object]) -> bool | None:
     """Whether the process of an `identity` lives; None: that cannot be seen from here."""
     pid = who.get("pid")
     if not isinstance(pid, int) or pid <= 0:
@@ -63,7 +64,7 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def _lives_without_proc(pid: int, seen: Any) -> bool | None:
+def _lives_without_proc(pid: int, seen: object) -> bool | None:
     """macOS, Windows: a process that began after its identity was noted is another one with the same pid."""
     if not isinstance(seen, int | float):
         return None  # noted by an older version
@@ -144,7 +145,7 @@ def _is_there(path: Path, *, else_: bool) -> bool:
 class Trainer:
     """The process that writes one journal."""
 
-    def __init__(self, journal: Path, who: Mapping[str, Any]) -> None:
+    def __init__(self, journal: Path, who: Mapping[str, object]) -> None:
         """`who` is the process's `identity`, from the journal's begin note."""
         self._journal = journal
         self._who = who
@@ -156,10 +157,10 @@ class Trainer:
     @classmethod
     def of(cls, journal: Path) -> Trainer:
         """The process that the journal's begin note names."""
-        who: Any = None
+        who: object = None
         with contextlib.suppress(OSError):
             who = begin_note(journal).get("trainer")
-        return cls(journal, who if isinstance(who, dict) else {})
+        return cls(journal, usable(IdentityFields, who))
 
     def runs(self) -> bool:
         """Whether the process is seen to live, whatever it does with the journal."""

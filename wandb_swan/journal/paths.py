@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 from ..exceptions import WandbSwanError
 
 
-def run_folder(journal: Path, begin: dict[str, Any], log_dir: Path, earlier: list[str]) -> tuple[str | None, list[str]]:
+def run_folder(journal: Path, log_dir: Path, earlier: list[str], *, mark: str = "") -> tuple[str | None, list[str]]:
     """The name of the SwanLab folder, made from the journal's, and the folders of earlier tries that are there.
 
     What an earlier try left is known by the name, even where a full disk kept its status file from saying so. No name
     of one is used again, not even if `earlier` (what the status file tells) is gone: the local dashboard may still have
     it, and takes no second run of a name. None: as SwanLab names it.
+
+    `mark` tells the journal from one of the same name in another folder, where there may be one.
     """
     run, start = _name_parts(journal.name)
     if not start:
         return None, []
-    # No journal's name has a "+": the folder of another run can not be taken for an earlier try of this one.
+    # No journal's name has a "+": the folder of another run cannot be taken for an earlier try of this one.
     start = start.replace("-", "+")
-    if begin.get("settings", {}).get("journal_dir"):  # which may hold a journal of the same name
-        start += "+" + hashlib.sha256(repr(begin).encode()).hexdigest()[:8]
+    if mark:
+        start += f"+{mark}"
     name = f"run-{start}-{run}"
     found = {path: re.fullmatch(r"(?:\+(\d+))?", path.name[len(name) :]) for path in log_dir.glob(f"{name}*")}
     tries = {str(path.absolute()): int(match[1] or 0) for path, match in found.items() if match}
@@ -60,6 +60,14 @@ def find_journals(where: Path) -> list[Path]:
         (path for path in known if path.exists() or path.with_suffix(".status.json").exists()),
         key=lambda path: (path if path.exists() else path.with_suffix(".status.json")).stat().st_mtime,
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path, which a file may have told of, is a folder that can be seen from here."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, a NUL in it
+        return False
 
 
 def _name_parts(name: str) -> tuple[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from .claim import mirror_at
+from .fields import LossFields, StatusFields, usable
 from .life import Trainer
 
 
@@ -24,9 +26,10 @@ def outcome(journal: Path, *, ended: bool) -> str:
         differences = (status.get("self_check") or {}).get("differences")
         if differences:
             more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
-        moved = (status.get("part") or {}).get("step_offset")
+        part = status.get("part") or {}
+        moved = part.get("step_offset")
         if moved:
-            first = status["part"].get("first_step") or 0
+            first = part.get("first_step") or 0
             more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
         if status.get("only_copy"):
             more += f"; {relative(journal)} stays, it holds {status['only_copy']}"
@@ -41,15 +44,16 @@ def outcome(journal: Path, *, ended: bool) -> str:
     if state == "failed" or ended:
         reason = status.get("reason") or f"the mirror ended early, see {relative(journal.with_suffix('.log'))}"
         return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {resume_command(journal)}"
-    why = f" (SwanLab can not be reached: {status['reason']})" if status.get("reason") else ""
+    why = f" (SwanLab cannot be reached: {status['reason']})" if status.get("reason") else ""
     return f"the mirror goes on by itself{why}; if it is interrupted type {resume_command(journal)}"
 
 
-def _lost(not_mirrored: list[dict[str, Any]]) -> str:
+def _lost(not_mirrored: list[LossFields]) -> str:
     """How many values are not in SwanLab as they were, and the most frequent reasons; "" if all are."""
     by_reason: dict[str, int] = {}
     for item in not_mirrored:
-        by_reason[item["reason"]] = by_reason.get(item["reason"], 0) + item["count"]
+        reason = item.get("reason", "")
+        by_reason[reason] = by_reason.get(reason, 0) + item.get("count", 0)
     if not by_reason:
         return ""
     most = sorted(by_reason.items(), key=lambda item: -item[1])
@@ -57,22 +61,25 @@ def _lost(not_mirrored: list[dict[str, Any]]) -> str:
     return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
 
 
-def read_status(journal: Path) -> dict[str, Any]:
-    """The mirror's status file, or an empty dict."""
-    with contextlib.suppress(OSError, ValueError):
-        status = json.loads(journal.with_suffix(".status.json").read_bytes())
-        if isinstance(status, dict):
-            return status
+def status_json(journal: Path) -> object:
+    """The JSON value that a mirror's status file holds; an empty object if there is none to be read."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        return json.loads(journal.with_suffix(".status.json").read_bytes())
     return {}
 
 
-def write_status(journal: Path, status: dict[str, Any]) -> bool:
+def read_status(journal: Path) -> StatusFields:
+    """The mirror's status file; what is not there, or of another type than it should be, is left out."""
+    return usable(StatusFields, status_json(journal))
+
+
+def write_status(journal: Path, status: Mapping[str, Any]) -> bool:
     """Replaces the mirror's status file at one stroke. Returns whether it could be written."""
     path = journal.with_suffix(".status.json")
     try:
         fresh = path.with_suffix(".tmp")
         fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(status, ensure_ascii=False, default=str))
+        fresh.write_text(json.dumps(status, ensure_ascii=False, default=str), "utf-8")
         fresh.replace(path)
     except OSError:
         return False

@@ -32,7 +32,7 @@ class Reconciler:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.from_log = False
-        """Whether the rows come from the log alone: the live steps can not be trusted (any more)."""
+        """Whether the rows come from the log alone: the live steps cannot be trusted (any more)."""
         self.whole = False
         """Whether the log was read to its exit record."""
         self.compared = 0

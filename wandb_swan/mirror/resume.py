@@ -5,14 +5,15 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from ..capture.process import BUSY, start
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
-from ..journal.status import is_whole, outcome, read_status
+from ..journal.models import MirrorStatus
+from ..journal.paths import is_folder
+from ..journal.status import is_whole, outcome
 
 START_PATIENCE = 60.0
 """Seconds that a mirror of a live run has to begin its work, before it is left alone."""
@@ -30,7 +31,7 @@ def resume_all(journals: list[Path], console: Console) -> int:
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
-        if is_whole(journal) and _is_there(read_status(journal)):
+        if is_whole(journal) and _is_there(MirrorStatus.of(journal)):
             told: str | None = "is whole already"
         elif mirror_at(journal) is not None:
             told = "is being mirrored now, left alone"
@@ -41,17 +42,16 @@ def resume_all(journals: list[Path], console: Console) -> int:
     return failed
 
 
-def _is_there(status: dict[str, Any]) -> bool:
+def _is_there(status: MirrorStatus) -> bool:
     """Whether the SwanLab run that a finished status tells of still exists, as far as this machine can see."""
-    folder = status.get("run_dir")
-    return status.get("mode") == "online" or not folder or Path(folder).is_dir()
+    return status.mode == "online" or not status.run_dir or is_folder(Path(status.run_dir))
 
 
 def _follow(journal: Path) -> tuple[int, str]:
     """Starts a mirror for a run whose training goes on. Returns 0 if it works, and what to say."""
     process = start(journal)
     deadline = time.monotonic() + START_PATIENCE
-    while time.monotonic() < deadline and read_status(journal).get("pid") != process.pid:
+    while time.monotonic() < deadline and MirrorStatus.of(journal).pid != process.pid:
         code = process.poll()
         if code is not None:
             return code, "is being mirrored now, left alone" if code == BUSY else outcome(journal, ended=True)
@@ -72,7 +72,7 @@ def _mirror(journal: Path, console: Console, title: str) -> tuple[int, str]:
                         return 0, "is being mirrored now, left alone"
                     return code, outcome(journal, ended=True)
                 except subprocess.TimeoutExpired:
-                    done = read_status(journal).get("offset") or 0
+                    done = MirrorStatus.of(journal).offset or 0
                     line.update(f"{title}: {100 * done / max(1, size):.0f} %")
     except KeyboardInterrupt:
         console.print(f"{title}: goes on by itself")

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
+from ..journal.models import BeginNote, CauseNote, EndNote
 from ..journal.notes import parse_note
 from .console import Console
 from .events import (
@@ -50,8 +51,10 @@ class Decoder:
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.finished: RunFinished | None = None
-        self.begin: dict[str, Any] = {}
-        """The journal's first note; empty for a transaction log."""
+        self.begin = BeginNote()
+        """The journal's first note; its defaults for a transaction log."""
+        self._is_journal = False
+        """Whether there was such a note."""
         self.ended = False
         """Whether the tap's last note was read: the trainer will write no more."""
         self.rows_from_core = False
@@ -62,7 +65,7 @@ class Decoder:
         self._described: RunChanged | None = None
         self._config_as_given: Any = None
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
-        self._cause: dict[str, Any] = {}
+        self._cause = CauseNote()
         self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
         self._exit_code: int | None = None
 
@@ -72,7 +75,11 @@ class Decoder:
         return self._steps.current
 
     def feed(self, payload: bytes) -> Iterator[Event]:
-        """The events of one record."""
+        """The events of one record.
+
+        Raises:
+            UnknownFormatError: the payload begins a journal of a format that this version does not know.
+        """
         note = parse_note(payload)
         if note is not None:
             self._note(note)
@@ -110,16 +117,19 @@ class Decoder:
             yield from self._exit(1, reason)
 
     def _note(self, note: dict[str, Any]) -> None:
-        kind = note.get("type")
-        if kind == "begin":
-            parts = ("run", "settings", "trainer", "versions")
-            self.begin = {**note, **{name: note[name] if isinstance(note.get(name), dict) else {} for name in parts}}
-        elif kind == "exit":
-            self._cause = note
-        elif kind == "end":
-            self.ended = True
-            code = note.get("exit_code")
-            self._exit_code = code if isinstance(code, int) else None
+        wrong: list[str] = []
+        match note.get("type"):
+            case "begin":
+                self.begin, wrong = BeginNote.read(note)
+                self._is_journal = True
+            case "exit":
+                self._cause, wrong = CauseNote.read(note)
+            case "end":
+                self.ended = True
+                end, wrong = EndNote.read(note)
+                self._exit_code = end.exit_code
+        for complaint in wrong:
+            log.warning("a note of the journal: %s; its default is taken", complaint)
 
     # -- the run ---------------------------------------------------------------------------------------------------
 
@@ -127,7 +137,7 @@ class Decoder:
         yield from self._run(message.run)
 
     def _on_run(self, run: Any) -> Iterator[Event]:
-        if self.started is None and self.begin:  # in a journal the run starts with its run_start
+        if self.started is None and self._is_journal:  # in a journal the run starts with its run_start
             self._config_as_given = run.config
         else:
             yield from self._run(run)
@@ -137,8 +147,7 @@ class Decoder:
             name=run.display_name, notes=run.notes, tags=tuple(run.tags), group=run.run_group, job_type=run.job_type
         )
         if self.started is None:
-            shared = bool(self.begin.get("run", {}).get("shared"))
-            self._steps = Steps(run.starting_step, shared=shared)
+            self._steps = Steps(run.starting_step, shared=self.begin.run.shared)
             self.started = RunStarted(
                 **described.model_dump(),
                 run_id=run.run_id,
@@ -165,16 +174,15 @@ class Decoder:
                 return f"{run.branch_point.run}?_step={int(run.branch_point.value)}"
         except ValueError:
             pass
-        told = self.begin.get("run", {})
-        return str(told.get("fork_from") or told.get("resume_from") or "")
+        return self.begin.run.fork_from or self.begin.run.resume_from or ""
 
     def _on_exit(self, message: Any) -> Iterator[Event]:
         if self.finished is None:
             yield from self._exited(message.exit_code)
 
     def _exited(self, exit_code: int) -> Iterator[Event]:
-        interrupted = self._cause.get("exception") == "KeyboardInterrupt"
-        reason = str(self._cause.get("traceback") or "")
+        interrupted = self._cause.exception == "KeyboardInterrupt"
+        reason = self._cause.traceback
         failed = exit_code != 0
         yield from self._exit(exit_code, reason if failed else "", failed and (interrupted or exit_code == _CTRL_C))
 

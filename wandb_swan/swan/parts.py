@@ -10,31 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..journal.models import MirrorStatus, PartSteps
 
 log = logging.getLogger("wandb_swan")
 
 
-class Part(BaseModel):
-    """The steps of one part."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    steps_before: int = -1
-    """The last step in SwanLab that an earlier part has; -1 if there is none."""
-    rows_before: int | None = None
-    """The same without alerts, which may run ahead of the rows; None: count them."""
-    step_offset: int | None = None
-    """What is added to wandb's steps to get SwanLab's; None until the first row is there."""
-    first_step: int | None = None
-    """wandb's step of the first row."""
-    last_step: int = -1
-    """SwanLab's last step so far, of a row or an alert; -1 if there is none."""
-    last_row: int = -1
-    """SwanLab's step of the last row so far; -1 if there is none."""
+class Part(PartSteps):
+    """The steps of one part, as they are given out."""
 
     def place(self, step: int) -> int:
         """SwanLab's step of one of wandb's; the first one decides the offset of all."""
@@ -48,23 +33,20 @@ class Part(BaseModel):
         return placed
 
 
-def part_of(status: dict[str, Any]) -> Part | None:
-    """The part that a mirror's status file tells of, None if it tells of none."""
-    try:
-        return Part.model_validate(status["part"])
-    except (KeyError, ValidationError):
-        return None
+def part_of(status: MirrorStatus) -> Part | None:
+    """The part that a mirror's status tells of, None if it tells of none."""
+    return Part(**status.part.model_dump()) if status.part is not None else None
 
 
-def after(earlier: Iterable[dict[str, Any]], *, mode: str, project: str, resumed: bool) -> Part:
-    """A new part behind earlier ones, told by their status files, in the same project and kind of place.
+def after(earlier: Iterable[MirrorStatus], *, mode: str, project: str, resumed: bool) -> Part:
+    """A new part behind earlier ones, told by their statuses, in the same project and kind of place.
 
     `resumed`: wandb itself goes on behind its last row, and knows no steps of alerts.
     """
     last = last_row = -1
     for status in earlier:
-        part = part_of(status)
-        if part is not None and (status.get("mode"), status.get("project")) == (mode, project):
+        part = status.part
+        if part is not None and (status.mode, status.project) == (mode, project):
             last, last_row = max(last, part.last_step), max(last_row, part.last_row)
     return Part(steps_before=last, rows_before=last_row if resumed else None)
 

@@ -37,10 +37,11 @@ def logged_in() -> bool:
     return bool(swanlab.Settings().api_key)
 
 
-def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None]:
+def resolve(
+    *, mode: str | None, project: str | None, workspace: str | None
+) -> tuple[Any, bool, str | None, str | None]:
     """Mode, whether it is offline for want of credentials, project and workspace: ours, else SwanLab's own settings."""
     theirs = swanlab.Settings()
-    mode = settings.get("mode")
     no_credentials = False
     if mode is None and "mode" in theirs.model_fields_set:
         mode = theirs.mode
@@ -50,6 +51,6 @@ def resolve(settings: dict[str, Any]) -> tuple[Any, bool, str | None, str | None
     return (
         mode,
         no_credentials,
-        settings.get("project") or theirs.project.name,
-        settings.get("workspace") or theirs.project.workspace,
+        project or theirs.project.name,
+        workspace or theirs.project.workspace,
     )

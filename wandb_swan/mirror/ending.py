@@ -1,0 +1,157 @@
+"""The end of a journal: what is missing comes from wandb's log, the SwanLab run is closed, the journal is let go."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..journal.life import remove_marks
+from ..journal.paths import is_folder
+from ..journal.reader import LogReader
+from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted
+from ..stream.records import Decoder
+from ..swan.parts import name_successor
+from .session import POLL, Session
+
+if TYPE_CHECKING:
+    from ..swan.run import State
+
+log = logging.getLogger("wandb_swan")
+
+LOG_PATIENCE = 5.0
+"""Seconds that wandb's core has, after a finished run, to write the end of its own log."""
+
+_ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
+"""Events that must not be written a second time when wandb's log repeats them."""
+
+
+class Ending:
+    """Brings one journal that holds no more to its end."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def end(self, reader: LogReader) -> int | None:
+        """Completes and closes the SwanLab run of a journal that `reader` has read to its end.
+
+        Returns the exit code: 0 finished, 1 not whole in SwanLab; None: the live rows were wrong, and the run has to be
+        made anew with those of wandb's log.
+        """
+        session, replay = self._session, self._session.replay
+        decoder, checks = replay.decoder, replay.checks
+        torn = reader.torn()
+        if not replay.is_open:
+            session.report("failed" if torn else "empty", reason=torn or "the journal holds no started run")
+            return 1 if torn else 0
+        if torn:
+            log.warning("%s; the records before it are mirrored", torn)
+        if torn or not decoder.ended:
+            self._complete_from_log()
+        for event in decoder.finish("the training process ended without finishing the run (killed?)"):
+            replay.write(event)
+        self._read_log_to_its_end()
+        checks.finish()
+        checks.close()
+        if checks.conflicts and checks.whole and session.mode != "online" and not replay.rows_from_log:
+            self._set_aside()
+            return None
+        return self._close(reader.offset, torn, damaged=reader.damage is not None and not checks.whole)
+
+    def _read_log_to_its_end(self) -> None:
+        """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
+        deadline = time.monotonic() + LOG_PATIENCE
+        finished = self._session.live
+        checks = self._session.replay.checks
+        while True:
+            if checks.read_ahead():
+                self._session.replay.take_from_log(drained=True)
+            elif finished and checks.active and not checks.whole and time.monotonic() < deadline:
+                time.sleep(POLL / 5)
+            else:
+                return
+
+    def _complete_from_log(self) -> None:
+        """The journal ends early (a full disk, damage): what a whole log of wandb has besides is taken from it."""
+        self._read_log_to_its_end()
+        replay = self._session.replay
+        path = replay.checks.path
+        if path is None or not replay.checks.whole:
+            return
+        repeated = Counter(replay.written)
+        decoder = Decoder()
+        with LogReader(path) as reader:
+            for payload in reader:
+                for event in decoder.feed(payload):
+                    if isinstance(event, HistoryRow | RunStarted):
+                        continue
+                    if isinstance(event, _ONCE) and repeated[type(event)] > 0:
+                        repeated[type(event)] -= 1
+                        continue
+                    replay.sink.write(event)
+        replay.decoder.finished = replay.decoder.finished or decoder.finished
+
+    def _set_aside(self) -> None:
+        """The live steps were wrong (a process without the tap logged to the run): its SwanLab run is replaced."""
+        session, replay = self._session, self._session.replay
+        log.warning("%d values differ from wandb's log: the SwanLab run is made anew from it", replay.checks.conflicts)
+        if replay.sink.run_dir is not None:
+            session.tries.superseded.append(replay.sink.run_dir)
+        replay.sink.close("crashed", "replaced by a run with the rows of wandb's log")
+        session.live = False
+
+    def _close(self, offset: int, torn: str | None, *, damaged: bool) -> int:
+        session, sink, decoder = self._session, self._session.replay.sink, self._session.replay.decoder
+        finished = decoder.finished
+        assert finished is not None
+        state: State
+        why: str | None
+        if finished.interrupted:
+            state, why = "aborted", finished.reason or "interrupted by Ctrl-C"
+        elif finished.exit_code:
+            state, why = "crashed", torn or finished.reason or f"exit code {finished.exit_code}"
+        else:
+            state, why = "success", None
+        session.report("finishing", offset=offset)
+        session.may_grow()
+        problem = sink.close(state, why)
+        facts: dict[str, Any] = {"offset": offset, "result": state, "torn": torn}
+        if problem:
+            session.report("failed", reason=problem, **facts)
+            return 1
+        for folder in session.tries.superseded:
+            if not _same_folder(folder, str(sink.run_dir)):  # an earlier try's, if that one was removed by hand
+                shutil.rmtree(folder, ignore_errors=True)
+        session.tries.superseded = []
+        self._name_each_other()
+        with suppress(OSError):
+            facts["size"] = session.journal.stat().st_size
+        only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
+        written = session.report("finished", only_copy=only_copy, **facts)
+        # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
+        closed = decoder.ended or (not session.may_grow() and session.trainer.certain)
+        if closed and only_copy is None and not decoder.begin.settings.keep_journal:
+            with suppress(OSError):
+                session.journal.unlink()
+                remove_marks(session.journal)
+            if not written:  # a full disk, which may have room now
+                session.report("finished", only_copy=only_copy, **facts)
+        return 0
+
+    def _name_each_other(self) -> None:
+        """The run folder of the part before this one says where the run goes on."""
+        session = self._session
+        before = [Path(status.run_dir) for status in session.earlier_parts() if status.run_dir]
+        if session.mode != "online" and before and is_folder(before[-1]):
+            name_successor(before[-1], Path(str(session.replay.sink.run_dir)).name)
+
+
+def _same_folder(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:  # one of them is not there
+        return Path(one).absolute() == Path(other).absolute()

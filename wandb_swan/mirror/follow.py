@@ -1,0 +1,135 @@
+"""Follows one journal, and wandb's own log beside it, until the run or the trainer ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..exceptions import ExperimentEnded, WandbSwanError
+from ..journal.reader import LogReader
+from ..stream.events import Event, RunChanged
+from .ending import Ending
+from .opening import Opening
+from .session import POLL, Session
+
+log = logging.getLogger("wandb_swan")
+
+RECORDS_A_TURN = 5_000
+
+BACKLOG = 50_000
+"""Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
+
+READ_PATIENCE = 60.0
+"""Seconds for which a journal that cannot be read is tried again once its training has ended."""
+EXPERIMENTS = 5
+"""SwanLab experiments that one mirror tries, where SwanLab's server ends them in the middle of the run."""
+
+
+class Follower:
+    """Reads one journal to its end, from its start again where what was made of it has to be made anew."""
+
+    def __init__(self, session: Session, mirror_earlier: Callable[[Path], int]) -> None:
+        """`mirror_earlier` brings another journal to its end, as `Opening` says."""
+        self._session = session
+        self._opening = Opening(session, mirror_earlier)
+        self._ending = Ending(session)
+        self._unread: float | None = None
+        """Since when (monotonic) the journal cannot be read."""
+
+    def run(self) -> int:
+        """Follows the journal, from its start again if SwanLab's server has ended the experiment meanwhile.
+
+        Returns the exit code: 0 finished, 1 not whole in SwanLab.
+
+        Raises:
+            WandbSwanError, OSError: what the user can do something about.
+            Superseded: another process has taken the journal.
+        """
+        session = self._session
+        for _ in range(EXPERIMENTS):
+            try:
+                while (code := self._follow()) is None:
+                    session.start_anew(from_log=True)
+                return code
+            except ExperimentEnded as error:
+                log.warning("%s: the journal is replayed, into an experiment that runs", error)
+                session.replay.sink.abandon()
+                session.start_anew(from_log=session.replay.rows_from_log)
+        raise WandbSwanError("SwanLab's server ends every experiment of this run")
+
+    def _follow(self) -> int | None:
+        """One replay, to the end of the journal: the exit code; None if it has to be made anew from wandb's log."""
+        session, replay = self._session, self._session.replay
+        session.report("starting")
+        with LogReader(session.journal, patient=True) as reader:
+            while True:
+                alive = session.may_grow()  # asked before the read: what was written before the death is read
+                if self._held_up(alive=alive):
+                    time.sleep(POLL)
+                    continue
+                logged = replay.checks.read_ahead()
+                drained = self._turn(reader)
+                if replay.is_open:
+                    replay.take_from_log(drained=drained)
+                if drained and (replay.decoder.ended or not alive):
+                    return self._ending.end(reader)
+                problem = reader.damage or (replay.uploads.problem if replay.uploads is not None else None)
+                session.report("running", offset=reader.offset, reason=problem)
+                if drained and not logged:
+                    time.sleep(POLL)
+
+    def _held_up(self, *, alive: bool) -> bool:
+        """Whether SwanLab's server is so far behind that the journal has to wait for it.
+
+        Raises:
+            WandbSwanError: the trainer has ended, and the server takes nothing for as long as our patience lasts.
+        """
+        uploads = self._session.replay.uploads
+        if uploads is None or uploads.waiting < BACKLOG:
+            return False
+        reason = f"SwanLab does not take what is sent: {uploads.problem or 'no answer'}"
+        if uploads.stalled() and not alive:
+            raise WandbSwanError(reason)
+        self._session.report("running", reason=reason)
+        return True
+
+    def _turn(self, reader: LogReader) -> bool:
+        """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
+        replay = self._session.replay
+        events: list[Event] = []
+        count = 0
+        for payload in reader:
+            count += 1
+            events.extend(replay.decoder.feed(payload))
+            if count >= RECORDS_A_TURN:
+                break
+        if replay.decoder.rows_from_core:
+            replay.checks.from_log = True
+        if not replay.is_open and replay.decoder.started is not None:
+            # A name or tags set right after init are known by now: SwanLab takes them only at the start.
+            changes = [event for event in events if isinstance(event, RunChanged)]
+            started = replay.decoder.started
+            self._opening.open(started.model_copy(update=changes[-1].model_dump()) if changes else started)
+        if replay.is_open:
+            replay.write_all(events)
+        return count < RECORDS_A_TURN and self._readable(reader)
+
+    def _readable(self, reader: LogReader) -> bool:
+        """Whether the journal could be read; if not, waits a moment.
+
+        Raises:
+            OSError: it could not for as long as our patience lasts, and its training has ended.
+        """
+        if reader.trouble is None:
+            self._unread = None
+            return True
+        now = time.monotonic()
+        if self._unread is None:
+            self._unread = now
+            log.warning("%s cannot be read (%s): it is tried again", self._session.journal.name, reader.trouble)
+        if now - self._unread > READ_PATIENCE and not self._session.may_grow():
+            raise reader.trouble
+        time.sleep(1.0)
+        return False

@@ -1,0 +1,274 @@
+"""Starts the SwanLab run of a journal: where it goes, tries again while SwanLab is away, steps behind earlier parts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
+
+from ..capture.process import BUSY
+from ..exceptions import WandbSwanError
+from ..journal.life import Trainer
+from ..journal.models import MirrorStatus
+from ..journal.notes import parse_note
+from ..journal.paths import earlier_journals, run_folder
+from ..journal.reader import LogReader
+from ..journal.status import is_whole
+from ..stream.events import RunStarted
+from ..swan.parts import Part, after
+from ..swan.sdk.unacknowledged import SERVER_LAG
+from .reconcile import Reconciler
+from .session import POLL, Session
+
+if TYPE_CHECKING:
+    from ..swan.sdk.uploads import Uploads
+    from ..swan.sink import Sink
+    from ..swan.target import Target
+
+log = logging.getLogger("wandb_swan")
+
+FIRST_RETRY, LAST_RETRY = 2.0, 60.0
+"""Seconds between two tries to start the SwanLab run."""
+
+
+class Opening:
+    """Starts the SwanLab run of the session's replay."""
+
+    def __init__(self, session: Session, mirror_earlier: Callable[[Path], int]) -> None:
+        """`mirror_earlier` brings the journal of an earlier part to its end: 0 if nothing of it has to come first any
+        more, else the exit code of a mirror."""
+        self._session = session
+        self._mirror_earlier = mirror_earlier
+
+    def open(self, started: RunStarted) -> None:
+        """Starts the SwanLab run; `started` has what is known by now of the run that the journal holds.
+
+        Raises:
+            WandbSwanError: SwanLab cannot be reached, and the run has ended.
+            Superseded: another process has taken the journal.
+        """
+        from ..parity.readback import Expected
+        from ..swan.sdk import probe
+        from ..swan.sink import Sink
+
+        session, replay = self._session, self._session.replay
+        begin = replay.decoder.begin
+        run = begin.run
+        target = self._target()
+
+        def start() -> Sink:
+            probe.describe(begin.trainer.model_dump(), monitor=session.live)
+            sink = Sink(target, check=Expected() if session.mode != "online" else None)
+            sink.open(started.model_copy(update={"run_id": self._rewound_id(started)}))
+            return sink
+
+        replay.sink = _Starts(session, self._finish_earlier, start).sink()
+        continuation = Continuation(session)
+        continuation.continue_steps()
+        continuation.continue_lines()
+        replay.sink.flush()  # the config says whose part this is before the first point is there
+        facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
+        replay.sink.tell(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
+        if run.log_written and run.log and not run.shared:
+            replay.checks = Reconciler(Path(run.log))
+            replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
+        session.report("running", force=True)
+
+    def _target(self) -> Target:
+        from ..swan.target import Target, resolve
+
+        session = self._session
+        begin = session.replay.decoder.begin
+        settings = begin.settings
+        session.mode, session.no_credentials, project, workspace = resolve(
+            mode=settings.mode, project=settings.project, workspace=settings.workspace
+        )
+        log_dir = Path(settings.log_dir)
+        run_dir = None
+        if session.mode != "online":
+            superseded = session.tries.superseded
+            mark = begin.fingerprint if settings.journal_dir else ""  # which may hold a journal of the same name
+            run_dir, tries = run_folder(session.journal, log_dir, superseded, mark=mark)
+            superseded += [folder for folder in tries if folder not in superseded]
+        return Target(
+            mode=session.mode,
+            log_dir=log_dir,
+            project=project,
+            workspace=workspace,
+            files=Path(begin.run.files) if begin.run.files is not None else None,
+            plotly_inline=settings.plotly_inline,
+            keep_original=settings.keep_original,
+            monitor=session.live,
+            run_dir=run_dir,
+            patience=max(1.0, 0.8 * (settings.finish_timeout or 300.0)),
+        )
+
+    def _rewound_id(self, started: RunStarted) -> str:
+        """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab cannot forget."""
+        if not self._session.replay.decoder.begin.run.resume_from:
+            return started.run_id
+        return f"{started.run_id}-rewound-{started.started_at:.0f}"
+
+    def _finish_earlier(self) -> None:
+        """What the run's earlier journals still hold comes first, if any: wandb resumed the run, and the steps of the
+        one SwanLab experiment only grow.
+
+        Raises:
+            WandbSwanError: one of them cannot be finished now.
+        """
+        tries = self._session.tries
+        for journal in earlier_journals(self._session.journal):
+            if not is_whole(journal):
+                log.info("%s comes first", journal.name)
+                # Two runs of one id at once: the other one's own mirror brings it to its end.
+                code = BUSY if Trainer.of(journal).may_write() else self._mirror_earlier(journal)
+                if code and self._session.mode == "online":
+                    raise WandbSwanError(f"{journal.name} has to be finished first")
+            tries.sent_at = max(tries.sent_at, MirrorStatus.of(journal).sent_at)
+
+
+class _Starts:
+    """Starts a SwanLab run; tries again as long as the wandb run goes on, and once more when it has ended."""
+
+    def __init__(self, session: Session, before: Callable[[], None], start: Callable[[], Sink]) -> None:
+        """`before` is what has to be done first, at every try."""
+        self._session = session
+        self._before = before
+        self._start = start
+        self._last = False
+        """Whether the present try began after the end of the wandb run."""
+
+    def sink(self) -> Sink:
+        """A sink with a started run.
+
+        Raises what SwanLab raises, where the run does not go to a server; else:
+
+        Raises:
+            WandbSwanError: SwanLab cannot be reached, and the run has ended.
+        """
+        with LogReader(self._session.journal, patient=True) as watch:
+
+            def before(_: RetryCallState) -> None:
+                self._last = self._over(watch)
+
+            def pause(seconds: float) -> None:
+                until = time.monotonic() + seconds
+                while time.monotonic() < until and not self._over(watch):
+                    time.sleep(POLL)
+
+            retrying = Retrying(
+                retry=retry_if_exception(self._may_pass),
+                stop=lambda _: self._last,
+                wait=wait_exponential(multiplier=FIRST_RETRY, max=LAST_RETRY),
+                before=before,
+                before_sleep=self._say,
+                sleep=pause,
+                retry_error_callback=_give_up,
+            )
+            return retrying(self._try)
+
+    def _try(self) -> Sink:
+        self._before()
+        if self._session.mode == "online":
+            time.sleep(max(0.0, min(SERVER_LAG, self._session.tries.sent_at + SERVER_LAG - time.time())))
+        return self._start()
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, Exception) and self._session.mode == "online"
+
+    def _say(self, state: RetryCallState) -> None:
+        reason = _reason(state)
+        pause = state.next_action.sleep if state.next_action is not None else 0.0
+        log.warning("SwanLab cannot be reached (%s); the journal waits, next try in %.0f s", reason, pause)
+        self._session.report("waiting", reason=reason)
+
+    def _over(self, watch: LogReader) -> bool:
+        """Whether the run has ended, told from the journal's notes without decoding its records."""
+        alive = self._session.may_grow()
+        for payload in watch:
+            note = parse_note(payload)
+            if note is not None and note.get("type") == "end":
+                return True
+        return not alive
+
+
+def _reason(state: RetryCallState) -> str:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return f"{type(error).__name__}: {error}"
+
+
+def _give_up(state: RetryCallState) -> Sink:
+    assert state.outcome is not None
+    raise WandbSwanError(f"SwanLab cannot be reached: {_reason(state)}") from state.outcome.exception()
+
+
+class Continuation:
+    """Brings a part of a run behind what SwanLab has of the run's earlier parts and of earlier tries: steps, lines."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sink = session.replay.sink
+
+    def continue_lines(self) -> None:
+        """Console lines that an earlier try has sent are skipped; points SwanLab skips by their steps."""
+        uploads = self._sink.uploads
+        if uploads is None:
+            return
+        tries = self._session.tries
+        there = uploads.first_line
+        if tries.lines_before is None or tries.lines_at != self._sink.url:
+            tries.lines_before = there
+            uploads.first_try = tries.lines_at is not None or not tries.any_before
+            tries.refused = {}
+        uploads.refused.update(tries.refused)
+        tries.lines_at = self._sink.url
+        self._sink.tell(lines_before=tries.lines_before)
+        self._sink.skip_lines(there - tries.lines_before)
+
+    def continue_steps(self) -> None:
+        """Steps of this part that would fall on those of an earlier one go on behind them."""
+        session, tries, decoder = self._session, self._session.tries, self._session.replay.decoder
+        started = decoder.started
+        assert started is not None
+        earlier = session.earlier_parts()
+        if tries.part is None:
+            resumed = started.resumed or started.starting_step > 0
+            rewound = decoder.begin.run.resume_from  # a SwanLab run of its own
+            tries.part = after([] if rewound else earlier, mode=session.mode, project=started.project, resumed=resumed)
+            if self._sink.uploads is not None:
+                self._ask_for_steps(tries.part, started, self._sink.uploads)
+        # An offset that was decided stays; all else this try finds out again.
+        tries.part.last_step = tries.part.last_row = -1
+        self._sink.part = tries.part
+        if tries.part.step_offset:
+            self._sink.tell(step_offset=tries.part.step_offset, first_step=tries.part.first_step)
+        parts = [status.url or status.run_dir for status in earlier]
+        self._sink.tell(earlier_parts=[where for where in parts if where] or None)
+
+    def _ask_for_steps(self, part: Part, started: RunStarted, uploads: Uploads) -> None:
+        """What other folders and machines have sent to the experiment comes before this part; what an earlier try of
+        this part has sent, whose status file is lost, does not."""
+        tries = self._session.tries
+        there = uploads.last_step()
+        if there < 0:
+            return
+        try:
+            about = uploads.about()
+        except Exception as error:
+            log.warning("SwanLab does not say whose steps the experiment has: %s", error)
+            about = {"started_at": started.started_at} if tries.any_before else {}
+        if about.get("started_at") == started.started_at:
+            offset = about.get("step_offset")
+            part.step_offset = offset if isinstance(offset, int) else 0
+            part.first_step = about.get("first_step") or 0
+            lines = about.get("lines_before")
+            if tries.lines_before is None and isinstance(lines, int):
+                tries.lines_before, tries.lines_at = lines, self._sink.url
+            return
+        part.steps_before = max(part.steps_before, there)
+        if part.rows_before is not None:
+            part.rows_before = max(part.rows_before, uploads.last_step(without="alerts"))
