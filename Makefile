@@ -16,6 +16,7 @@ test: lint
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
+	$(BIN)/deptry .
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
