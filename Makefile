@@ -10,10 +10,13 @@ demo: $(VENV)/.demo-ready
 	cd demo && env WANDB_MODE=offline WANDB_SWAN_MODE=local ../$(BIN)/python ../examples/train_digits.py
 	cd demo && ../$(BIN)/python ../examples/compare.py
 
-test: $(VENV)/.test-ready
+test: lint
+	$(BIN)/python -m pytest -q || $(BIN)/python -m pytest -q --last-failed  # alone, where the machine was too busy
+
+lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
-	$(BIN)/python -m pytest -q || $(BIN)/python -m pytest -q --last-failed  # alone, where the machine was too busy
+	$(BIN)/deptry .
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
@@ -35,7 +38,8 @@ $(VENV)/.demo-ready: pyproject.toml
 
 $(VENV)/.test-ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,demo,media]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # the first that knows --group
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev -e '.[demo,media]'
 	touch $@
 
 clean:

@@ -95,7 +95,7 @@ def test_saved_files_outlive_their_source(cli: Cli, tmp_path: Path) -> None:
     files = cli.stores()["files"].dir / "files"
     held = {name: (files / name).read_bytes() for name in ("outside.bin", "sub/deep.txt", "inside.bin")}
     assert held == {"outside.bin": b"o" * 100, "sub/deep.txt": b"deep", "inside.bin": b"i" * 100}
-    assert not any(path.is_symlink() or path.name.endswith(".copy") for path in files.rglob("*"))
+    assert not any(path.is_symlink() or path.name.endswith(".part") for path in files.rglob("*"))
 
 
 def test_left_out_on_request(cases: Path, cli: Cli) -> None:

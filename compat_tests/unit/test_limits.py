@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from swanlab.sdk.internal.run import fmt  # not in a test: the import takes longer than an example may
 
 from wandb_swan.swan import limits
 from wandb_swan.swan.limits import KeyNames, metric_key
@@ -18,8 +19,6 @@ PATHS = st.lists(TEXT | EDGES | st.sampled_from(["acc", "acc (text)", "__swanlab
 
 def accepted(key: str) -> bool:
     """Whether SwanLab keeps a metric key as it is; its own check."""
-    from swanlab.sdk.internal.run import fmt
-
     return bool(fmt.safe_validate_key(key) == key)
 
 

@@ -71,7 +71,7 @@ def test_no_status_file(journal: Path) -> None:
 
 def test_a_status_that_can_not_be_written_leaves_the_last_one(journal: Path) -> None:
     assert write_status(journal, {"state": "running"})
-    journal.with_suffix(".status.tmp").mkdir()
+    (journal.parent / f".{journal.stem}.status.json.part").mkdir()
     assert not write_status(journal, {"state": "finished"})
     assert json.loads(journal.with_suffix(".status.json").read_text()) == {"state": "running"}
 

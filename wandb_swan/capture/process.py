@@ -1,4 +1,4 @@
-"""Mirror processes: how one is started, and kept at its journal as long as the run lives."""
+"""Child processes of this Python: how one is started, and a mirror kept at its journal as long as the run lives."""
 
 from __future__ import annotations
 
@@ -42,12 +42,65 @@ def python() -> str:
     return sys.executable
 
 
-def command(module: str, *arguments: str, before: str = "") -> list[str]:
-    """The command line that runs `main` of one of our modules; its standard input begins with `import_path_line`.
+def start_python(
+    module: str,
+    *arguments: str,
+    log: Path,
+    before: str = "",
+    piped: bool = False,
+    base: Mapping[str, str] = os.environ,
+) -> subprocess.Popen[bytes]:
+    """Starts `main` of one of our modules in a Python of its own, in a session of its own, not mirrored itself.
 
-    The import path comes that way because an argument may be too short for it (128 KB on Linux). `before` is code to
-    run first. Raises OSError, as `python` does.
+    The import path goes there as the first line of its standard input, because an argument may be too short for it
+    (128 KB on Linux).
+
+    Args:
+        module: The full name of the module.
+        arguments: What its `main` is given, as a list; nothing if there are none.
+        log: The file that its standard error goes to, at the end.
+        before: Code that it runs first.
+        piped: It talks with its parent: standard input and output are pipes. If not, its output goes to the log too,
+            and every signal is blocked in it from its first instruction on.
+        base: The environment, in which it is then neither mirrored nor runs modules of the working directory.
+
+    Raises:
+        OSError: there is no Python (see `python`), no process to be had, or the log cannot be written.
     """
+    command = _command(module, *arguments, before=before)
+    line = _import_path_line().encode()
+    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        with contextlib.ExitStack() as stack:
+            given: IO[bytes] | int = subprocess.PIPE
+            if not piped:
+                given = stack.enter_context(_scratch_file())
+                given.write(line)
+                given.seek(0)
+                stack.enter_context(_signals_blocked())
+            process = subprocess.Popen(
+                command,
+                stdin=given,
+                stdout=subprocess.PIPE if piped else errors,
+                stderr=errors,
+                env=_environment(base),
+                start_new_session=True,
+            )
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(errors)
+    if process.stdin is not None:
+        process.stdin.write(line)
+        process.stdin.flush()
+    return process
+
+
+def start(journal: Path) -> subprocess.Popen[bytes]:
+    """Starts `wandb_swan.mirror.process` on a journal. Raises OSError, as `start_python` does."""
+    return start_python("wandb_swan.mirror.process", str(journal), log=journal.with_suffix(".log"))
+
+
+def _command(module: str, *arguments: str, before: str) -> list[str]:
     given = repr(list(arguments)) if arguments else ""
     code = (
         "import sys; sys.path[:] = filter(None, sys.path); import json; "
@@ -61,7 +114,7 @@ def command(module: str, *arguments: str, before: str = "") -> list[str]:
     return [python(), *options, "-c", code]
 
 
-def import_path_line() -> str:
+def _import_path_line() -> str:
     """Where this process imports from, as a line of JSON; what belongs to the script or the working directory last.
 
     A `click.py` beside the training script is not the click that a mirror needs.
@@ -83,29 +136,13 @@ def import_path_line() -> str:
     return json.dumps([*ours, *theirs]) + "\n"
 
 
-def environment(base: Mapping[str, str] = os.environ, **more: str) -> dict[str, str]:
+def _environment(base: Mapping[str, str]) -> dict[str, str]:
     """An environment for a child that is not mirrored and runs no module of the working directory."""
-    given = {**base, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1", **more}
+    given = {**base, "WANDB_SWAN": "0", "PYTHONSAFEPATH": "1"}
     if sys.version_info < (3, 11) and (Path("pip.py").exists() or Path("pip").exists()):
         # SwanLab 0.10 runs `python -m pip list`, and this Python looks for pip in the working directory first.
         given["SWANLAB_PROBE_REQUIREMENTS"] = "false"
     return given
-
-
-def start(journal: Path) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror.process` on a journal, in a session of its own. Raises OSError."""
-    arguments = command("wandb_swan.mirror.process", str(journal))
-    log = os.open(journal.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        with _scratch_file() as path, _signals_blocked():
-            path.write(import_path_line().encode())
-            path.seek(0)
-            return subprocess.Popen(
-                arguments, stdin=path, stdout=log, stderr=log, env=environment(), start_new_session=True
-            )
-    finally:
-        with contextlib.suppress(OSError):
-            os.close(log)
 
 
 def _scratch_file() -> IO[bytes]:

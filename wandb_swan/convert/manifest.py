@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path as FilePath
@@ -11,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..atomic_file import write_whole
 from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
 from ..parity.stored import about
@@ -172,13 +172,9 @@ class Manifest:
     def save(self) -> None:
         """Writes the file, whole or not at all."""
         self._saved_at = time.monotonic()
-        fresh = self.path.with_suffix(".tmp")
         runs = {key: entry.model_dump(mode="json", exclude_defaults=True) for key, entry in self._entries.items()}
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"version": 1, "runs": runs}, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        content = json.dumps({"version": 1, "runs": runs}, ensure_ascii=False, indent=1)
+        write_whole(self.path, content, durable=True)
 
     def _free_name(self, reference: RunReference) -> str:
         """`run-<start>-<id>` as SwanLab names its folders, with a number where that is taken."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..capture.process import command, environment, import_path_line
+from ..capture.process import start_python
 from ..sources.exports import ExportCache
 
 RUNS_A_WORKER = 200
@@ -23,26 +22,16 @@ class Worker:
     def __init__(self, log_dir: Path) -> None:
         """Starts it; what it prints goes to `worker_log(log_dir)`. Raises OSError."""
         self._exports = ExportCache(log_dir)
-        arguments = command("wandb_swan.convert.worker", before="from _wandb_swan_command import defer; defer(); ")
         log = worker_log(log_dir)
         log.parent.mkdir(parents=True, exist_ok=True)
-        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            self._process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment(self._exports.env, SWANLAB_PROBE_REQUIREMENTS="false"),
-                start_new_session=True,  # Ctrl-C is for the command, which then ends its workers
-                text=True,
-                encoding="utf-8",
-            )
-        finally:
-            os.close(errors)
-        assert self._process.stdin is not None
-        self._process.stdin.write(import_path_line())
-        self._process.stdin.flush()
+        # A session of its own: Ctrl-C is for the command, which then ends its workers.
+        self._process = start_python(
+            "wandb_swan.convert.worker",
+            log=log,
+            before="from _wandb_swan_command import defer; defer(); ",
+            piped=True,
+            base={**self._exports.env, "SWANLAB_PROBE_REQUIREMENTS": "false"},
+        )
         self.runs = 0
 
     def convert(self, job: str, points: Callable[[int], None]) -> str | None:
@@ -50,7 +39,7 @@ class Worker:
         self.runs += 1
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            self._process.stdin.write(job + "\n")
+            self._process.stdin.write(f"{job}\n".encode())
             self._process.stdin.flush()
             for line in self._process.stdout:
                 message = json.loads(line)

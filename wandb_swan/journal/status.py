@@ -75,12 +75,11 @@ def read_status(journal: Path) -> StatusFields:
 
 def write_status(journal: Path, status: Mapping[str, Any]) -> bool:
     """Replaces the mirror's status file at one stroke. Returns whether it could be written."""
-    path = journal.with_suffix(".status.json")
+    from ..atomic_file import write_whole  # the training process reads only
+
     try:
-        fresh = path.with_suffix(".tmp")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps(status, ensure_ascii=False, default=str), "utf-8")
-        fresh.replace(path)
+        content = json.dumps(status, ensure_ascii=False, default=str)
+        write_whole(journal.with_suffix(".status.json"), content, mode=0o600)
     except OSError:
         return False
     return True

@@ -23,6 +23,8 @@ from tenacity import (
     wait_exponential,
 )
 
+from ..atomic_file import replacing
+
 log = logging.getLogger("wandb_swan")
 
 AT_ONCE = 8
@@ -135,20 +137,20 @@ class Downloads:
 
     def _bring(self, file: Any, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name[:200]}.part")
         # The key is for W&B alone: not for the bucket that a signed address leads to.
         auth = ("api", self._key) if self._key and urlsplit(file.url).netloc == self._host else None
-        with requests.get(file.url, auth=auth, stream=True, timeout=TIMEOUT) as response:
-            response.raise_for_status()
-            with part.open("wb") as out:
-                for chunk in response.iter_content(1 << 20):
-                    out.write(chunk)
-        if not self._is_whole(part, file):
-            raise Spoiled(f"{part.stat().st_size} bytes arrived, {file.size} were announced, or their MD5 is another")
-        updated = self._updated(file)
-        if updated:
-            os.utime(part, (updated, updated))
-        part.replace(path)
+        with replacing(path) as part:
+            with requests.get(file.url, auth=auth, stream=True, timeout=TIMEOUT) as response:
+                response.raise_for_status()
+                with part.open("wb") as out:
+                    for chunk in response.iter_content(1 << 20):
+                        out.write(chunk)
+            if not self._is_whole(part, file):
+                size = part.stat().st_size
+                raise Spoiled(f"{size} bytes arrived, {file.size} were announced, or their MD5 is another")
+            updated = self._updated(file)
+            if updated:
+                os.utime(part, (updated, updated))
 
     @staticmethod
     def _updated(file: Any) -> float:

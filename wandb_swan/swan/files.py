@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path as FilePath
 from typing import Any
 
+from ..atomic_file import replacing
 from ..stream.events import Artifact
 
 
@@ -39,12 +40,10 @@ def own_copies(folder: FilePath) -> dict[str, OSError]:
     """
     failed: dict[str, OSError] = {}
     for link in [path for path in folder.rglob("*") if path.is_symlink()]:
-        fresh = link.with_name(f".{link.name[:200]}.copy")
         try:
-            shutil.copyfile(link, fresh)
-            fresh.replace(link)
+            with replacing(link) as fresh:
+                shutil.copyfile(link, fresh)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
             failed[str(link.relative_to(folder))] = error
     return failed
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from ..atomic_file import write_whole
 from ..journal.models import MirrorStatus, PartSteps
 
 log = logging.getLogger("wandb_swan")
@@ -58,8 +59,6 @@ def name_successor(run_dir: Path, later: str) -> None:
         config = yaml.safe_load(path.read_text("utf-8"))
         about = config.get("wandb_run_") or config["wandb_run"]
         about["value"]["continued_in"] = later
-        fresh = path.with_suffix(".yaml.tmp")
-        fresh.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), "utf-8")
-        fresh.replace(path)
+        write_whole(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         log.warning("%s does not say that the run goes on in %s: %s", run_dir, later, error)
