@@ -7,6 +7,7 @@ import math
 
 from ..sources.reference import Source
 from ..stream import nested
+from ..stream.config import apply
 from ..stream.events import (
     Alert,
     ChartDefined,
@@ -21,8 +22,8 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.series import Series
+from ..stream.values import items
 from ..swan import limits
-from ..swan.media.item import items
 
 
 class ExpectedRun:
@@ -66,7 +67,7 @@ class ExpectedRun:
                 self._last_step = step
                 self._values(event.values, (), step, event.timestamp)
         elif isinstance(event, ConfigChanged):
-            nested.apply(self.config, event)
+            apply(self.config, event)
         elif isinstance(event, ConsoleLine):
             self.lines += 1
         elif isinstance(event, SystemStats):

@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path as FilePath
 from typing import Any
 
+from ..stream.config import own_config
 from ..stream.console import Console
 from ..stream.events import (
     Artifact,
@@ -28,7 +29,6 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.nested import leaves, merge
-from ..stream.records import own_config
 from ..stream.steps import INTERNAL, history_row
 from .cloud_client import api, asked, every_page, server
 from .downloads import Downloads, Spoiled, seconds

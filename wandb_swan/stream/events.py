@@ -6,11 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-Path = tuple[str, ...]
-"""Where a value is in a nested dict: the keys from the top."""
+from .nested import Path, Tree
 
-Tree = dict[str, Any]
-"""A nested dict whose leaves are JSON values other than dicts. Empty dicts do not occur in it."""
+__all__ = [
+    "Alert", "Artifact", "ChartDefined", "ConfigChanged", "ConsoleLine", "Event", "FileSaved", "HistoryRow",
+    "MaskLabels", "MetricDefined", "Path", "RowDropped", "RunChanged", "RunFinished", "RunStarted", "SummaryChanged",
+    "SystemStats", "Tree",
+]  # fmt: skip
 
 
 class Event(BaseModel):

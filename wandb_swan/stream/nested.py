@@ -7,7 +7,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from .events import ConfigChanged, Path, SummaryChanged, Tree
+Path = tuple[str, ...]
+"""Where a value is in a nested dict: the keys from the top."""
+
+Tree = dict[str, Any]
+"""A nested dict whose leaves are JSON values other than dicts. Empty dicts do not occur in it."""
 
 DEEPEST = 200
 """Levels of nesting, above which a value counts as unreadable: whoever walks a tree does so by recursion."""
@@ -46,14 +50,6 @@ def remove(tree: Tree, path: Path) -> None:
             return
         tree = below
     tree.pop(path[-1], None)
-
-
-def apply(tree: Tree, event: ConfigChanged | SummaryChanged) -> None:
-    """Applies a change of the config or the summary."""
-    for path in event.remove:
-        remove(tree, path)
-    for path, value in event.update:
-        replace(tree, path, value)
 
 
 def leaves(tree: Tree, above: Path = ()) -> Iterator[tuple[Path, Any]]:

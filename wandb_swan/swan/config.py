@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from ..stream import nested
+from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
 from . import limits
 
@@ -55,11 +56,11 @@ class RunConfig:
                 self.tell(**{field: value})
 
     def change(self, event: ConfigChanged) -> None:
-        nested.apply(self._config, event)
+        apply(self._config, event)
         self._changed = True
 
     def summarise(self, event: SummaryChanged) -> None:
-        nested.apply(self._summary, event)
+        apply(self._summary, event)
 
     def tell_summary(self, last: dict[Path, Any]) -> None:
         """Tells the summary without the values that are just a metric's last one, which `last` holds."""

@@ -36,11 +36,11 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.nested import leaves, spelled
+from ..stream.values import items
 from . import limits
 from .config import RunConfig
 from .files import RunFiles, UnusableError, own_copies
 from .limits import KeyNames
-from .media.item import items
 from .media.reader import MediaReader
 from .parts import Part
 from .sdk.presence import Presence
