@@ -22,8 +22,18 @@ from ..journal.notes import parse_note
 from ..journal.paths import earlier_journals, run_folder
 from ..journal.reader import LogReader
 from ..journal.status import is_whole, read_status, write_status
-from ..stream.events import Alert, Artifact, ConsoleLine, Event, FileSaved, HistoryRow, RunChanged, RunStarted
+from ..stream.events import (
+    Alert,
+    Artifact,
+    ConsoleLine,
+    Event,
+    FileSaved,
+    HistoryRow,
+    RunChanged,
+    RunStarted,
+)
 from ..stream.records import Decoder
+from ..stream.state import state_of
 from ..swan.parts import Part, after, name_successor, part_of
 from ..swan.sdk.unacknowledged import SERVER_LAG
 from .reconcile import Reconciler
@@ -461,12 +471,7 @@ class Mirror:
     def _close(self, offset: int, torn: str | None, *, damaged: bool) -> int:
         finished = self._decoder.finished
         assert finished is not None
-        if finished.interrupted:
-            state, why = "aborted", finished.reason or "interrupted by Ctrl-C"
-        elif finished.exit_code:
-            state, why = "crashed", torn or finished.reason or f"exit code {finished.exit_code}"
-        else:
-            state, why = "success", None
+        state, why = state_of(finished, torn=torn)
         self._status("finishing", offset=offset)
         self._may_grow()
         problem = self._sink.close(state, why)

@@ -171,7 +171,7 @@ class LocalRun:
         first, last = segments[0], segments[-1]
         summary = _Summary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
-        yield first.started.model_copy(update={**dict(last.described), **own})
+        yield first.started.changed(**dict(last.described), **own)
         finished: RunFinished | None = None
         for number, segment in enumerate(segments):
             for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
@@ -234,7 +234,7 @@ class _Summary:
         for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):
             with suppress(ValueError, RecursionError):
                 update.append((path, json.loads(text)))
-        return SummaryChanged.model_construct(update=tuple(update), remove=())
+        return SummaryChanged(update=tuple(update))
 
 
 def _cut_at(later: list[Segment]) -> int | None:

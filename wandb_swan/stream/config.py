@@ -1,27 +1,70 @@
-"""wandb's own part of a run's config: what it says of charts and masks."""
+"""The rules of wandb's config: what a change sets and removes, and the part of it that is wandb's own.
+
+Source: `wandb/sdk/wandb_config.py` (`Config.update`), `wandb/sdk/interface/interface.py` (`_make_config`) and wandb's
+core, `core/internal/runconfig` (`ApplyChangeRecord`, `AddInternalData`, `MergeResumedConfig`), read at 0.31:
+
+    setting a key replaces what is under it, dicts whole: `run.config` is what a user reads, and it is that. The core
+        merges dicts leaf by leaf into the config that W&B's server gets: {"x": 1}, then {"y": 2}, are {"x": 1, "y": 2}
+        on W&B's page, and {"y": 2} in `run.config` and in SwanLab
+    a dict without keys is a value of `run.config`, while the core drops it
+    removing a path that is not there does nothing. No client of wandb removes: `remove` is in the protocol alone
+    `config_exclude_keys` and `config_include_keys` of `wandb.init` choose before there is a record
+    top level `_wandb` is wandb's own: versions and telemetry (`t`), metrics (`m`), environment (`e`), charts
+        (`visualize`, `viz`) and the class names of masks (`mask/class_labels`). It is no config of the user's
+
+The summary follows the same rules (`core/internal/runsummary`); its `_wandb` holds the run's duration.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import nested
-from .events import ChartDefined, ConfigChanged, MaskLabels, SummaryChanged, Tree
+from .events import ChartDefined, ConfigChanged, MaskLabels, Path, SummaryChanged, Tree
+
+OWN = "_wandb"
+"""The top-level key of wandb's own part."""
 
 
 def apply(tree: Tree, event: ConfigChanged | SummaryChanged) -> None:
-    """Applies a change of the config or the summary."""
+    """Applies a change of the config or the summary: first what it removes, then what it sets."""
     for path in event.remove:
         nested.remove(tree, path)
     for path, value in event.update:
         nested.replace(tree, path, value)
 
 
-def own_config(tree: Tree) -> Iterator[ChartDefined | MaskLabels]:
+def is_own(path: Path) -> bool:
+    """Whether a value is in wandb's own part."""
+    return path[0] == OWN
+
+
+def without_own(tree: Mapping[str, Any]) -> Tree:
+    """A config or summary as the user made it."""
+    return {key: value for key, value in tree.items() if key != OWN}
+
+
+def own_part(raw: Mapping[str, Any]) -> Tree:
+    """wandb's own part of a whole config; W&B's server has every value in a dict, under `value`."""
+    part = raw.get(OWN)
+    if isinstance(part, dict) and isinstance(part.get("value"), dict):
+        part = part["value"]
+    return part if isinstance(part, dict) else {}
+
+
+def own_part_at(path: Path, value: Any) -> Tree:
+    """wandb's own part with nothing in it but the value at `path`, which begins with `_wandb`."""
+    for key in reversed(path[1:]):
+        value = {key: value}
+    return value if isinstance(value, dict) else {}
+
+
+def own_events(part: Mapping[str, Any]) -> Iterator[ChartDefined | MaskLabels]:
     """The specs of charts and the class names of masks in wandb's own part of a config."""
-    yield from _charts(tree.get("visualize"))
-    yield from _panels(tree.get("viz"))
-    yield from _mask_labels(tree.get("mask/class_labels"))
+    yield from _charts(part.get("visualize"))
+    yield from _panels(part.get("viz"))
+    yield from _mask_labels(part.get("mask/class_labels"))
 
 
 def _charts(visualize: Any) -> Iterator[ChartDefined]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +10,7 @@ from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
 from ..journal.notes import parse_note
-from .config import own_config
+from . import config
 from .console import Console
 from .events import (
     Alert,
@@ -30,8 +28,10 @@ from .events import (
     RunStarted,
     SummaryChanged,
     SystemStats,
+    Tree,
 )
-from .nested import DEEPEST, merge
+from .items import NUMBER_STARTS, item_path, item_value, number
+from .nested import merge
 from .steps import Steps, history_row
 
 log = logging.getLogger("wandb_swan")
@@ -40,8 +40,6 @@ _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
 
 _POLICIES = ("now", "end", "live")
-_NUMBER_STARTS = frozenset("-0123456789")
-_SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
 
 
 class Decoder:
@@ -86,7 +84,7 @@ class Decoder:
             yield from self._events(record)
         except Exception as error:  # values that no run makes: they cost their record
             self.unreadable += 1
-            log.warning("a record can not be used (%s: %s)", type(error).__name__, str(error)[:200])
+            log.warning("a record cannot be used (%s: %s)", type(error).__name__, str(error)[:200])
 
     def _events(self, record: Any) -> Iterator[Event]:
         kind = record.WhichOneof("record_type")
@@ -204,7 +202,7 @@ class Decoder:
             try:
                 nested = item.nested_key
                 text = item.value_json
-                value = _number(text) if text and text[0] in _NUMBER_STARTS else _value(item)
+                value = number(text) if text and text[0] in NUMBER_STARTS else item_value(item)
                 if len(nested) < 2 and not isinstance(value, dict):
                     row[nested[0] if nested else item.key] = value
                 else:
@@ -216,26 +214,21 @@ class Decoder:
         if message.HasField("step"):
             step = message.step.num
         if row:
-            yield history_row(row, step if isinstance(step, int) else None)
+            yield history_row(row, step if type(step) is int else None)
 
     def _on_config(self, message: Any) -> Iterator[Event]:
         items = self._items(message.update)
         for path, value in items:
-            if path[0] == "_wandb":
-                yield from self._on_own_config(path, value)
-        update = tuple((path, value) for path, value in items if path[0] != "_wandb")
-        remove = tuple(_path(item) for item in message.remove)
+            if config.is_own(path):
+                yield from self._own_part(config.own_part_at(path, value))
+        update = tuple((path, value) for path, value in items if not config.is_own(path))
+        remove = tuple(item_path(item) for item in message.remove)
         if update or remove:
-            yield ConfigChanged.model_construct(update=update, remove=remove)
+            yield ConfigChanged(update=update, remove=remove)
 
-    def _on_own_config(self, path: Path, value: Any) -> Iterator[Event]:
-        """wandb's own part of the config: it holds the specs of charts and the class names of masks."""
-        tree: Any = value
-        for key in reversed(path[1:]):
-            tree = {key: tree}
-        if not isinstance(tree, dict):
-            return
-        for event in own_config(tree):
+    def _own_part(self, part: Tree) -> Iterator[Event]:
+        """The specs of charts and the class names of masks."""
+        for event in config.own_events(part):
             of = (event.key, event.layer if isinstance(event, MaskLabels) else "")
             if self._own_config.get(of) != event:  # wandb sends the masks' names again with every image
                 self._own_config[of] = event
@@ -243,9 +236,9 @@ class Decoder:
 
     def _on_summary(self, message: Any) -> Iterator[Event]:
         update = tuple(self._items(message.update))
-        remove = tuple(_path(item) for item in message.remove)
+        remove = tuple(item_path(item) for item in message.remove)
         if update or remove:
-            yield SummaryChanged.model_construct(update=update, remove=remove)
+            yield SummaryChanged(update=update, remove=remove)
 
     def _on_metric(self, message: Any) -> Iterator[Event]:
         control = getattr(message, "_control", None)
@@ -267,7 +260,7 @@ class Decoder:
         decoded = []
         for item in items:
             try:
-                decoded.append((_path(item), _value(item)))
+                decoded.append((item_path(item), item_value(item)))
             except (ValueError, RecursionError):
                 self.unreadable += 1
         return decoded
@@ -309,7 +302,7 @@ class Decoder:
         )
         if artifact.is_table:
             files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
-            artifact = artifact.model_copy(update={"files": files})
+            artifact = artifact.changed(files=files)
         yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
@@ -317,63 +310,7 @@ class Decoder:
 
     def _on_stats(self, message: Any) -> Iterator[Event]:
         values = {path[0]: value for path, value in self._items(message.item)}
-        yield SystemStats.model_construct(timestamp=_seconds(message.timestamp), values=values)
-
-
-def _path(item: Any) -> Path:
-    nested = getattr(item, "nested_key", None)
-    if nested:
-        if len(nested) > DEEPEST:
-            raise ValueError("nested too deeply")
-        return tuple(nested)
-    return (item.key,)
-
-
-def _depth(text: str) -> int:
-    """How deeply JSON text is nested."""
-    depth = deepest = 0
-    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
-        bracket = part[0]
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif bracket in "]}":
-            depth -= 1
-    return deepest
-
-
-def _value(item: Any) -> Any:
-    """The JSON value of a history, config, summary or stats item.
-
-    wandb 0.31 may write a history value typed instead of as JSON text (`x_history_value_encoding`).
-
-    Raises:
-        ValueError: the text is not JSON.
-    """
-    text = item.value_json
-    if text:
-        if text[0] in _NUMBER_STARTS:
-            return _number(text)
-        if text[0] in "[{" and text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
-            raise ValueError("nested too deeply")
-        return json.loads(text)
-    if "value" in item.DESCRIPTOR.oneofs_by_name:
-        form = item.WhichOneof("value")
-        if form in _SCALAR_FORMS:
-            return getattr(item, form)
-        if form == "json":
-            return json.loads(item.json)
-        if form == "none":
-            return None
-    raise ValueError("an item without a value")
-
-
-def _number(text: str) -> Any:
-    """The number that a JSON text is: almost every value is one, and `json.loads` takes four times as long."""
-    try:
-        return float(text) if "." in text or "e" in text or "E" in text else int(text)
-    except ValueError:  # -Infinity, and what is no JSON at all
-        return json.loads(text)
+        yield SystemStats(timestamp=_seconds(message.timestamp), values=values)
 
 
 def _seconds(timestamp: Any) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from ..stream import nested
 from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
+from ..stream.steps import INTERNAL
 from . import limits
 
 FIELDS = ("name", "notes", "tags", "group", "job_type")
@@ -67,7 +68,7 @@ class RunConfig:
         kept: Tree = {}
         for path, value in nested.leaves(self._summary):
             same = path in last and json.dumps(last[path]) == json.dumps(value)  # NaN is NaN here
-            if not same and path[0] not in {"_wandb", "_runtime", "_step", "_timestamp"}:
+            if not same and path[0] not in INTERNAL:
                 nested.merge(kept, path, value)
         self.tell(summary=kept)
 

@@ -26,7 +26,7 @@ class Item:
     lose: Lose
     plotly_inline: bool = False
     keep_original: bool = False
-    mask_labels: Mapping[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    mask_labels: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
     tables: tables.Increments = field(default_factory=tables.Increments)
     staged: Staged = field(default_factory=Staged)
