@@ -35,9 +35,11 @@ from wandb_swan.stream.events import (
     RowDropped,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
+    UnknownRecord,
 )
 from wandb_swan.stream.frozen import frozen
 from wandb_swan.stream.records import Decoder
@@ -59,6 +61,8 @@ ONE_OF_EACH: list[Event] = [
     ChartDefined(key="a", spec="wandb/line/v0", table_key="a_table", fields={"x": "a"}, strings={}),
     MaskLabels(key="a", layer="b", labels={"1": "cat"}),
     SystemStats(timestamp=0.0, values={"cpu": 1.0}),
+    RunPreempting(),
+    UnknownRecord(kind="novelty"),
     RunFinished(exit_code=0),
 ]
 

@@ -31,6 +31,7 @@ from ..stream.events import (
     HistoryRow,
     RunChanged,
     RunStarted,
+    UnknownRecord,
 )
 from ..stream.records import Decoder
 from ..stream.state import state_of
@@ -58,7 +59,7 @@ READ_PATIENCE = 60.0
 EXPERIMENTS = 5
 """SwanLab experiments that one mirror tries, where SwanLab's server ends them in the middle of the run."""
 
-_ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
+_ONCE = (ConsoleLine, FileSaved, Alert, Artifact, UnknownRecord)
 """Events that must not be written a second time when wandb's log repeats them."""
 
 
@@ -555,6 +556,7 @@ class Mirror:
             "not_mirrored": sink.lost() if sink else [],
             "self_check": self._checks.summary() if self._checks.active else None,
             "unreadable": self._decoder.unreadable,
+            "unknown_records": dict(self._decoder.unknown),
             **facts,
         }
         return write_status(self.journal, status)

@@ -23,10 +23,12 @@ from ..stream.events import (
     RowDropped,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
 from ..stream.series import Series
 from ..stream.values import Leaf, Numbering, number_of
@@ -88,7 +90,7 @@ class ExpectedRun:
                 self.started = event
             case RunFinished():
                 self.finished = event
-            case RunChanged() | SummaryChanged() | RowDropped():
+            case RunChanged() | SummaryChanged() | RunPreempting() | UnknownRecord() | RowDropped():
                 pass  # not compared: SwanLab has them as metadata under `wandb_run`, or has no place for them
             case Artifact() | FileSaved() | MaskLabels() | MetricDefined():
                 pass  # not compared: files, and how values are shown

@@ -22,8 +22,8 @@ from .values import Leaf, classified
 
 __all__ = [
     "Alert", "Artifact", "ChartDefined", "ConfigChanged", "ConsoleLine", "Event", "FileSaved", "HistoryRow",
-    "MaskLabels", "MetricDefined", "Path", "RowDropped", "RunChanged", "RunFinished", "RunStarted",
-    "SummaryChanged", "SystemStats", "Tree",
+    "MaskLabels", "MetricDefined", "Path", "RowDropped", "RunChanged", "RunFinished", "RunPreempting", "RunStarted",
+    "SummaryChanged", "SystemStats", "Tree", "UnknownRecord",
 ]  # fmt: skip
 
 Values = Annotated[Mapping[str, Any], PlainValidator(frozen_tree)]
@@ -207,6 +207,16 @@ class RunFinished(_Event):
     interrupted: bool = False
 
 
+class RunPreempting(_Event):
+    """`mark_preempting`: the run's machine is about to be taken away."""
+
+
+class UnknownRecord(_Event):
+    """A record of a kind that this version does not know. `kind` is wandb's name for it, or `record field <number>`."""
+
+    kind: str
+
+
 Event = (
     RunStarted
     | RunChanged
@@ -222,6 +232,8 @@ Event = (
     | ChartDefined
     | MaskLabels
     | SystemStats
+    | RunPreempting
+    | UnknownRecord
     | RunFinished
 )
 """One thing that happened in a run. The union is closed."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
@@ -25,14 +26,18 @@ from .events import (
     Path,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
 from .items import NUMBER_STARTS, item_path, item_value, number
+from .kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from .nested import merge
 from .steps import Steps, history_row
+from .wire import first_field, record_field
 
 log = logging.getLogger("wandb_swan")
 
@@ -56,6 +61,8 @@ class Decoder:
         """Whether wandb's core makes rows of its own (TensorBoard): its log alone has the right steps."""
         self.unreadable = 0
         """Records or values that could not be decoded."""
+        self.unknown: Counter[str] = Counter()
+        """Kind -> records of it, where the kind is neither handled nor left out on purpose."""
         self._steps = Steps()
         self._described: RunChanged | None = None
         self._config_as_given: Any = None
@@ -81,21 +88,36 @@ class Decoder:
             self.unreadable += 1
             return
         try:
-            yield from self._events(record)
+            yield from self._events(record, payload)
         except Exception as error:  # values that no run makes: they cost their record
             self.unreadable += 1
             log.warning("a record cannot be used (%s: %s)", type(error).__name__, str(error)[:200])
 
-    def _events(self, record: Any) -> Iterator[Event]:
+    def _events(self, record: Any, payload: bytes) -> Iterator[Event]:
         kind = record.WhichOneof("record_type")
-        if kind == "request":
-            kind = record.request.WhichOneof("request_type")
-            message = getattr(record.request, kind) if kind else None
-        else:
-            message = getattr(record, kind) if kind else None
-        handler = getattr(self, f"_on_{kind}", None)
+        handler = self._RECORDS.get(kind)
         if handler is not None:
-            yield from handler(message)
+            yield from handler(self, getattr(record, kind))
+        elif kind == "request":
+            kind = record.request.WhichOneof("request_type")
+            handler = self._REQUESTS.get(kind)
+            if handler is not None:
+                yield from handler(self, getattr(record.request, kind))
+            elif kind is None:
+                field = first_field(record.request.SerializeToString())
+                yield from self._unknown(f"request field {field}" if field else None)
+            elif kind not in LEFT_OUT_REQUESTS:
+                yield from self._unknown(kind)
+        elif kind is None:  # a newer wandb's, where anything is in it
+            field = record_field(payload)
+            yield from self._unknown(f"record field {field}" if field else None)
+        elif kind not in LEFT_OUT_RECORDS:
+            yield from self._unknown(kind)
+
+    def _unknown(self, kind: str | None) -> Iterator[UnknownRecord]:
+        if kind is not None:
+            self.unknown[kind] += 1
+            yield UnknownRecord(kind=kind)
 
     def finish(self, reason: str = "") -> Iterator[Event]:
         """What is left at the end of the data: the last row and lines, and a RunFinished if there was none.
@@ -271,8 +293,6 @@ class Decoder:
         stderr = message.output_type == pb.OutputRawRecord.STDERR
         yield from self._console[stderr].write(message.line, _seconds(message.timestamp))
 
-    _on_output = _on_output_raw  # wandb up to 0.20 with console="wrap": the same fields
-
     def _on_output_logger(self, message: Any) -> Iterator[Event]:
         yield from self._console[False].write(message.line.rstrip("\n") + "\n", 0.0)
 
@@ -311,6 +331,35 @@ class Decoder:
     def _on_stats(self, message: Any) -> Iterator[Event]:
         values = {path[0]: value for path, value in self._items(message.item)}
         yield SystemStats(timestamp=_seconds(message.timestamp), values=values)
+
+    def _on_preempting(self, message: Any) -> Iterator[Event]:
+        yield RunPreempting()
+
+    # -- which handler takes which kind ----------------------------------------------------------------------------
+
+    _RECORDS: ClassVar[dict[str, Callable[[Decoder, Any], Iterator[Event]]]] = {
+        "history": _on_history,
+        "summary": _on_summary,
+        "output": _on_output_raw,  # wandb up to 0.20 with console="wrap": the same fields
+        "output_raw": _on_output_raw,
+        "output_logger": _on_output_logger,
+        "config": _on_config,
+        "files": _on_files,
+        "stats": _on_stats,
+        "artifact": _on_artifact,
+        "use_artifact": _on_use_artifact,
+        "tbrecord": _on_tbrecord,
+        "alert": _on_alert,
+        "metric": _on_metric,
+        "run": _on_run,
+        "exit": _on_exit,
+        "preempting": _on_preempting,
+    }
+    _REQUESTS: ClassVar[dict[str, Callable[[Decoder, Any], Iterator[Event]]]] = {
+        "run_start": _on_run_start,
+        "partial_history": _on_partial_history,
+        "log_artifact": _on_log_artifact,
+    }
 
 
 def _seconds(timestamp: Any) -> float:

@@ -5,20 +5,28 @@ Source: protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
+_BESIDE = frozenset({1, 16, 19, 200})
+"""Field numbers of `wandb_internal.Record` that are not its content: num, control, uuid, _info."""
+
 
 def record_field(payload: bytes) -> int:
-    """The field number of a Record's content, found without parsing it; 0 if there is none."""
+    """The field number of a Record's content, one unknown to the installed wandb too; 0 if there is none."""
+    return first_field(payload, _BESIDE)
+
+
+def first_field(data: bytes, beside: frozenset[int] = frozenset()) -> int:
+    """The number of the first field of a message that is not one of those `beside`; 0 if there is none."""
     at = 0
     try:
-        while at < len(payload):
-            key, at = _varint(payload, at)
+        while at < len(data):
+            key, at = _varint(data, at)
             number, wire = key >> 3, key & 7
-            if number not in (1, 16, 19, 200):  # num, control, uuid, _info
+            if number not in beside:
                 return number
             if wire == 0:
-                _, at = _varint(payload, at)
+                _, at = _varint(data, at)
             elif wire == 2:
-                length, at = _varint(payload, at)
+                length, at = _varint(data, at)
                 at += length
             else:
                 return 0

@@ -32,10 +32,12 @@ from ..stream.events import (
     RowDropped,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
 from ..stream.nested import leaves, spelled
 from ..stream.state import State
@@ -251,6 +253,10 @@ class Sink:
                 self._on_dropped(event)
             case RunChanged():
                 self._about.run_changed(event)
+            case RunPreempting():
+                self.tell(preempting=True)
+            case UnknownRecord():
+                self._lose((event.kind,), "a kind of wandb's records that is not known here")
             case RunFinished():
                 self.tell(exit_code=event.exit_code)
             case RunStarted():
