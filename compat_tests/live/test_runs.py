@@ -182,6 +182,21 @@ def test_state_is_how_the_run_ended(record: Record, ending: str) -> None:
             assert mirrored.about["exit_code"] == wandb.exit_code
 
 
+def test_a_run_that_was_marked_preempting_says_so(record: Record) -> None:
+    result = record(
+        """
+        import wandb_swan as wandb
+        with wandb.init(project="c") as run:
+            run.log({"a": 1})
+            run.mark_preempting()
+        """
+    )
+    _, swan = result.pair()
+    assert swan.config["wandb_run"]["preempting"] is True
+    (status,) = result.statuses
+    assert status["not_mirrored"] == [] and status["unknown_records"] == {}
+
+
 @pytest.mark.parametrize(
     ("script", "env"),
     [

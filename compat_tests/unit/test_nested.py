@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from wandb_swan.stream import nested
+from wandb_swan.stream.config import apply
 from wandb_swan.stream.events import ConfigChanged
 
 
 def test_config_replaces_and_history_merges() -> None:
     tree = {"a": {"b": 1, "c": 2}, "d": 3}
-    nested.apply(
+    apply(
         tree, ConfigChanged(update=((("a",), {"x": 1}), (("d", "e"), 4)), remove=(("a", "x"), ("d", "f"), ("g", "h")))
     )
     assert tree == {"a": {"x": 1}, "d": {"e": 4}}

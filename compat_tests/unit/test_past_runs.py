@@ -15,8 +15,9 @@ from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.sources.cloud_client import seconds
-from wandb_swan.sources.local_run import LocalRun, head, record_field
+from wandb_swan.sources.local_run import LocalRun, head
 from wandb_swan.stream.events import ConsoleLine, HistoryRow, RunFinished, RunStarted, SummaryChanged
+from wandb_swan.stream.wire import record_field
 
 
 def record(fill: Callable[[pb.Record], object]) -> bytes:

@@ -22,6 +22,7 @@ from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import Options, Selection
 from ..stream.events import HistoryRow, RunFinished, RunStarted
+from ..stream.state import state_of
 from ..swan.sdk import run_times
 from ..swan.sdk.discard import discard
 from ..swan.sdk.store import can_be_read
@@ -78,7 +79,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     started = next(events)
     assert isinstance(started, RunStarted)
     tags = tuple(dict.fromkeys((*started.tags, *options.tags)))
-    started = started.model_copy(update={"tags": tags, "run_id": job.run_id})
+    started = started.changed(tags=tags, run_id=job.run_id)
     sink = Sink(
         Target(
             mode=options.mode,
@@ -143,16 +144,6 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         parity = compare_runs(recorded, StoredRun(run_dir), reference.source)
         facts |= {"identical": parity.identical, "differences": parity.differences()}
     return facts
-
-
-def state_of(finished: RunFinished | None) -> tuple[Any, str | None]:
-    """SwanLab's state and reason for wandb's exit."""
-    if finished is None or finished.exit_code:
-        reason = finished.reason if finished else ""
-        if finished is not None and finished.interrupted:
-            return "aborted", reason or "interrupted by Ctrl-C"
-        return "crashed", reason or f"exit code {finished.exit_code if finished else 'unknown'}"
-    return "success", None
 
 
 def main() -> int:

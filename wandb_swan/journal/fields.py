@@ -159,6 +159,7 @@ class StatusFields(TypedDict, total=False):
     capabilities: dict[str, str]
     self_check: SelfCheckFields | None
     unreadable: int
+    unknown_records: dict[str, int]
     offset: int | None
     reason: str | None
     result: str | None

@@ -298,6 +298,8 @@ class MirrorStatus(Fields):
     self_check: SelfCheck | None = None
     unreadable: int = 0
     """Records or values that could not be decoded."""
+    unknown_records: dict[Text, int] = Field(default_factory=dict)
+    """Kind -> records of a kind that nobody knows."""
     offset: int | None = None
     """How far the journal was read, in bytes."""
     reason: Text | None = None

@@ -8,25 +8,23 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..journal.life import remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
-from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted
+from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted, UnknownRecord
 from ..stream.records import Decoder
+from ..stream.state import state_of
 from ..swan.parts import name_successor
 from .session import POLL, Session
-
-if TYPE_CHECKING:
-    from ..swan.run import State
 
 log = logging.getLogger("wandb_swan")
 
 LOG_PATIENCE = 5.0
 """Seconds that wandb's core has, after a finished run, to write the end of its own log."""
 
-_ONCE = (ConsoleLine, FileSaved, Alert, Artifact)
+_ONCE = (ConsoleLine, FileSaved, Alert, Artifact, UnknownRecord)
 """Events that must not be written a second time when wandb's log repeats them."""
 
 
@@ -108,14 +106,7 @@ class Ending:
         session, sink, decoder = self._session, self._session.replay.sink, self._session.replay.decoder
         finished = decoder.finished
         assert finished is not None
-        state: State
-        why: str | None
-        if finished.interrupted:
-            state, why = "aborted", finished.reason or "interrupted by Ctrl-C"
-        elif finished.exit_code:
-            state, why = "crashed", torn or finished.reason or f"exit code {finished.exit_code}"
-        else:
-            state, why = "success", None
+        state, why = state_of(finished, torn=torn)
         session.report("finishing", offset=offset)
         session.may_grow()
         problem = sink.close(state, why)

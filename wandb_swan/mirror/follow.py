@@ -111,7 +111,7 @@ class Follower:
             # A name or tags set right after init are known by now: SwanLab takes them only at the start.
             changes = [event for event in events if isinstance(event, RunChanged)]
             started = replay.decoder.started
-            self._opening.open(started.model_copy(update=changes[-1].model_dump()) if changes else started)
+            self._opening.open(started.changed(**changes[-1].model_dump()) if changes else started)
         if replay.is_open:
             replay.write_all(events)
         return count < RECORDS_A_TURN and self._readable(reader)

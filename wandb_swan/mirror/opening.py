@@ -63,7 +63,7 @@ class Opening:
         def start() -> Sink:
             probe.describe(begin.trainer.model_dump(), monitor=session.live)
             sink = Sink(target, check=Expected() if session.mode != "online" else None)
-            sink.open(started.model_copy(update={"run_id": self._rewound_id(started)}))
+            sink.open(started.changed(run_id=self._rewound_id(started)))
             return sink
 
         replay.sink = _Starts(session, self._finish_earlier, start).sink()

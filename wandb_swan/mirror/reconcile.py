@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Reconciler:
         """The first few differences, in words."""
         self.conflicts = 0
         """Values that SwanLab has otherwise than wandb's log."""
-        self._waiting: dict[int, Tree] = {}
+        self._waiting: dict[int, Mapping[str, Any]] = {}
         self._early: deque[HistoryRow] = deque()
         self._decoder = Decoder()
         self._reader: LogReader | None = None
@@ -143,7 +143,7 @@ class Reconciler:
             self._differ(f"{'.'.join(path)} at step {row.step} is not in wandb's log")
         if missing:
             self.added += 1
-            yield row.model_copy(update={"values": missing})
+            yield row.changed(values=missing)
 
     def _differ(self, what: str, values: int = 1) -> None:
         self.conflicts += values

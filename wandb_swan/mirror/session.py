@@ -150,6 +150,7 @@ class Session:
             capabilities=sink.capabilities if sink else {},
             self_check=SelfCheck(**replay.checks.summary()) if replay.checks.active else None,
             unreadable=replay.decoder.unreadable,
+            unknown_records=dict(replay.decoder.unknown),
             **facts,
         )
         return status.write(self.journal)

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ..sources.local_run import LocalRun
+from ..stream.config import without_own
 from ..stream.events import Path, Tree
 from ..stream.series import Series
 from ..swan import limits
@@ -177,7 +178,7 @@ def _compare_series(path: Path, kind: str, ours: Series, name: str, theirs: Seri
 
 def _config_differences(ours: Tree, theirs: Tree) -> list[str]:
     """One sentence for each value that is not the same on both sides."""
-    left = _flat({key: value for key, value in ours.items() if key != "_wandb"})
+    left = _flat(without_own(ours))
     reserved = {"wandb_run_"} if "wandb_run" in ours else {"wandb_run"}
     right = _flat({key: value for key, value in theirs.items() if key not in reserved})
     found = [f"{key} = {value}: not in SwanLab" for key, value in left.items() if key not in right]

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import math
+
+from typing_extensions import assert_never
 
 from ..sources.reference import Source
-from ..stream import nested
+from ..stream.config import apply
 from ..stream.events import (
     Alert,
+    Artifact,
     ChartDefined,
     ConfigChanged,
     ConsoleLine,
     Event,
+    FileSaved,
     HistoryRow,
+    MaskLabels,
+    MetricDefined,
     Path,
+    RowDropped,
+    RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
+    SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
 from ..stream.series import Series
+from ..stream.values import Leaf, Numbering, number_of
 from ..swan import limits
-from ..swan.media.item import items
 
 
 class ExpectedRun:
@@ -43,9 +53,7 @@ class ExpectedRun:
         """What the source says that it has and has not given."""
         self._samples = 0
         self._charts: dict[str, str] = {}
-        self._next_step = 0
-        self._last_step = 0
-        self._alert_step = -1
+        self._numbering = Numbering()
 
     @classmethod
     def of(cls, source: Source) -> ExpectedRun:
@@ -57,54 +65,48 @@ class ExpectedRun:
 
     def take(self, event: Event) -> None:
         """Adds one event."""
-        if isinstance(event, HistoryRow):
-            step = event.step
-            if step is None:  # wandb's shared mode: numbered as they come
-                step = self._next_step
-                self._next_step += 1
-            if 0 <= step <= limits.LAST_STEP:
-                self._last_step = step
-                self._values(event.values, (), step, event.timestamp)
-        elif isinstance(event, ConfigChanged):
-            nested.apply(self.config, event)
-        elif isinstance(event, ConsoleLine):
-            self.lines += 1
-        elif isinstance(event, SystemStats):
-            for key, value in event.values.items():
-                if isinstance(value, int | float):
-                    self.system.setdefault(("system", key), Series()).add(self._samples, float(value), event.timestamp)
-            self._samples += 1
-        elif isinstance(event, Alert):
-            self._alert_step = max(self._alert_step + 1, self._last_step)
-            self.media.setdefault(("alerts",), []).append(self._alert_step)
-            self.lines += 1
-        elif isinstance(event, ChartDefined):
-            self._charts[event.table_key] = event.key
-        elif isinstance(event, RunStarted):
-            self.started = event
-        elif isinstance(event, RunFinished):
-            self.finished = event
+        match event:
+            case HistoryRow():
+                step = self._numbering.of_row(event.step)
+                if 0 <= step <= limits.LAST_STEP:
+                    self._numbering.reached(step)
+                    self._row(event.leaves, step, event.timestamp)
+            case ConfigChanged():
+                apply(self.config, event)
+            case ConsoleLine():
+                self.lines += 1
+            case SystemStats():
+                for key, value in event.values.items():
+                    number = number_of(value)
+                    if number is not None:
+                        self.system.setdefault(("system", key), Series()).add(self._samples, number, event.timestamp)
+                self._samples += 1
+            case Alert():
+                self.media.setdefault(("alerts",), []).append(self._numbering.of_alert())
+                self.lines += 1
+            case ChartDefined():
+                self._charts[event.table_key] = event.key
+            case RunStarted():
+                self.started = event
+            case RunFinished():
+                self.finished = event
+            case RunChanged() | SummaryChanged() | RunPreempting() | UnknownRecord() | RowDropped():
+                pass  # not compared: SwanLab has them as metadata under `wandb_run`, or has no place for them
+            case Artifact() | FileSaved() | MaskLabels() | MetricDefined():
+                pass  # not compared: files, and how values are shown
+            case _:
+                assert_never(event)
 
-    def _values(self, tree: Tree, above: Path, step: int, time: float) -> None:
-        for key, value in tree.items():
-            path = (*above, key)
-            if isinstance(value, int | float):
+    def _row(self, leaves: list[Leaf], step: int, time: float) -> None:
+        for path, _, number, text, media in leaves:
+            if number is not None:
                 series = self.scalars.get(path)
                 if series is None:
                     series = self.scalars[path] = Series()
-                try:
-                    number = float(value)
-                except OverflowError:
-                    number = math.copysign(math.inf, value)
                 series.add(step, number, time)
-                continue
-            found = items(value)
-            if found:
+            elif text is not None:
+                digest = hashlib.sha256(limits.clean_text(text).encode()).digest()
+                self.texts.setdefault(path, {})[step] = digest
+            elif media:
                 chart = self._charts.get(".".join(path))
                 self.media.setdefault((chart,) if chart else path, []).append(step)
-            if isinstance(value, dict):
-                if not found:
-                    self._values(value, path, step, time)
-            elif not found or len(found) != len(value):
-                text = value if isinstance(value, str) else nested.spelled(value)
-                self.texts.setdefault(path, {})[step] = hashlib.sha256(limits.clean_text(text).encode()).digest()

@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path as FilePath
 from typing import Any
 
+from ..stream.config import own_events, own_part, without_own
 from ..stream.console import Console
 from ..stream.events import (
     Artifact,
@@ -28,7 +29,6 @@ from ..stream.events import (
     Tree,
 )
 from ..stream.nested import leaves, merge
-from ..stream.records import own_config
 from ..stream.steps import INTERNAL, history_row
 from .cloud_client import api, asked, every_page, server
 from .downloads import Downloads, Spoiled, seconds
@@ -98,10 +98,9 @@ class CloudRun:
             started_at=seconds(attributes.get("createdAt")),
         )
         files, console = self._download(run)
-        config = {key: value for key, value in run.config.items() if key != "_wandb"}
-        yield ConfigChanged.model_construct(update=tuple(((key,), value) for key, value in config.items()), remove=())
-        own = _own(run)
-        yield from own_config(own)
+        yield ConfigChanged(update=_settings(run.config))
+        own = own_part(run.rawconfig or {})
+        yield from own_events(own)
         yield from _metrics(own.get("m"))
         summary = _summary(run)
         yield from self._history(run, summary)
@@ -109,9 +108,7 @@ class CloudRun:
         yield from console
         yield from files
         yield from self._artifacts(run)
-        yield SummaryChanged.model_construct(
-            update=tuple(((key,), value) for key, value in summary.items() if key != "_wandb"), remove=()
-        )
+        yield SummaryChanged(update=_settings(summary))
         self.finished_at = max(self.finished_at, seconds(attributes.get("heartbeatAt")))
         yield self._finished(run.state)
 
@@ -190,7 +187,7 @@ class CloudRun:
             }
             stamp = sample.get("_timestamp")
             seconds = float(stamp) if isinstance(stamp, int | float) else 0.0
-            yield SystemStats.model_construct(timestamp=seconds, values=values)
+            yield SystemStats(timestamp=seconds, values=values)
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -246,7 +243,7 @@ class CloudRun:
                     aliases=tuple(item.aliases or ()),
                     digest=item.digest or "",
                     description=item.description or "",
-                    size=item.size,
+                    size=None if item.size is None else int(item.size),
                     used=used,
                 )
 
@@ -334,12 +331,9 @@ def _summary(run: Any) -> Tree:
     return dict(told) if isinstance(told, dict) else {}
 
 
-def _own(run: Any) -> Tree:
-    """wandb's own part of the config: metrics, charts, class names."""
-    part = (run.rawconfig or {}).get("_wandb")
-    if isinstance(part, dict) and isinstance(part.get("value"), dict):
-        part = part["value"]
-    return part if isinstance(part, dict) else {}
+def _settings(tree: Tree) -> tuple[tuple[Path, Any], ...]:
+    """Every top-level value that is the user's, with its path."""
+    return tuple(((key,), value) for key, value in without_own(tree).items())
 
 
 def _metrics(told: Any) -> Iterator[MetricDefined]:

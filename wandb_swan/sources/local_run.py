@@ -18,6 +18,7 @@ from ..exceptions import WandbSwanError
 from ..journal.reader import LogReader
 from ..stream.events import Event, HistoryRow, Path, RunChanged, RunFinished, RunStarted, SummaryChanged
 from ..stream.records import Decoder
+from ..stream.wire import record_field
 from .reference import RunReference
 
 _HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
@@ -75,41 +76,6 @@ def _why_empty(log: FilePath) -> str:
     with LogReader(log) as reader:
         records = sum(1 for _ in reader)
         return reader.torn() or f"{log.name} holds no run ({records} records)"
-
-
-def record_field(payload: bytes) -> int:
-    """The field number of a Record's content, found without parsing it; 0 if there is none."""
-    at = 0
-    try:
-        while at < len(payload):
-            key, at = _varint(payload, at)
-            number, wire = key >> 3, key & 7
-            if number not in (1, 16, 19, 200):  # num, control, uuid, _info
-                return number
-            if wire == 0:
-                _, at = _varint(payload, at)
-            elif wire == 2:
-                length, at = _varint(payload, at)
-                at += length
-            else:
-                return 0
-    except IndexError:
-        pass
-    return 0
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    byte = data[at]
-    if byte < 0x80:
-        return byte, at + 1
-    value, shift = byte & 0x7F, 7
-    while True:
-        at += 1
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at + 1
-        shift += 7
 
 
 def _step(payload: bytes) -> int | None:
@@ -205,7 +171,7 @@ class LocalRun:
         first, last = segments[0], segments[-1]
         summary = _Summary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
-        yield first.started.model_copy(update={**dict(last.described), **own})
+        yield first.started.changed(**dict(last.described), **own)
         finished: RunFinished | None = None
         for number, segment in enumerate(segments):
             for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
@@ -268,7 +234,7 @@ class _Summary:
         for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):
             with suppress(ValueError, RecursionError):
                 update.append((path, json.loads(text)))
-        return SummaryChanged.model_construct(update=tuple(update), remove=())
+        return SummaryChanged(update=tuple(update))
 
 
 def _cut_at(later: list[Segment]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -68,9 +68,9 @@ class Selection:
 
     def _without_media(self, row: HistoryRow) -> HistoryRow:
         values = self._plain(row.values)
-        return HistoryRow.model_construct(step=row.step, timestamp=row.timestamp, values=values)
+        return HistoryRow(step=row.step, timestamp=row.timestamp, values=values)
 
-    def _plain(self, tree: Tree) -> Tree:
+    def _plain(self, tree: Mapping[str, Any]) -> Tree:
         kept: dict[str, Any] = {}
         for key, value in tree.items():
             if _is_media(value):

@@ -1,25 +1,54 @@
-"""What can happen in a run, as frozen pydantic models. Every source produces these, the sink takes them."""
+"""Everything that can happen in a run: `Event` is one of these classes, and whoever takes events handles each of them.
+
+A source (a journal, a `.wandb` file, W&B's cloud) makes events, in order: first a `RunStarted`, last a `RunFinished`.
+`swan.sink` writes them into a SwanLab run, `parity.expected` notes what that run should then hold. They are pydantic
+models, so what a source says is checked here, once, and cannot be changed afterwards: steps are ints, paths are tuples
+of texts, values are JSON values. A new kind of event goes into the union at the end; mypy then names every place that
+has to say what becomes of it (`match` with `assert_never`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator
+from typing_extensions import Self
 
-Path = tuple[str, ...]
-"""Where a value is in a nested dict: the keys from the top."""
+from .frozen import FrozenDict, checked_paths, checked_settings, frozen_tree
+from .nested import Path, Tree
+from .values import Leaf, classified
 
-Tree = dict[str, Any]
-"""A nested dict whose leaves are JSON values other than dicts. Empty dicts do not occur in it."""
+__all__ = [
+    "Alert", "Artifact", "ChartDefined", "ConfigChanged", "ConsoleLine", "Event", "FileSaved", "HistoryRow",
+    "MaskLabels", "MetricDefined", "Path", "RowDropped", "RunChanged", "RunFinished", "RunPreempting", "RunStarted",
+    "SummaryChanged", "SystemStats", "Tree", "UnknownRecord",
+]  # fmt: skip
+
+Values = Annotated[Mapping[str, Any], PlainValidator(frozen_tree)]
+"""JSON values by name, nested or not; the dicts and lists in it refuse to be changed."""
+Settings = Annotated[tuple[tuple[Path, Any], ...], PlainValidator(checked_settings)]
+"""Values that were set, with their paths; a later one wins."""
+Paths = Annotated[tuple[Path, ...], PlainValidator(checked_paths)]
+Labels = Annotated[Mapping[str, str], AfterValidator(FrozenDict)]
 
 
-class Event(BaseModel):
+class _Event(BaseModel):
     """One thing that happened in a run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def changed(self, **fields: Any) -> Self:
+        """The same with other values in some fields. They are checked, which `model_copy` does not do.
+
+        Raises:
+            pydantic.ValidationError: a value that the field does not take.
+        """
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | fields)
 
 
-class RunStarted(Event):
+class RunStarted(_Event):
     """The run as wandb describes it when it starts. Times are seconds since the epoch."""
 
     run_id: str
@@ -39,7 +68,7 @@ class RunStarted(Event):
     """`<run id>?_step=<n>` of the run that this one branched from."""
 
 
-class RunChanged(Event):
+class RunChanged(_Event):
     """Name, notes, tags, group or job type were set after the start; all of them as they are now."""
 
     name: str = ""
@@ -49,14 +78,14 @@ class RunChanged(Event):
     job_type: str = ""
 
 
-class ConfigChanged(Event):
+class ConfigChanged(_Event):
     """Config values that were set, by path, and paths that were removed."""
 
-    update: tuple[tuple[Path, Any], ...] = ()
-    remove: tuple[Path, ...] = ()
+    update: Settings = ()
+    remove: Paths = ()
 
 
-class HistoryRow(Event):
+class HistoryRow(_Event):
     """One committed row. `timestamp` in seconds since the epoch, 0.0 if the source has none.
 
     `step` is None in wandb's shared mode, where the backend numbers the rows.
@@ -64,10 +93,15 @@ class HistoryRow(Event):
 
     step: int | None
     timestamp: float
-    values: Tree
+    values: Values
+
+    @cached_property
+    def leaves(self) -> list[Leaf]:
+        """Every value of the row with its path and what it is in SwanLab, in order."""
+        return classified(self.values)
 
 
-class RowDropped(Event):
+class RowDropped(_Event):
     """A call whose step lies behind the current one: wandb drops it with a warning."""
 
     step: int
@@ -75,14 +109,14 @@ class RowDropped(Event):
     keys: tuple[str, ...]
 
 
-class SummaryChanged(Event):
+class SummaryChanged(_Event):
     """Summary values that were set, by path, and paths that were removed."""
 
-    update: tuple[tuple[Path, Any], ...] = ()
-    remove: tuple[Path, ...] = ()
+    update: Settings = ()
+    remove: Paths = ()
 
 
-class MetricDefined(Event):
+class MetricDefined(_Event):
     """`define_metric`: `name` may end in one `*` (a glob). `expanded` if wandb's core made it from a glob."""
 
     name: str
@@ -91,7 +125,7 @@ class MetricDefined(Event):
     expanded: bool = False
 
 
-class ConsoleLine(Event):
+class ConsoleLine(_Event):
     """One whole line of output, without its line end and without terminal control sequences."""
 
     text: str
@@ -99,14 +133,14 @@ class ConsoleLine(Event):
     timestamp: float
 
 
-class FileSaved(Event):
+class FileSaved(_Event):
     """`path` is relative to the run's files folder; `policy` is now, end or live."""
 
     path: str
     policy: str
 
 
-class Alert(Event):
+class Alert(_Event):
     """`wandb.alert`."""
 
     title: str
@@ -114,7 +148,7 @@ class Alert(Event):
     level: str
 
 
-class Artifact(Event):
+class Artifact(_Event):
     """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say.
 
     `files` is there for the tables of the run alone: path in the artifact, path on disk, MD5 as base64. wandb's
@@ -137,37 +171,69 @@ class Artifact(Event):
         return self.type in {"run_table", "wandb-run-incremental-table"}
 
 
-class ChartDefined(Event):
+class ChartDefined(_Event):
     """A `wandb.plot` chart: its data come in history rows, as a table under `table_key`."""
 
     key: str
     spec: str
     """The name of the Vega spec: `wandb/line/v0`, ..., or a user's own."""
     table_key: str
-    fields: dict[str, Any]
+    fields: Values
     """Field of the spec -> column of the table."""
-    strings: dict[str, Any]
+    strings: Values
     """Title and axis titles."""
 
 
-class MaskLabels(Event):
+class MaskLabels(_Event):
     """The class names of one mask layer of an image metric; wandb keeps them apart from the masks."""
 
     key: str
     layer: str
-    labels: dict[str, str]
+    labels: Labels
 
 
-class SystemStats(Event):
+class SystemStats(_Event):
     """One sample of system metrics, by their wandb names."""
 
     timestamp: float
-    values: Tree
+    values: Values
 
 
-class RunFinished(Event):
+class RunFinished(_Event):
     """The run's exit. `reason` is the traceback or a sentence; `interrupted` means Ctrl-C."""
 
     exit_code: int
     reason: str = ""
     interrupted: bool = False
+
+
+class RunPreempting(_Event):
+    """`mark_preempting`: the run's machine is about to be taken away."""
+
+
+class UnknownRecord(_Event):
+    """A record of a kind that this version does not know. `kind` is wandb's name for it, or `record field <number>`."""
+
+    kind: str
+
+
+Event = (
+    RunStarted
+    | RunChanged
+    | ConfigChanged
+    | HistoryRow
+    | RowDropped
+    | SummaryChanged
+    | MetricDefined
+    | ConsoleLine
+    | FileSaved
+    | Alert
+    | Artifact
+    | ChartDefined
+    | MaskLabels
+    | SystemStats
+    | RunPreempting
+    | UnknownRecord
+    | RunFinished
+)
+"""One thing that happened in a run. The union is closed."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .events import ConfigChanged, Path, SummaryChanged, Tree
+Path = tuple[str, ...]
+"""Where a value is in a nested dict: the keys from the top."""
+
+Tree = dict[str, Any]
+"""A nested dict whose leaves are JSON values other than dicts. Empty dicts do not occur in it."""
 
 DEEPEST = 200
 """Levels of nesting, above which a value counts as unreadable: whoever walks a tree does so by recursion."""
@@ -31,8 +35,8 @@ def merge(tree: Tree, path: Path, value: Any) -> None:
 def replace(tree: Tree, path: Path, value: Any) -> None:
     """Sets a value whole, as config and summary do: a dict replaces what was there."""
     for key in path[:-1]:
-        below = tree.get(key)
-        if not isinstance(below, dict):
+        below = _inside(tree, key)
+        if below is None:
             below = tree[key] = {}
         tree = below
     tree[path[-1]] = value
@@ -41,22 +45,25 @@ def replace(tree: Tree, path: Path, value: Any) -> None:
 def remove(tree: Tree, path: Path) -> None:
     """Takes out what is at a path, if anything is."""
     for key in path[:-1]:
-        below = tree.get(key)
-        if not isinstance(below, dict):
+        below = _inside(tree, key)
+        if below is None:
             return
         tree = below
     tree.pop(path[-1], None)
 
 
-def apply(tree: Tree, event: ConfigChanged | SummaryChanged) -> None:
-    """Applies a change of the config or the summary."""
-    for path in event.remove:
-        remove(tree, path)
-    for path, value in event.update:
-        replace(tree, path, value)
+def _inside(tree: Tree, key: str) -> Tree | None:
+    """The dict under a key, to be changed: a copy is put in the place of one that an event holds."""
+    below = tree.get(key)
+    if type(below) is dict or below is None:
+        return below
+    if not isinstance(below, dict):
+        return None
+    tree[key] = copied = dict(below)
+    return copied
 
 
-def leaves(tree: Tree, above: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(tree: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Every leaf of a tree with its path."""
     for key, value in tree.items():
         if isinstance(value, dict):

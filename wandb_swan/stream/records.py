@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
 from ..journal.models import BeginNote, CauseNote, EndNote
 from ..journal.notes import parse_note
+from . import config
 from .console import Console
 from .events import (
     Alert,
@@ -27,13 +27,18 @@ from .events import (
     Path,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
-from .nested import DEEPEST, merge
+from .items import NUMBER_STARTS, item_path, item_value, number
+from .kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
+from .nested import merge
 from .steps import Steps, history_row
+from .wire import first_field, record_field
 
 log = logging.getLogger("wandb_swan")
 
@@ -41,8 +46,6 @@ _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
 
 _POLICIES = ("now", "end", "live")
-_NUMBER_STARTS = frozenset("-0123456789")
-_SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
 
 
 class Decoder:
@@ -61,6 +64,8 @@ class Decoder:
         """Whether wandb's core makes rows of its own (TensorBoard): its log alone has the right steps."""
         self.unreadable = 0
         """Records or values that could not be decoded."""
+        self.unknown: Counter[str] = Counter()
+        """Kind -> records of it, where the kind is neither handled nor left out on purpose."""
         self._steps = Steps()
         self._described: RunChanged | None = None
         self._config_as_given: Any = None
@@ -90,21 +95,36 @@ class Decoder:
             self.unreadable += 1
             return
         try:
-            yield from self._events(record)
+            yield from self._events(record, payload)
         except Exception as error:  # values that no run makes: they cost their record
             self.unreadable += 1
-            log.warning("a record can not be used (%s: %s)", type(error).__name__, str(error)[:200])
+            log.warning("a record cannot be used (%s: %s)", type(error).__name__, str(error)[:200])
 
-    def _events(self, record: Any) -> Iterator[Event]:
+    def _events(self, record: Any, payload: bytes) -> Iterator[Event]:
         kind = record.WhichOneof("record_type")
-        if kind == "request":
-            kind = record.request.WhichOneof("request_type")
-            message = getattr(record.request, kind) if kind else None
-        else:
-            message = getattr(record, kind) if kind else None
-        handler = getattr(self, f"_on_{kind}", None)
+        handler = self._RECORDS.get(kind)
         if handler is not None:
-            yield from handler(message)
+            yield from handler(self, getattr(record, kind))
+        elif kind == "request":
+            kind = record.request.WhichOneof("request_type")
+            handler = self._REQUESTS.get(kind)
+            if handler is not None:
+                yield from handler(self, getattr(record.request, kind))
+            elif kind is None:
+                field = first_field(record.request.SerializeToString())
+                yield from self._unknown(f"request field {field}" if field else None)
+            elif kind not in LEFT_OUT_REQUESTS:
+                yield from self._unknown(kind)
+        elif kind is None:  # a newer wandb's, where anything is in it
+            field = record_field(payload)
+            yield from self._unknown(f"record field {field}" if field else None)
+        elif kind not in LEFT_OUT_RECORDS:
+            yield from self._unknown(kind)
+
+    def _unknown(self, kind: str | None) -> Iterator[UnknownRecord]:
+        if kind is not None:
+            self.unknown[kind] += 1
+            yield UnknownRecord(kind=kind)
 
     def finish(self, reason: str = "") -> Iterator[Event]:
         """What is left at the end of the data: the last row and lines, and a RunFinished if there was none.
@@ -212,7 +232,7 @@ class Decoder:
             try:
                 nested = item.nested_key
                 text = item.value_json
-                value = _number(text) if text and text[0] in _NUMBER_STARTS else _value(item)
+                value = number(text) if text and text[0] in NUMBER_STARTS else item_value(item)
                 if len(nested) < 2 and not isinstance(value, dict):
                     row[nested[0] if nested else item.key] = value
                 else:
@@ -224,26 +244,21 @@ class Decoder:
         if message.HasField("step"):
             step = message.step.num
         if row:
-            yield history_row(row, step if isinstance(step, int) else None)
+            yield history_row(row, step if type(step) is int else None)
 
     def _on_config(self, message: Any) -> Iterator[Event]:
         items = self._items(message.update)
         for path, value in items:
-            if path[0] == "_wandb":
-                yield from self._on_own_config(path, value)
-        update = tuple((path, value) for path, value in items if path[0] != "_wandb")
-        remove = tuple(_path(item) for item in message.remove)
+            if config.is_own(path):
+                yield from self._own_part(config.own_part_at(path, value))
+        update = tuple((path, value) for path, value in items if not config.is_own(path))
+        remove = tuple(item_path(item) for item in message.remove)
         if update or remove:
-            yield ConfigChanged.model_construct(update=update, remove=remove)
+            yield ConfigChanged(update=update, remove=remove)
 
-    def _on_own_config(self, path: Path, value: Any) -> Iterator[Event]:
-        """wandb's own part of the config: it holds the specs of charts and the class names of masks."""
-        tree: Any = value
-        for key in reversed(path[1:]):
-            tree = {key: tree}
-        if not isinstance(tree, dict):
-            return
-        for event in own_config(tree):
+    def _own_part(self, part: Tree) -> Iterator[Event]:
+        """The specs of charts and the class names of masks."""
+        for event in config.own_events(part):
             of = (event.key, event.layer if isinstance(event, MaskLabels) else "")
             if self._own_config.get(of) != event:  # wandb sends the masks' names again with every image
                 self._own_config[of] = event
@@ -251,9 +266,9 @@ class Decoder:
 
     def _on_summary(self, message: Any) -> Iterator[Event]:
         update = tuple(self._items(message.update))
-        remove = tuple(_path(item) for item in message.remove)
+        remove = tuple(item_path(item) for item in message.remove)
         if update or remove:
-            yield SummaryChanged.model_construct(update=update, remove=remove)
+            yield SummaryChanged(update=update, remove=remove)
 
     def _on_metric(self, message: Any) -> Iterator[Event]:
         control = getattr(message, "_control", None)
@@ -275,7 +290,7 @@ class Decoder:
         decoded = []
         for item in items:
             try:
-                decoded.append((_path(item), _value(item)))
+                decoded.append((item_path(item), item_value(item)))
             except (ValueError, RecursionError):
                 self.unreadable += 1
         return decoded
@@ -285,8 +300,6 @@ class Decoder:
     def _on_output_raw(self, message: Any) -> Iterator[Event]:
         stderr = message.output_type == pb.OutputRawRecord.STDERR
         yield from self._console[stderr].write(message.line, _seconds(message.timestamp))
-
-    _on_output = _on_output_raw  # wandb up to 0.20 with console="wrap": the same fields
 
     def _on_output_logger(self, message: Any) -> Iterator[Event]:
         yield from self._console[False].write(message.line.rstrip("\n") + "\n", 0.0)
@@ -317,7 +330,7 @@ class Decoder:
         )
         if artifact.is_table:
             files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
-            artifact = artifact.model_copy(update={"files": files})
+            artifact = artifact.changed(files=files)
         yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
@@ -325,116 +338,36 @@ class Decoder:
 
     def _on_stats(self, message: Any) -> Iterator[Event]:
         values = {path[0]: value for path, value in self._items(message.item)}
-        yield SystemStats.model_construct(timestamp=_seconds(message.timestamp), values=values)
+        yield SystemStats(timestamp=_seconds(message.timestamp), values=values)
 
+    def _on_preempting(self, message: Any) -> Iterator[Event]:
+        yield RunPreempting()
 
-def _path(item: Any) -> Path:
-    nested = getattr(item, "nested_key", None)
-    if nested:
-        if len(nested) > DEEPEST:
-            raise ValueError("nested too deeply")
-        return tuple(nested)
-    return (item.key,)
+    # -- which handler takes which kind ----------------------------------------------------------------------------
 
-
-def _depth(text: str) -> int:
-    """How deeply JSON text is nested."""
-    depth = deepest = 0
-    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
-        bracket = part[0]
-        if bracket in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif bracket in "]}":
-            depth -= 1
-    return deepest
-
-
-def _value(item: Any) -> Any:
-    """The JSON value of a history, config, summary or stats item.
-
-    wandb 0.31 may write a history value typed instead of as JSON text (`x_history_value_encoding`).
-
-    Raises:
-        ValueError: the text is not JSON.
-    """
-    text = item.value_json
-    if text:
-        if text[0] in _NUMBER_STARTS:
-            return _number(text)
-        if text[0] in "[{" and text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
-            raise ValueError("nested too deeply")
-        return json.loads(text)
-    if "value" in item.DESCRIPTOR.oneofs_by_name:
-        form = item.WhichOneof("value")
-        if form in _SCALAR_FORMS:
-            return getattr(item, form)
-        if form == "json":
-            return json.loads(item.json)
-        if form == "none":
-            return None
-    raise ValueError("an item without a value")
-
-
-def _number(text: str) -> Any:
-    """The number that a JSON text is: almost every value is one, and `json.loads` takes four times as long."""
-    try:
-        return float(text) if "." in text or "e" in text or "E" in text else int(text)
-    except ValueError:  # -Infinity, and what is no JSON at all
-        return json.loads(text)
-
-
-def own_config(tree: Tree) -> Iterator[ChartDefined | MaskLabels]:
-    """The specs of charts and the class names of masks in wandb's own part of a config."""
-    yield from _charts(tree.get("visualize"))
-    yield from _panels(tree.get("viz"))
-    yield from _mask_labels(tree.get("mask/class_labels"))
-
-
-def _charts(visualize: Any) -> Iterator[ChartDefined]:
-    """`wandb.plot.CustomChartSpec.config_value`, by the key of the chart."""
-    for key, panel in _dicts(visualize):
-        config = panel.get("panel_config")
-        if not isinstance(config, dict):
-            continue
-        fields, strings = config.get("fieldSettings"), config.get("stringSettings")
-        yield ChartDefined(
-            key=key,
-            spec=str(config.get("panelDefId") or ""),
-            table_key=_table_key(config.get("userQuery")) or f"{key}_table",
-            fields=fields if isinstance(fields, dict) else {},
-            strings=strings if isinstance(strings, dict) else {},
-        )
-
-
-def _panels(viz: Any) -> Iterator[ChartDefined]:
-    """`wandb.visualize`, as the scikit-learn integration uses it: the columns of the table have fixed names."""
-    for key, panel in _dicts(viz):
-        yield ChartDefined(key=key, spec=str(panel.get("id") or ""), table_key=key, fields={}, strings={})
-
-
-def _table_key(query: Any) -> str | None:
-    """The argument `tableKey` of a chart's query, wherever it is in it."""
-    if isinstance(query, dict):
-        if query.get("name") == "tableKey" and isinstance(query.get("value"), str):
-            return str(query["value"])
-        query = list(query.values())
-    if isinstance(query, list):
-        return next((key for item in query if (key := _table_key(item))), None)
-    return None
-
-
-def _mask_labels(singletons: Any) -> Iterator[MaskLabels]:
-    """`Run._add_singleton("mask/class_labels", "<key>_wandb_delimeter_<layer>", ...)`."""
-    for name, item in _dicts(singletons):
-        key, _, layer = name.partition("_wandb_delimeter_")
-        if isinstance(item.get("value"), dict):
-            yield MaskLabels(key=key, layer=layer, labels={str(k): str(v) for k, v in item["value"].items()})
-
-
-def _dicts(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(value, dict):
-        yield from ((str(key), item) for key, item in value.items() if isinstance(item, dict))
+    _RECORDS: ClassVar[dict[str, Callable[[Decoder, Any], Iterator[Event]]]] = {
+        "history": _on_history,
+        "summary": _on_summary,
+        "output": _on_output_raw,  # wandb up to 0.20 with console="wrap": the same fields
+        "output_raw": _on_output_raw,
+        "output_logger": _on_output_logger,
+        "config": _on_config,
+        "files": _on_files,
+        "stats": _on_stats,
+        "artifact": _on_artifact,
+        "use_artifact": _on_use_artifact,
+        "tbrecord": _on_tbrecord,
+        "alert": _on_alert,
+        "metric": _on_metric,
+        "run": _on_run,
+        "exit": _on_exit,
+        "preempting": _on_preempting,
+    }
+    _REQUESTS: ClassVar[dict[str, Callable[[Decoder, Any], Iterator[Event]]]] = {
+        "run_start": _on_run_start,
+        "partial_history": _on_partial_history,
+        "log_artifact": _on_log_artifact,
+    }
 
 
 def _seconds(timestamp: Any) -> float:

@@ -71,11 +71,12 @@ class Steps:
 
 
 def history_row(row: Tree, step: int | None) -> HistoryRow:
-    """The event for a whole row, wandb's internal keys taken out of the values."""
+    """The event for a whole row. Takes wandb's internal keys out of `row`."""
     timestamp = row.get("_timestamp")
-    values = {key: value for key, value in row.items() if key not in INTERNAL}
+    for key in INTERNAL:
+        row.pop(key, None)
     seconds = float(timestamp) if isinstance(timestamp, int | float) and 0 < timestamp < 1e11 else 0.0
-    return HistoryRow.model_construct(step=step, timestamp=seconds, values=values)
+    return HistoryRow(step=step, timestamp=seconds, values=row)
 
 
 class StepMetrics:

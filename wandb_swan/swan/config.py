@@ -7,7 +7,9 @@ import math
 from typing import Any
 
 from ..stream import nested
+from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
+from ..stream.steps import INTERNAL
 from . import limits
 from .sdk.session import Session
 
@@ -56,18 +58,18 @@ class RunConfig:
                 self.tell(**{field: value})
 
     def change(self, event: ConfigChanged) -> None:
-        nested.apply(self._config, event)
+        apply(self._config, event)
         self._changed = True
 
     def summarise(self, event: SummaryChanged) -> None:
-        nested.apply(self._summary, event)
+        apply(self._summary, event)
 
     def tell_summary(self, last: dict[Path, Any]) -> None:
         """Tells the summary without the values that are just a metric's last one, which `last` holds."""
         kept: Tree = {}
         for path, value in nested.leaves(self._summary):
             same = path in last and json.dumps(last[path]) == json.dumps(value)  # NaN is NaN here
-            if not same and path[0] not in {"_wandb", "_runtime", "_step", "_timestamp"}:
+            if not same and path[0] not in INTERNAL:
                 nested.merge(kept, path, value)
         self.tell(summary=kept)
 

@@ -6,12 +6,13 @@ import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 import swanlab
 
 from ..exceptions import ExperimentEnded, WandbSwanError
 from ..stream.events import RunStarted
+from ..stream.state import State
 from . import limits
 from .sdk import capabilities
 from .sdk.capabilities import Capability, found
@@ -22,8 +23,6 @@ from .sdk.uploads import Uploads
 from .target import Target
 
 log = logging.getLogger("wandb_swan")
-
-State = Literal["success", "crashed", "aborted"]
 
 _CONTINUATIONS = 20
 """How often SwanLab's server may have ended experiments of one run."""

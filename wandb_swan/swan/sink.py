@@ -6,11 +6,12 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Protocol
 
 import swanlab
+from typing_extensions import assert_never
 
 from ..stream.events import (
     Alert,
@@ -27,22 +28,25 @@ from ..stream.events import (
     RowDropped,
     RunChanged,
     RunFinished,
+    RunPreempting,
     RunStarted,
     SummaryChanged,
     SystemStats,
     Tree,
+    UnknownRecord,
 )
 from ..stream.nested import leaves, spelled
+from ..stream.state import State
+from ..stream.values import Numbering, number_of
 from . import limits
 from .chart_axes import ChartAxes
 from .config import RunConfig
 from .files import RunFiles, UnusableError, own_copies
 from .limits import KeyNames
 from .losses import Losses
-from .media.item import items
 from .media.reader import MediaReader
 from .parts import Part
-from .run import State, SwanLabRun
+from .run import SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
 from .sdk.uploads import Uploads
 from .sdk.writer import Writer, writer_for
@@ -81,15 +85,15 @@ class Sink:
             self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
         )
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
-        self._alert_step = -1
-        self._now = (0, 0.0)
+        self._numbering = Numbering()
+        self._now = 0.0
+        """The time of the last row, seconds since the epoch."""
         self.part = Part()
         """Where the run's steps go; set before the first row."""
         self._names = KeyNames()
         self._axes = ChartAxes(self._names)
         self._about: RunConfig
         self._last: dict[Path, Any] = {}
-        self._step = 0
         self._samples = 0
         self._writer: Writer | None = None
         self._expected = check
@@ -184,9 +188,43 @@ class Sink:
 
     def write(self, event: Event) -> None:
         """Takes one event. A value that SwanLab refuses costs that value alone, and is counted."""
-        handler = getattr(self, f"_on_{type(event).__name__}", None)
-        if handler is not None:
-            handler(event)
+        match event:
+            case HistoryRow():
+                self._on_row(event)
+            case ConsoleLine():
+                self._on_line(event)
+            case SystemStats():
+                self._on_stats(event)
+            case ConfigChanged():
+                self._about.change(event)
+            case SummaryChanged():
+                self._about.summarise(event)
+            case MetricDefined():
+                self._axes.define(event)
+            case ChartDefined():
+                self._media_reader.chart(event)
+            case MaskLabels():
+                self._media_reader.labels(event)
+            case FileSaved():
+                self._on_file(event)
+            case Artifact():
+                self._on_artifact(event)
+            case Alert():
+                self._on_alert(event)
+            case RowDropped():
+                self._on_dropped(event)
+            case RunChanged():
+                self._about.run_changed(event)
+            case RunPreempting():
+                self.tell(preempting=True)
+            case UnknownRecord():
+                self.losses.add((event.kind,), "a kind of wandb's records that is not known here")
+            case RunFinished():
+                self.tell(exit_code=event.exit_code)
+            case RunStarted():
+                pass  # `open` has it
+            case _:
+                assert_never(event)
 
     def flush(self) -> None:
         """Hands everything to SwanLab."""
@@ -204,17 +242,8 @@ class Sink:
         """Lets go of an experiment that SwanLab's server has ended."""
         self._swan.abandon()
 
-    def _on_RunChanged(self, event: RunChanged) -> None:
-        self._about.run_changed(event)
-
-    def _on_ConfigChanged(self, event: ConfigChanged) -> None:
-        self._about.change(event)
-
-    def _on_HistoryRow(self, event: HistoryRow) -> None:
-        step = event.step
-        if step is None:
-            step = self._step
-            self._step += 1
+    def _on_row(self, event: HistoryRow) -> None:
+        step = self._numbering.of_row(event.step)
         undecided = self.part.step_offset is None
         step = self.part.place(step)
         if undecided and self.part.step_offset:  # known there before the first point is: the status file may be lost
@@ -225,42 +254,27 @@ class Sink:
                 self.losses.add(path, "the step is outside SwanLab's 0 to 2**48", str(step))
             return
         self.counts["rows"] += 1
-        self._now = (step, event.timestamp)
-        self._values(event.values, (), step, event.timestamp)
-
-    def _values(self, tree: Tree, above: Path, step: int, timestamp: float) -> None:
-        for key, value in tree.items():
-            path = (*above, key)
-            self._last[path] = value
-            if isinstance(value, (int, float)):
-                self._scalar(path, value, step, timestamp)
-            elif isinstance(value, str):
-                self._text(path, value, step, timestamp)
-            elif isinstance(value, dict) and "_type" not in value:
-                self._values(value, path, step, timestamp)
+        self._numbering.reached(step)
+        self._now = timestamp = event.timestamp
+        last = self._last
+        for path, value, number, text, media in event.leaves:
+            last[path] = value
+            if number is not None:
+                self._scalar(path, number, step, timestamp)
+                continue
+            if isinstance(value, dict):  # wandb's summary has the fields of a media item one by one
+                last.update({(*path, *leaf): field for leaf, field in leaves(value)})
+            if text is not None:
+                self._text(path, text, step, timestamp)
             else:
-                self._other(path, value, step, timestamp)
+                self._media(path, media, step, timestamp)
 
-    def _other(self, path: Path, value: Any, step: int, timestamp: float) -> None:
-        """A media item, or a list: of media, or of anything."""
-        if isinstance(value, dict):
-            self._last.update({(*path, *leaf): last for leaf, last in leaves(value)})
-        media = items(value)
-        if media:
-            self._media(path, media, step, timestamp)
-        if not media or (isinstance(value, list) and len(media) < len(value)):
-            self._text(path, spelled(value), step, timestamp)
-
-    def _scalar(self, path: Path, value: float, step: int, timestamp: float) -> None:
+    def _scalar(self, path: Path, number: float, step: int, timestamp: float) -> None:
         assert self._writer is not None
         key = self._names.get(path, "scalar")
         if key is None:
             key = self._names.name(path, "scalar")
             self._axes.declare(path, key, self._writer)
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.copysign(math.inf, value)
         if self._target.mode == "online" and math.isinf(number):
             self.losses.add(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
         self._writer.scalar(key, step, timestamp, number)
@@ -282,7 +296,7 @@ class Sink:
             self._expected.items(key, step, (text,))
         self.counts["texts"] += 1
 
-    def _media(self, path: Path, values: list[Tree], step: int, timestamp: float) -> None:
+    def _media(self, path: Path, values: Sequence[Tree], step: int, timestamp: float) -> None:
         """Writes a value's media, those of one kind together. What is unusable costs itself alone."""
         found: dict[tuple[Path, str], list[Any]] = {}
         for value in values:
@@ -334,13 +348,7 @@ class Sink:
             self._expected.items(key, step, tuple(item.content for item in media) if texts else kept)
         self.counts["media"] += kept
 
-    def _on_MetricDefined(self, event: MetricDefined) -> None:
-        self._axes.define(event)
-
-    def _on_SummaryChanged(self, event: SummaryChanged) -> None:
-        self._about.summarise(event)
-
-    def _on_ConsoleLine(self, event: ConsoleLine) -> None:
+    def _on_line(self, event: ConsoleLine) -> None:
         assert self._writer is not None
         kept = True
         text = limits.clean_text(event.text)
@@ -351,7 +359,7 @@ class Sink:
                 self._expected.line(piece)
         self.counts["lines"] += kept
 
-    def _on_RowDropped(self, event: RowDropped) -> None:
+    def _on_dropped(self, event: RowDropped) -> None:
         log.warning(
             "step %d lies behind the current step %d: wandb ignores %s, and so do we",
             event.step,
@@ -360,25 +368,17 @@ class Sink:
         )
         self.counts["rows dropped by wandb"] += 1
 
-    def _on_ChartDefined(self, event: ChartDefined) -> None:
-        self._media_reader.chart(event)
-
-    def _on_MaskLabels(self, event: MaskLabels) -> None:
-        self._media_reader.labels(event)
-
-    def _on_Alert(self, event: Alert) -> None:
-        """A text under `alerts`, at the step of the last row or the next free one: SwanLab keeps one a step."""
+    def _on_alert(self, event: Alert) -> None:
+        """A text under `alerts`, and a console line."""
         assert self._writer is not None
-        step, timestamp = self._now
-        self._alert_step = max(self._alert_step + 1, step, self.part.steps_before + 1)
-        self.part.last_step = max(self.part.last_step, self._alert_step)
+        step = self._numbering.of_alert(first=self.part.steps_before + 1)
+        self.part.last_step = max(self.part.last_step, step)
         text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
-        self._write_media(("alerts",), "alert", [swanlab.Text(text)], self._alert_step, timestamp)
-        line = ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=timestamp)
-        self._on_ConsoleLine(line)
+        self._write_media(("alerts",), "alert", [swanlab.Text(text)], step, self._now)
+        self._on_line(ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=self._now))
         self.counts["alerts"] += 1
 
-    def _on_Artifact(self, event: Artifact) -> None:
+    def _on_artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
         if event.is_table:
             self._media_reader.staged.add(event)
@@ -396,7 +396,7 @@ class Sink:
         self._artifacts[event.name, event.digest, event.used] = told
         self.tell(artifacts=list(self._artifacts.values()))
 
-    def _on_FileSaved(self, event: FileSaved) -> None:
+    def _on_file(self, event: FileSaved) -> None:
         if not _MEDIA_FILE.match(event.path):
             self._save((event.path,), event.path, event.policy)
 
@@ -412,21 +412,19 @@ class Sink:
             if self._expected is not None:
                 self._expected.files.add(path)
 
-    def _on_SystemStats(self, event: SystemStats) -> None:
+    def _on_stats(self, event: SystemStats) -> None:
         """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
         if not self._target.past:
             return
         assert self._writer is not None
         for name, value in event.values.items():
-            if isinstance(value, int | float):
+            number = number_of(value)
+            if number is not None:
                 key = self._names.name(("system", name), "system")
-                self._writer.scalar(key, self._samples, event.timestamp, float(value))
+                self._writer.scalar(key, self._samples, event.timestamp, number)
                 self.counts["system"] += 1
         self._samples += 1
 
     def files_in(self, folder: FilePath) -> None:
         """From now on media and saved files are read in `folder`: a run that was resumed has several."""
         self._files.root = folder.resolve()
-
-    def _on_RunFinished(self, event: RunFinished) -> None:
-        self.tell(exit_code=event.exit_code)

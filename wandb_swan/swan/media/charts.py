@@ -20,7 +20,7 @@ def plot(chart: ChartDefined, table: Table) -> Any | None:
     """The pyecharts chart of a `wandb.plot` spec; None for a user's own spec, or if the table lacks its columns."""
     if not chart.fields and chart.spec in PANELS:
         spec, fields = PANELS[chart.spec]
-        chart = chart.model_copy(update={"spec": spec, "fields": fields, "strings": {"title": chart.key}})
+        chart = chart.changed(spec=spec, fields=fields, strings={"title": chart.key})
     draw = SPECS.get(chart.spec)
     return draw(chart, table) if draw else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ class _Layer:
     """One layer of boxes or one of masks; wandb's names: `predictions`, `ground_truth`."""
 
     name: str
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     boxes: list[Tree] = field(default_factory=list)
     mask: bytes | None = None
 

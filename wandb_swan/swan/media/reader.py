@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...stream.events import ChartDefined, MaskLabels, Path, Tree
@@ -19,7 +19,7 @@ class MediaReader:
         self._files = files
         self._plotly_inline = plotly_inline
         self._keep_original = keep_original
-        self._mask_labels: dict[tuple[str, str], dict[str, str]] = {}
+        self._mask_labels: dict[tuple[str, str], Mapping[str, str]] = {}
         self._charts: dict[str, ChartDefined] = {}
         self._increments = tables.Increments()
         self.staged = Staged()
