@@ -15,7 +15,7 @@ from typing import Any as _Any
 import wandb as _wandb
 
 from . import capture as _capture
-from . import module_proxy as _surface
+from . import module_proxy as _module_proxy
 
 try:
     __swan_version__ = _version("wandb-swan")
@@ -82,6 +82,6 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_workspace: SwanLab workspace.
     swanlab_log_dir: SwanLab's log directory.
 """
-_surface.cover(__name__)
+_module_proxy.cover(__name__)
 if not _capture.switched_off():
     _capture.install()

@@ -22,13 +22,13 @@ class _Group(click.Group):
         try:
             return super().make_context(*args, **more)
         except click.UsageError as error:
-            raise _told(error) from None
+            raise _in_one_line(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise _told(error) from None
+            raise _in_one_line(error) from None
         except WandbSwanError as error:
             click.echo(f"wandb-swan: {error}", err=True)
             ctx.exit(2)
@@ -37,7 +37,7 @@ class _Group(click.Group):
             ctx.exit(2)
 
 
-def _told(error: click.UsageError) -> Exception:
+def _in_one_line(error: click.UsageError) -> Exception:
     """A wrong option or argument in one line; click itself prints its usage too. The error itself if it is the help."""
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         return error

@@ -1,4 +1,4 @@
-"""What makes one module be another: wandb's names at the moment of asking, wandb's submodules the same objects."""
+"""Makes a module show the names of wandb: looked up whenever they are asked for, its submodules the same objects."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
 
 
 def without_nulls(store: WandbStore) -> WandbStore:
-    """From 0.27 the client's rows say null for what is not there: a logged None can not be told from it."""
+    """From 0.27 the client's rows say null for what is not there: a logged None cannot be told from it."""
     if not NONE_IS_ABSENT:
         return store
     for row in store.rows.values():
@@ -160,7 +160,7 @@ def test_the_cloud_says_no(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     cloud.forbid("secret")
     assert "no permission" in online.cloud("--wb-project", "secret", expect=2)
     said = online.cloud("--wb-project", "missing", expect=2)
-    assert said.startswith("wandb-swan: can not") and "check the names" in said
+    assert said.startswith("wandb-swan: cannot") and "check the names" in said
     cloud.add_run("other", "r2", [{"a": 1}])
     assert "there is none" in online.cloud("--wb-project", "other", "--wb-runid", "nope", expect=2)
     online.env["WANDB_API_KEY"] = "0" * 40

@@ -24,4 +24,4 @@ def test_runs_over_a_cluster(cases: Path, cli: Cli) -> None:
     stores = cli.stores()
     assert set(stores) == {"whole", "nested"}
     assert_same_values(WandbStore.read(run_dirs(cases)["nested"]), stores["nested"])
-    assert "can not be reached" in cli.local(cases, "--dask", "tcp://127.0.0.1:1", "--force", expect=2)
+    assert "cannot be reached" in cli.local(cases, "--dask", "tcp://127.0.0.1:1", "--force", expect=2)

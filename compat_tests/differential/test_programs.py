@@ -166,7 +166,7 @@ KEPT: dict[str, list[Operation]] = {
         (0, "fail", {"why": "interleaved"}),
     ],
     "an empty dict in a dict of the config": [(0, "init", {"config": {"a": {"b": 1.5, "c": {}}}})],
-    "a config int that a float can not hold": [(0, "init", {"config": {"seed": 2**53 + 1, "vast": 2**70}})],
+    "a config int that a float cannot hold": [(0, "init", {"config": {"seed": 2**53 + 1, "vast": 2**70}})],
     "infinities in the config": [(0, "init", {"config": {"inf": float("inf"), "minus": float("-inf")}})],
     "a whole float in the config, and a new name": [
         (0, "init", {"config": {"acc": None, "acc.": 0.0, "n": {"big": 1e20, "x": [1.0]}}}),

@@ -24,7 +24,7 @@ Check = Callable[..., None]
     "The journal folder cannot be made",
     "wandb works alone; one warning",
 )
-def test_the_journal_folder_can_not_be_made(train: Train, unharmed: Check) -> None:
+def test_the_journal_folder_cannot_be_made(train: Train, unharmed: Check) -> None:
     training = train(gates=False, WANDB_SWAN_JOURNAL_DIR="/proc/nowhere").end()
     unharmed(training)
     (told,) = training.said

@@ -67,10 +67,10 @@ run.finish()
 
 
 @pytest.mark.fault(
-    "Nothing, but what SwanLab's cloud can not hold: infinities, a list of pictures of which some have captions",
+    "Nothing, but what SwanLab's cloud cannot hold: infinities, a list of pictures of which some have captions",
     "NaN, counted in the finish line and in `wandb_run.not_mirrored`; each caption stays with its picture",
 )
-def test_what_the_cloud_can_not_hold(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+def test_what_the_cloud_cannot_hold(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
     training = train(ODD, gates=False, **cloud.env()).end().mirrored()
     unharmed(training, ODD)
     kept = cloud.experiment("r1")

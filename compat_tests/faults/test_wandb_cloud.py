@@ -100,7 +100,7 @@ run.finish()
 def test_a_run_that_branches_off_is_a_run_of_its_own(
     train: Train, cloud: SwanLabCloud, wandb_cloud: WandbCloud, how: str
 ) -> None:
-    """A rewind is made with W&B offline: the stand-in for its server can not rewind."""
+    """A rewind is made with W&B offline: the stand-in for its server cannot rewind."""
     environment = both(wandb_cloud, cloud, WANDB_MODE="online" if how == "fork_from" else "offline")
     train(PART.format(part=1), gates=False, **environment).end().mirrored()
     train(BRANCH.format(how=how), gates=False, **environment).end().mirrored()

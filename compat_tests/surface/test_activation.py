@@ -109,7 +109,7 @@ assert not [finder for finder in sys.meta_path if "Import" in type(finder).__nam
     )
 
 
-def test_a_wandb_that_can_not_be_imported(record: Record) -> None:
+def test_a_wandb_that_cannot_be_imported(record: Record) -> None:
     result = record(
         """
 import os, pathlib, sys

@@ -1,4 +1,4 @@
-"""`wandb_swan` is wandb in every way a program can notice: the installed wandb, compared by machine."""
+"""`wandb_swan` is wandb in every way a program cannotice: the installed wandb, compared by machine."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ for given in (
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX path")
-def test_a_folder_of_ours_that_can_not_be_written(record: Record) -> None:
+def test_a_folder_of_ours_that_cannot_be_written(record: Record) -> None:
     script = TRAIN.format(arguments="").replace("run.finish()", "run.finish(); print('trained')")
     result = record(script, WANDB_SWAN_LOG_DIR="/dev/null/x")
     assert result.stdout == "trained\n"

@@ -1,4 +1,4 @@
-"""How a mirror stops that can not go on: exit code, status file, and the journal stays."""
+"""How a mirror stops that cannot go on: exit code, status file, and the journal stays."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_another_mirror_is_at_it(journal: Path) -> None:
     ("error", "reason"),
     [(RuntimeError("broken inside"), "RuntimeError: broken inside"), (OSError(28, "No space left"), "No space left")],
 )
-def test_swanlab_can_not_start(journal: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
+def test_swanlab_cannot_start(journal: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
     def refuse(*_: Any) -> None:
         raise error
 

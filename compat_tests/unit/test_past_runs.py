@@ -79,7 +79,7 @@ def test_rows_that_a_resumed_run_logged_again(tmp_path: Path) -> None:
     assert run.state == "finished"
 
 
-def test_the_last_summary_counts_and_what_can_not_be_read_is_told(tmp_path: Path) -> None:
+def test_the_last_summary_counts_and_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     path = log(
         tmp_path / "run-1",
         begin(100),

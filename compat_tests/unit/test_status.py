@@ -69,7 +69,7 @@ def test_no_status_file(journal: Path) -> None:
     assert "the mirror ended early" in outcome(journal, ended=True)
 
 
-def test_a_status_that_can_not_be_written_leaves_the_last_one(journal: Path) -> None:
+def test_a_status_that_cannot_be_written_leaves_the_last_one(journal: Path) -> None:
     assert write_status(journal, {"state": "running"})
     (journal.parent / f".{journal.stem}.status.json.part").mkdir()
     assert not write_status(journal, {"state": "finished"})

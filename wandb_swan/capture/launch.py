@@ -225,11 +225,11 @@ class Capture:
 
         `exit_code` is given where wandb's core ends the run by itself, so that no exit record passes the tap.
         """
-        told = self._end_journal(exit_code)
+        mirror_knows = self._end_journal(exit_code)
         if self._mirror is None:
             return
         ended = False
-        if wait and told:
+        if wait and mirror_knows:
             with contextlib.suppress(KeyboardInterrupt):  # one Ctrl-C ends the wait, not the mirror
                 ended = self._wait(self._mirror)
         self.say(outcome(self.journal.path, ended=ended))

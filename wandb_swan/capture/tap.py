@@ -114,7 +114,7 @@ def install(**given: Any) -> bool:
             _wrap_all()
         except Exception as error:
             _restore()
-            warn(f"this wandb can not be mirrored ({error}); wandb works alone")
+            warn(f"this wandb cannot be mirrored ({error}); wandb works alone")
             return False
     return True
 

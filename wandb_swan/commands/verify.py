@@ -42,8 +42,8 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
         found = list(pairs(wandb, swanlab))
     for pair in found:
         console.print(render(pair.parity))
-        for told in pair.parity.told:
-            console.print(f"not carried over: {told}", markup=False)
+        for loss in pair.parity.not_mirrored:
+            console.print(f"not carried over: {loss}", markup=False)
     same = sum(pair.parity.identical for pair in found)
     console.print(f"{same} of {len(found)} runs identical", highlight=False)
     if json_file:

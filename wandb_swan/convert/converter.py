@@ -82,7 +82,7 @@ class Converter:
         """Converts these runs.
 
         Raises:
-            WandbSwanError: SwanLab can not be used that way (no login, no dashboard extra), or see `run.convert_all`.
+            WandbSwanError: SwanLab cannot be used that way (no login, no dashboard extra), or see `run.convert_all`.
         """
         from .scheduler import convert_all
 
@@ -169,7 +169,7 @@ def plan(references: Sequence[RunReference]) -> Report:
 
 
 def ready(mode: str) -> None:
-    """Raises WandbSwanError, saying what to do, where SwanLab can not record in this mode."""
+    """Raises WandbSwanError, saying what to do, where SwanLab cannot record in this mode."""
     if mode == "local" and importlib.util.find_spec("swanboard") is None:
         raise WandbSwanError('--mode local needs SwanLab\'s dashboard: type `pip install "swanlab[dashboard]"`')
     if mode == "online":

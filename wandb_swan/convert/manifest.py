@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..atomic_file import write_whole
 from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
-from ..parity.stored import about
+from ..parity.stored import metadata_of
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan import limits
@@ -54,7 +54,7 @@ class Manifest:
 
         Raises:
             WandbSwanError: another command converts into this log directory, or the file is damaged.
-            OSError: it can not be read or written.
+            OSError: it cannot be read or written.
         """
         self.path = log_dir.parent / f"{log_dir.name}.convert.json"
         self._log_dir = log_dir
@@ -66,8 +66,8 @@ class Manifest:
             raise WandbSwanError(f"another command converts into this log directory ({self.path.stem}.lock names it)")
         if self.path.exists():
             try:
-                told = json.loads(self.path.read_text("utf-8"))
-                self._entries = {key: Entry.model_validate(item) for key, item in told["runs"].items()}
+                content = json.loads(self.path.read_text("utf-8"))
+                self._entries = {key: Entry.model_validate(item) for key, item in content["runs"].items()}
             except (ValueError, KeyError, AttributeError, ValidationError) as error:
                 self._claim.release()
                 raise WandbSwanError(f"{self.path} is damaged ({type(error).__name__}); move it away") from None
@@ -154,10 +154,10 @@ class Manifest:
         entry = self._entries.get(former)
         if key not in self._entries and entry is not None:
             same = reference.kind == "local" or entry.fingerprint == reference.fingerprint
-            if same or about(self._log_dir / entry.run_dir).get("url") == reference.url:
+            if same or metadata_of(self._log_dir / entry.run_dir).get("url") == reference.url:
                 project = options.project or reference.project
-                told = {"run_id": reference.run_id, "project": project}
-                self._entries[key] = self._entries.pop(former).model_copy(update=told)
+                known = {"run_id": reference.run_id, "project": project}
+                self._entries[key] = self._entries.pop(former).model_copy(update=known)
                 self._ids[_place(key, project), reference.run_id] = key
         return self._entries.get(key)
 

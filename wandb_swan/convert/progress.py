@@ -32,14 +32,14 @@ class Meter:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[told]}"),
+                TextColumn("{task.fields[speed]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
                 console=console,
                 transient=True,
             )
-            self._task = self._bar.add_task("runs", total=total, told="")
+            self._task = self._bar.add_task("runs", total=total, speed="")
 
     def __enter__(self) -> Meter:
         if self._bar is not None:
@@ -74,11 +74,11 @@ class Meter:
         points = sum(self._points.values())
         speed = points / max(now - self._begin, 1e-9)
         failed = self._states["failed"] + self._states["interrupted"]
-        told = f"{points:,} points, {speed:,.0f}/s" + (f", {failed} failed" if failed else "")
+        text = f"{points:,} points, {speed:,.0f}/s" + (f", {failed} failed" if failed else "")
         done = sum(self._states.values())
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, told=told)
+            self._bar.update(self._task, completed=done, speed=text)
         elif now - self._said_at > PLAIN_INTERVAL:
             self._said_at = now
             left = f", {(self._total - done) * (now - self._begin) / done:.0f} s left" if done else ""
-            self._console.print(f"[{done}/{self._total}] {told}{left}", markup=False, highlight=False)
+            self._console.print(f"[{done}/{self._total}] {text}{left}", markup=False, highlight=False)

@@ -88,13 +88,13 @@ class Report(BaseModel):
     def summary(self) -> str:
         """One line."""
         states = Counter(run.state for run in self.runs)
-        told = ", ".join(
+        states_text = ", ".join(
             f"{states[state]} {state}"
             for state in ("converted", "planned", "skipped", "failed", "interrupted")
             if states[state]
         )
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
-        return f"{told or 'no runs'}{speed}"
+        return f"{states_text or 'no runs'}{speed}"
 
     def show(self, console: Console, *, every: int = 50) -> None:
         """Prints a table of the runs, what was not carried over by kind and reason, and the summary line."""

@@ -30,11 +30,11 @@ def convert_reference(job_json: str, points: Callable[[int], None] = lambda coun
     reference = job.reference
     worker = pool.take(job.options.log_dir)
     report = worker.convert(job_json, points)
-    told = RunReport.model_validate_json(report) if report is not None else None
-    converted = told is not None and told.state == "converted"
+    result = RunReport.model_validate_json(report) if report is not None else None
+    converted = result is not None and result.state == "converted"
     # After a failure its SwanLab run is still open: another run needs another process.
     exit_code = pool.give_back(worker, usable=converted)
-    if not converted and (job.options.mode != "online" or (told is not None and told.refused)):
+    if not converted and (job.options.mode != "online" or (result is not None and result.refused)):
         with suppress(OSError):
             discard(job.options.log_dir / job.run_dir)
     if report is not None:
@@ -73,8 +73,8 @@ def convert_all(
         console: Where progress is shown; None: nowhere.
 
     Raises:
-        WandbSwanError: another command is at it, or the scheduler can not be reached.
-        OSError: the log directory can not be written.
+        WandbSwanError: another command is at it, or the scheduler cannot be reached.
+        OSError: the log directory cannot be written.
     """
     begin = time.monotonic()
     workers = workers or min(8, os.cpu_count() or 1)
@@ -125,8 +125,8 @@ def _converted(jobs: list[Job], executor: Executor, meter: Meter | None) -> Iter
     """Each run as it ends. With a meter the runs tell how far they are: not over the network."""
     futures: dict[Future[str], Job] = {}
     for job in jobs:
-        told = () if meter is None else (partial(meter.points, job.reference.key),)
-        futures[executor.submit(convert_reference, job.model_dump_json(), *told)] = job
+        watch = () if meter is None else (partial(meter.points, job.reference.key),)
+        futures[executor.submit(convert_reference, job.model_dump_json(), *watch)] = job
     try:
         for future in as_completed(futures):
             job = futures[future]
@@ -152,7 +152,7 @@ def _executor(workers: int, dask: str | None) -> tuple[Executor, Callable[[], No
     try:
         client: Any = Client(dask, timeout="10s")
     except (OSError, ValueError) as error:
-        raise WandbSwanError(f"the dask scheduler {dask} can not be reached ({error})") from None
+        raise WandbSwanError(f"the dask scheduler {dask} cannot be reached ({error})") from None
     return client.get_executor(), client.close
 
 

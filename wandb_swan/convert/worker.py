@@ -102,7 +102,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     discard(options.log_dir / job.run_dir)
     with run_times.original(started.started_at, lambda: source.finished_at):
         sink.open(started)
-        sink.tell(**source.told)
+        sink.add_metadata(**source.metadata)
         if recorded is not None:
             recorded.take(started)
         for event in events:

@@ -29,13 +29,13 @@ def mirror_at(journal: Path) -> IdentityFields | None:
 
 def _holder(path: Path) -> IdentityFields | None:
     try:
-        told = path.read_bytes()
+        content = path.read_bytes()
         age = time.time() - path.stat().st_mtime
     except OSError:
         return None
     found: object = None
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(told)
+        found = json.loads(content)
     who = usable(IdentityFields, found)
     alive = lives(who)
     return who if alive or (alive is None and age < SILENCE) else None

@@ -53,8 +53,8 @@ class JournalWriter:
         self._busy = 0
         """How many times `_drain` is running: in itself, from signal handlers."""
         self._fd = _high(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600))
-        told = os.fstat(self._fd)
-        self._file = told.st_dev, told.st_ino
+        stat = os.fstat(self._fd)
+        self._file = stat.st_dev, stat.st_ino
         self._mark = self._set_mark()
         self._ends = [len(FILE_HEADER)]
         """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""

@@ -72,7 +72,7 @@ class Opening:
         continuation.continue_lines()
         replay.sink.flush()  # the config says whose part this is before the first point is there
         facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
-        replay.sink.tell(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
+        replay.sink.add_metadata(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
         if run.log_written and run.log and not run.shared:
             replay.checks = Reconciler(Path(run.log))
             replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
@@ -226,7 +226,7 @@ class Continuation:
             tries.refused = {}
         uploads.refused.update(tries.refused)
         tries.lines_at = self._sink.url
-        self._sink.tell(lines_before=tries.lines_before)
+        self._sink.add_metadata(lines_before=tries.lines_before)
         self._sink.skip_lines(there - tries.lines_before)
 
     def continue_steps(self) -> None:
@@ -245,9 +245,9 @@ class Continuation:
         tries.part.last_step = tries.part.last_row = -1
         self._sink.part = tries.part
         if tries.part.step_offset:
-            self._sink.tell(step_offset=tries.part.step_offset, first_step=tries.part.first_step)
+            self._sink.add_metadata(step_offset=tries.part.step_offset, first_step=tries.part.first_step)
         parts = [status.url or status.run_dir for status in earlier]
-        self._sink.tell(earlier_parts=[where for where in parts if where] or None)
+        self._sink.add_metadata(earlier_parts=[where for where in parts if where] or None)
 
     def _ask_for_steps(self, part: Part, started: RunStarted, uploads: Uploads) -> None:
         """What other folders and machines have sent to the experiment comes before this part; what an earlier try of
@@ -257,15 +257,15 @@ class Continuation:
         if there < 0:
             return
         try:
-            about = uploads.about()
+            metadata = uploads.metadata()
         except Exception as error:
             log.warning("SwanLab does not say whose steps the experiment has: %s", error)
-            about = {"started_at": started.started_at} if tries.any_before else {}
-        if about.get("started_at") == started.started_at:
-            offset = about.get("step_offset")
+            metadata = {"started_at": started.started_at} if tries.any_before else {}
+        if metadata.get("started_at") == started.started_at:
+            offset = metadata.get("step_offset")
             part.step_offset = offset if isinstance(offset, int) else 0
-            part.first_step = about.get("first_step") or 0
-            lines = about.get("lines_before")
+            part.first_step = metadata.get("first_step") or 0
+            lines = metadata.get("lines_before")
             if tries.lines_before is None and isinstance(lines, int):
                 tries.lines_before, tries.lines_at = lines, self._sink.url
             return

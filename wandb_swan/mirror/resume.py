@@ -32,13 +32,13 @@ def resume_all(journals: list[Path], console: Console) -> int:
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
         if is_whole(journal) and _is_there(MirrorStatus.of(journal)):
-            told: str | None = "is whole already"
+            result: str | None = "is whole already"
         elif mirror_at(journal) is not None:
-            told = "is being mirrored now, left alone"
+            result = "is being mirrored now, left alone"
         else:
-            code, told = _follow(journal) if journal in live else _mirror(journal, console, title)
+            code, result = _follow(journal) if journal in live else _mirror(journal, console, title)
             failed += code != 0
-        console.print(f"{title}: {told}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{title}: {result}", soft_wrap=True, highlight=False, markup=False)
     return failed
 
 

@@ -1,0 +1,1 @@
+"""What was expected of a SwanLab run, what its store holds, and the comparison of both."""

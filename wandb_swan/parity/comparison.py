@@ -23,7 +23,7 @@ def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
 
     Raises:
         WandbSwanError: one of them is no run folder.
-        OSError: one of them can not be read.
+        OSError: one of them cannot be read.
     """
     source = LocalRun.in_folder(FilePath(wandb_run_dir))
     stored = StoredRun(FilePath(swanlab_run_dir))
@@ -32,8 +32,8 @@ def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
 
 def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parity:
     """Compares what a source recorded with what SwanLab stored. System metrics only where SwanLab has any of them."""
-    about = stored.about
-    matcher = _Matcher(stored, about.get("keys") or {})
+    metadata = stored.metadata
+    matcher = _Matcher(stored, metadata.get("keys") or {})
     metrics = [
         *(matcher.series(path, "scalar", series) for path, series in recorded.scalars.items()),
         *(matcher.texts(path, digests) for path, digests in recorded.texts.items()),
@@ -55,7 +55,9 @@ def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parit
         exit_code=finished.exit_code if finished else None,
         state=stored.state,
         short=recorded.short,
-        told=tuple(f"{item['key']}: {item['reason']} ({item['count']})" for item in about.get("not_mirrored") or []),
+        not_mirrored=tuple(
+            f"{item['key']}: {item['reason']} ({item['count']})" for item in metadata.get("not_mirrored") or []
+        ),
     )
 
 
@@ -81,11 +83,11 @@ class _Matcher:
     def series(self, path: Path, kind: str, series: Series) -> MetricParity:
         """A scalar metric; where several SwanLab names are possible, the one that is most like it."""
         names = [name for name in self._candidates(path) if name in self._stored.scalars and name not in self._claimed]
-        told = [_compare_series(path, kind, series, name, self._stored.scalars[name]) for name in names]
-        return self._claim(path, kind, series.steps, told)
+        candidates = [_compare_series(path, kind, series, name, self._stored.scalars[name]) for name in names]
+        return self._claim(path, kind, series.steps, candidates)
 
     def texts(self, path: Path, digests: dict[int, bytes]) -> MetricParity:
-        told = []
+        candidates = []
         for name in self._media_names(path):
             if self._stored.kinds.get(name) == "text":
                 steps = self._stored.media[name]
@@ -94,20 +96,20 @@ class _Matcher:
                     for step, digest in digests.items()
                     if step in steps
                 )
-                told.append(_presence(path, "text", list(digests), name, steps, different=different))
-        return self._claim(path, "text", list(digests), told)
+                candidates.append(_presence(path, "text", list(digests), name, steps, different=different))
+        return self._claim(path, "text", list(digests), candidates)
 
     def media(self, path: Path, steps: list[int]) -> MetricParity:
         names = self._media_names(path)
-        told = [_presence(path, "media", steps, name, self._stored.media[name]) for name in names]
-        return self._claim(path, "media", steps, told)
+        candidates = [_presence(path, "media", steps, name, self._stored.media[name]) for name in names]
+        return self._claim(path, "media", steps, candidates)
 
     def _media_names(self, path: Path) -> list[str]:
         return [name for name in self._candidates(path) if name in self._stored.media and name not in self._claimed]
 
-    def _claim(self, path: Path, kind: str, steps: Iterable[int], told: list[MetricParity]) -> MetricParity:
-        if told:
-            best = min(told, key=lambda metric: metric.missing + metric.extra + metric.different)
+    def _claim(self, path: Path, kind: str, steps: Iterable[int], candidates: list[MetricParity]) -> MetricParity:
+        if candidates:
+            best = min(candidates, key=lambda metric: metric.missing + metric.extra + metric.different)
             self._claimed.add(best.swanlab_key)
             return best
         return _presence(path, kind, list(steps), "", {})

@@ -31,7 +31,7 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
 
     Raises:
         WandbSwanError: a place is none, or a run has no counterpart.
-        OSError: something can not be read.
+        OSError: something cannot be read.
     """
     folder = FilePath(wandb)
     sources: Sequence[Source]
@@ -55,11 +55,11 @@ def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
         held = {stored.run_id: stored for stored in every}
         sources = [part for source in sources for part in _as_mirrored(source, every)]
     for source in sources:
-        page = source.told.get("url")  # where two servers have a run of that id, one has another id in SwanLab
-        match = next((stored for stored in held.values() if page and stored.about.get("url") == page), None)
+        page = source.metadata.get("url")  # where two servers have a run of that id, one has another id in SwanLab
+        match = next((stored for stored in held.values() if page and stored.metadata.get("url") == page), None)
         if isinstance(source, LocalRun) and (started := source.started) is not None:  # an id may have been used again
             began = {"id": started.run_id, "started_at": started.started_at}
-            match = match or next((stored for stored in every if stored.about.items() >= began.items()), None)
+            match = match or next((stored for stored in every if stored.metadata.items() >= began.items()), None)
         match = match or held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
         if match is None:
             raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")
@@ -71,6 +71,6 @@ def _as_mirrored(source: Source, stored: Sequence[StoredRun]) -> list[Source]:
     """The run, or, where each of its logs was mirrored into a SwanLab run of its own, one for each of them."""
     if not isinstance(source, LocalRun) or len(source.logs) < 2:
         return [source]
-    began = {run.about.get("started_at") for run in stored}
+    began = {run.metadata.get("started_at") for run in stored}
     apart = [LocalRun([log]) for log in source.logs]
     return [*apart] if all(part.started and part.started.started_at in began for part in apart) else [source]

@@ -56,7 +56,7 @@ class Parity(BaseModel):
     """SwanLab's: finished, crashed, aborted, unfinished."""
     short: tuple[str, ...] = ()
     """What the source says that it has and has not given: it is not in SwanLab either."""
-    told: tuple[str, ...] = ()
+    not_mirrored: tuple[str, ...] = ()
     """What the SwanLab run itself says was not carried over: key, reason, count."""
 
     @property

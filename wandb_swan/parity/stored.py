@@ -23,7 +23,7 @@ class StoredRun:
         """Reads `run_dir`.
 
         Raises:
-            WandbSwanError: it is no SwanLab run folder, or one of a SwanLab version that this one can not read.
+            WandbSwanError: it is no SwanLab run folder, or one of a SwanLab version that this one cannot read.
         """
         self.dir = run_dir
         self.scalars: dict[str, Series] = {}
@@ -70,16 +70,16 @@ class StoredRun:
             elif kind == "finish":
                 self.state = state_name(record.finish.state)
         self.config = _config(self.dir)
-        offset = self.about.get("step_offset")
+        offset = self.metadata.get("step_offset")
         if isinstance(offset, int) and offset:  # a part of a run that goes on behind another one: wandb's steps again
             for points in self.scalars.values():
                 points.steps = array(points.steps.typecode, (step - offset for step in points.steps))
             self.media = {key: {at - offset: items for at, items in by.items()} for key, by in self.media.items()}
 
     @property
-    def about(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What we put under the reserved config key; empty if the run is not ours."""
-        return _about(self.config)
+        return _metadata_in(self.config)
 
     def digests(self, key: str, step: int) -> list[str]:
         """The SHA-256 of every item of a media metric at a step; an item whose file is gone gives an empty one."""
@@ -91,10 +91,10 @@ class StoredRun:
         return found
 
 
-def about(run_dir: Path) -> dict[str, Any]:
+def metadata_of(run_dir: Path) -> dict[str, Any]:
     """`StoredRun.about` without reading the run; empty where there is none."""
     try:
-        return _about(_config(run_dir))
+        return _metadata_in(_config(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
 
@@ -105,7 +105,7 @@ def _config(run_dir: Path) -> dict[str, Any]:
     return {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
 
 
-def _about(config: dict[str, Any]) -> dict[str, Any]:
+def _metadata_in(config: dict[str, Any]) -> dict[str, Any]:
     for key in ("wandb_run_", "wandb_run"):
         if isinstance(config.get(key), dict):
             return dict(config[key])

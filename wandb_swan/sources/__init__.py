@@ -1,0 +1,1 @@
+"""Runs of the past as events: from local `wandb/` folders and from W&B's cloud."""

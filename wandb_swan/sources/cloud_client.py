@@ -56,18 +56,16 @@ def asked(what: str, question: Callable[[], T]) -> T:
     except WandbSwanError:
         raise
     except Spoiled as error:
-        raise WandbSwanError(f"can not {what}: {error}") from error
+        raise WandbSwanError(f"cannot {what}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())[:300]
         if re.search(r"\b401\b|not logged in|API key|relogin|authentication", text, re.I):
-            raise WandbSwanError(f"can not {what}: W&B does not accept the login; type `wandb login`") from None
+            raise WandbSwanError(f"cannot {what}: W&B does not accept the login; type `wandb login`") from None
         if re.search(r"\b403\b|permission|forbidden|access denied", text, re.I):
-            raise WandbSwanError(f"can not {what}: no permission; ask its owner for access") from None
+            raise WandbSwanError(f"cannot {what}: no permission; ask its owner for access") from None
         if re.search(r"\b404\b|not find|not found|no such", text, re.I):
-            raise WandbSwanError(
-                f"can not {what}: there is none; check the names (--wb-entity, --wb-project)"
-            ) from None
-        raise WandbSwanError(f"can not {what}: {type(error).__name__}: {text}") from error
+            raise WandbSwanError(f"cannot {what}: there is none; check the names (--wb-entity, --wb-project)") from None
+        raise WandbSwanError(f"cannot {what}: {type(error).__name__}: {text}") from error
 
 
 def server() -> str:
@@ -111,7 +109,7 @@ def every_page(listing: Callable[..., Any], *args: Any, **more: Any) -> list[Any
 
 def _reference(run: Any) -> RunReference:
     attributes = run._attrs
-    told = (
+    state = (
         *(attributes.get(name) for name in ("state", "heartbeatAt", "historyLineCount", "displayName", "notes")),
         *(run.tags or ()),
     )
@@ -125,7 +123,7 @@ def _reference(run: Any) -> RunReference:
         project=run.project,
         started_at=seconds(attributes.get("createdAt")),
         tags=tuple(run.tags or ()),
-        fingerprint="|".join(map(str, told)),
+        fingerprint="|".join(map(str, state)),
         path=path,
         apart=server(),
         url=run.url or "",

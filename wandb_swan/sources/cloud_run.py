@@ -72,7 +72,7 @@ class CloudRun:
         return asked(f"read the run {self._path}", lambda: _whole(api().run(self._path)))
 
     @property
-    def told(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Facts for the config key `wandb_run`."""
         return {"url": self._run.url, "state": self._run.state}
 
@@ -310,8 +310,8 @@ def _types(run: Any) -> dict[str, dict[str, int]]:
     """Metric -> type -> how many values of it W&B has."""
     keys = (run._attrs.get("historyKeys") or {}).get("keys") or {}
     return {
-        key: {str(count.get("type")): int(count.get("count") or 0) for count in (told or {}).get("typeCounts") or ()}
-        for key, told in keys.items()
+        key: {str(count.get("type")): int(count.get("count") or 0) for count in (counted or {}).get("typeCounts") or ()}
+        for key, counted in keys.items()
     }
 
 
@@ -327,8 +327,8 @@ def _counts(run: Any) -> dict[str, int]:
 def _summary(run: Any) -> Tree:
     """The summary as plain JSON."""
     text = run._attrs.get("summaryMetrics")
-    told = json.loads(text) if isinstance(text, str) else text
-    return dict(told) if isinstance(told, dict) else {}
+    summary = json.loads(text) if isinstance(text, str) else text
+    return dict(summary) if isinstance(summary, dict) else {}
 
 
 def _settings(tree: Tree) -> tuple[tuple[Path, Any], ...]:
@@ -336,9 +336,9 @@ def _settings(tree: Tree) -> tuple[tuple[Path, Any], ...]:
     return tuple(((key,), value) for key, value in without_own(tree).items())
 
 
-def _metrics(told: Any) -> Iterator[MetricDefined]:
+def _metrics(definitions: Any) -> Iterator[MetricDefined]:
     """`define_metric` calls: MetricRecords whose fields have their protobuf numbers as names."""
-    records = [item for item in told if isinstance(item, dict)] if isinstance(told, list) else []
+    records = [item for item in definitions if isinstance(item, dict)] if isinstance(definitions, list) else []
     names = [str(item.get("1") or item.get("2") or "") for item in records]
     for item, name in zip(records, names, strict=True):
         place = item.get("5")

@@ -132,7 +132,7 @@ class LocalRun:
         return {None: "crashed", 0: "finished", 255: "killed"}.get(code, "failed")
 
     @property
-    def told(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Facts for the config key `wandb_run`."""
         started = self.started
         return {"id": started.run_id if started else None, "converted_from": [log.parent.name for log in self.logs]}
@@ -163,7 +163,7 @@ class LocalRun:
 
         Raises:
             WandbSwanError: no log holds a started run.
-            OSError: a log can not be read.
+            OSError: a log cannot be read.
         """
         segments = self.segments
         if not segments:
@@ -247,7 +247,7 @@ def _cut_at(later: list[Segment]) -> int | None:
 
 
 def head(log: FilePath) -> RunStarted | None:
-    """The start of a log's run. None if none was started or the file can not be read."""
+    """The start of a log's run. None if none was started or the file cannot be read."""
     decoder = Decoder()
     try:
         with LogReader(log) as reader:

@@ -65,7 +65,7 @@ class Source(Protocol):
     def run_id(self) -> str: ...
 
     @property
-    def told(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Facts for the config key `wandb_run`."""
 
     def events(self) -> Iterator[Event]:

@@ -60,7 +60,7 @@ class ActiveRun:
             if isinstance(event, RunStarted):
                 self._sink.open(event)
                 begin = self._decoder.begin
-                self._sink.tell(url=begin.run.url, versions=begin.versions.model_dump(exclude_none=True))
+                self._sink.add_metadata(url=begin.run.url, versions=begin.versions.model_dump(exclude_none=True))
             elif self._decoder.started is not None:
                 self._sink.write(event)
             wrote = True

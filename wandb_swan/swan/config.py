@@ -27,7 +27,7 @@ class RunConfig:
         self._changed = True
         self.written: dict[str, Any] = {}
         """What `write` brought into SwanLab's config last."""
-        self._about: dict[str, Any] = {
+        self._metadata: dict[str, Any] = {
             "id": started.run_id,
             "project": started.project,
             "entity": started.entity,
@@ -43,19 +43,19 @@ class RunConfig:
             "group": limits.name(started.group) or "",
             "job_type": limits.name(started.job_type) or "",
         }
-        self._about |= {field: value for field in FIELDS if (value := getattr(started, field)) != taken[field]}
+        self._metadata |= {field: value for field in FIELDS if (value := getattr(started, field)) != taken[field]}
 
-    def tell(self, **about: Any) -> None:
+    def add_metadata(self, **metadata: Any) -> None:
         """Adds facts of the run to the reserved key `wandb_run`."""
-        self._about.update(about)
+        self._metadata.update(metadata)
         self._changed = True
 
     def run_changed(self, now: RunChanged) -> None:
-        """Keeps what SwanLab can not change any more."""
+        """Keeps what SwanLab cannot change any more."""
         for field in FIELDS:
             value = getattr(now, field)
-            if value != getattr(self._started, field) or field in self._about:
-                self.tell(**{field: value})
+            if value != getattr(self._started, field) or field in self._metadata:
+                self.add_metadata(**{field: value})
 
     def change(self, event: ConfigChanged) -> None:
         apply(self._config, event)
@@ -64,14 +64,14 @@ class RunConfig:
     def summarise(self, event: SummaryChanged) -> None:
         apply(self._summary, event)
 
-    def tell_summary(self, last: dict[Path, Any]) -> None:
+    def add_summary(self, last: dict[Path, Any]) -> None:
         """Tells the summary without the values that are just a metric's last one, which `last` holds."""
         kept: Tree = {}
         for path, value in nested.leaves(self._summary):
             same = path in last and json.dumps(last[path]) == json.dumps(value)  # NaN is NaN here
             if not same and path[0] not in INTERNAL:
                 nested.merge(kept, path, value)
-        self.tell(summary=kept)
+        self.add_metadata(summary=kept)
 
     def write(self, session: Session, *, own: bool) -> int:
         """Brings it into the SwanLab run's config; keys that are not ours go, where the run is our `own`.
@@ -82,9 +82,9 @@ class RunConfig:
             return 0
         self._changed = False
         ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
-        told = {key: value for key, value in self._about.items() if value not in ("", None, [], {})}
+        metadata = {key: value for key, value in self._metadata.items() if value not in ("", None, [], {})}
         whole = {key: _plain(value) for key, value in self._config.items()}
-        whole[ours] = _plain(told)
+        whole[ours] = _plain(metadata)
         self.written = whole
         return session.write_config(whole, own=own)
 

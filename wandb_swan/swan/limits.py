@@ -146,8 +146,8 @@ class KeyNames:
         attempt = 0
         while candidate in self._owners:
             attempt += 1
-            told = "\0".join([*path, kind, str(attempt)])
-            candidate = f"{candidate.partition('~')[0][: KEY_LENGTH - 9]}~{_digest(told)}"
+            original = "\0".join([*path, kind, str(attempt)])
+            candidate = f"{candidate.partition('~')[0][: KEY_LENGTH - 9]}~{_digest(original)}"
         self._names[owner] = candidate
         self._owners[candidate] = owner
         return candidate

@@ -57,8 +57,8 @@ def name_successor(run_dir: Path, later: str) -> None:
     path = run_dir / "files" / "config.yaml"
     try:
         config = yaml.safe_load(path.read_text("utf-8"))
-        about = config.get("wandb_run_") or config["wandb_run"]
-        about["value"]["continued_in"] = later
+        metadata = config.get("wandb_run_") or config["wandb_run"]
+        metadata["value"]["continued_in"] = later
         write_whole(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         log.warning("%s does not say that the run goes on in %s: %s", run_dir, later, error)

@@ -92,7 +92,7 @@ class Sink:
         """Where the run's steps go; set before the first row."""
         self._names = KeyNames()
         self._axes = ChartAxes(self._names)
-        self._about: RunConfig
+        self._config: RunConfig
         self._last: dict[Path, Any] = {}
         self._samples = 0
         self._writer: Writer | None = None
@@ -121,12 +121,12 @@ class Sink:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         self._swan.open(started)
         self._writer = writer_for(self._swan.session, bulk=self._target.past and self._target.mode == "offline")
-        self._about = RunConfig(started)
+        self._config = RunConfig(started)
         for capability in self._swan.missing():
             self.losses.add(("run",), loss(capability))
-        self._tell_capabilities()
+        self._add_capabilities()
         if self._swan.continues:
-            self.tell(continues=self._swan.continues)
+            self.add_metadata(continues=self._swan.continues)
 
     @property
     def capabilities(self) -> dict[str, str]:
@@ -138,12 +138,12 @@ class Sink:
         assert self._writer is not None
         self._writer.skip_lines = count
 
-    def tell(self, **about: Any) -> None:
+    def add_metadata(self, **metadata: Any) -> None:
         """Adds facts of the run to the reserved config key `wandb_run`."""
-        self._about.tell(**about)
+        self._config.add_metadata(**metadata)
 
-    def _tell_capabilities(self) -> None:
-        self.tell(capabilities=found.missing() or "all")
+    def _add_capabilities(self) -> None:
+        self.add_metadata(capabilities=found.missing() or "all")
 
     def lost(self) -> list[dict[str, Any]]:
         """What SwanLab has no place for, or refused: key, reason, count."""
@@ -164,12 +164,12 @@ class Sink:
     def close(self, state: State, reason: str | None = None) -> str | None:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         assert self._writer is not None
-        self._about.tell_summary(self._last)
+        self._config.add_summary(self._last)
         if self.part.step_offset:
-            self._about.tell(step_offset=self.part.step_offset, first_step=self.part.first_step)
+            self._config.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
         self._writer.flush()
-        self._tell_capabilities()
-        self._about.tell(keys=self._names.changed(), not_mirrored=self.lost() or None)
+        self._add_capabilities()
+        self._config.add_metadata(keys=self._names.changed(), not_mirrored=self.lost() or None)
         self.flush()
         if self._swan.own:
             self._swan.finish(state, reason, error_line_is_there=self._writer.skip_lines > 0)
@@ -180,7 +180,7 @@ class Sink:
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = self._writer.failure or unconfirmed
         if failure is None and self._expected is not None and found.has(READ_BACK):
-            self._expected.config = self._about.written
+            self._expected.config = self._config.written
             return self._expected.missing(FilePath(self._swan.handle.dir), state)
         return failure
 
@@ -196,9 +196,9 @@ class Sink:
             case SystemStats():
                 self._on_stats(event)
             case ConfigChanged():
-                self._about.change(event)
+                self._config.change(event)
             case SummaryChanged():
-                self._about.summarise(event)
+                self._config.summarise(event)
             case MetricDefined():
                 self._axes.define(event)
             case ChartDefined():
@@ -214,13 +214,13 @@ class Sink:
             case RowDropped():
                 self._on_dropped(event)
             case RunChanged():
-                self._about.run_changed(event)
+                self._config.run_changed(event)
             case RunPreempting():
-                self.tell(preempting=True)
+                self.add_metadata(preempting=True)
             case UnknownRecord():
                 self.losses.add((event.kind,), "a kind of wandb's records that is not known here")
             case RunFinished():
-                self.tell(exit_code=event.exit_code)
+                self.add_metadata(exit_code=event.exit_code)
             case RunStarted():
                 pass  # `open` has it
             case _:
@@ -234,7 +234,7 @@ class Sink:
         self._swan.raise_if_broken()
 
     def _write_config(self) -> None:
-        empty = self._about.write(self._swan.session, own=self._swan.own)
+        empty = self._config.write(self._swan.session, own=self._swan.own)
         if empty:
             self.losses.counts["config", loss(EMPTY_CONFIG_VALUES)] = empty
 
@@ -247,7 +247,7 @@ class Sink:
         undecided = self.part.step_offset is None
         step = self.part.place(step)
         if undecided and self.part.step_offset:  # known there before the first point is: the status file may be lost
-            self.tell(step_offset=self.part.step_offset, first_step=self.part.first_step)
+            self.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
             self._write_config()
         if not 0 <= step <= limits.LAST_STEP:
             for path, _ in leaves(event.values):
@@ -392,9 +392,9 @@ class Sink:
             "description": event.description,
             "used": event.used or None,
         }
-        told = {name: value for name, value in facts.items() if value not in (None, "", [])}
-        self._artifacts[event.name, event.digest, event.used] = told
-        self.tell(artifacts=list(self._artifacts.values()))
+        known = {name: value for name, value in facts.items() if value not in (None, "", [])}
+        self._artifacts[event.name, event.digest, event.used] = known
+        self.add_metadata(artifacts=list(self._artifacts.values()))
 
     def _on_file(self, event: FileSaved) -> None:
         if not _MEDIA_FILE.match(event.path):

@@ -94,12 +94,12 @@ class Increments:
 
     def grown(self, path: Path, table: Table, value: Tree) -> Table:
         """All rows of the table so far."""
-        number, told = value.get("increment_num"), value.get("nrows")
+        number, rows_logged = value.get("increment_num"), value.get("nrows")
         last, before = self._tables.get(path, (-1, None))
         rows = table.rows
         if before is not None and number == last + 1 and before.columns == table.columns:
             rows = [*before.rows, *rows]
-        missing = max(0, told - len(rows)) if isinstance(told, int) else 0
+        missing = max(0, rows_logged - len(rows)) if isinstance(rows_logged, int) else 0
         whole = Table(table.columns, rows[:_GROWN_ROWS], missing)
         self._tables[path] = (number if isinstance(number, int) else -1, whole)
         return whole

@@ -53,7 +53,7 @@ class Batches:
         self.problem: str | None = None
         """Why nothing is being sent at the moment, None if it is."""
         self.broken: str | None = None
-        """Why records can not be sent by this process any more."""
+        """Why records cannot be sent by this process any more."""
         self.refused: Counter[str] = Counter()
         """Reason -> records that the server will never take."""
         self.sent_at = 0.0
@@ -205,13 +205,13 @@ def check_answer(response: Any, *_: Any, **__: Any) -> None:
     if not response.ok or response.request.method not in ("POST", "PUT"):
         return
     start = response.content[:1000].lstrip()
-    told: Any = None
+    answer: Any = None
     if start.startswith(b"{"):
         try:
-            told = response.json()
+            answer = response.json()
         except ValueError:
-            told = None
-    if start.startswith(b"<") or (isinstance(told, dict) and {"code", "message"} == set(told)):
+            answer = None
+    if start.startswith(b"<") or (isinstance(answer, dict) and {"code", "message"} == set(answer)):
         error = start[:200].decode("utf-8", "replace")
         raise requests.RequestException(f"answered {response.status_code} and: {error}", request=response.request)
 

@@ -12,7 +12,7 @@ log = logging.getLogger("wandb_swan")
 
 
 def discard(run_dir: Path) -> None:
-    """Removes what a broken-off conversion left. Raises OSError if the folder can not be removed."""
+    """Removes what a broken-off conversion left. Raises OSError if the folder cannot be removed."""
     database = run_dir.parent / "runs.swanlab"
     if database.is_file():
         try:

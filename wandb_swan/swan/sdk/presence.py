@@ -58,7 +58,7 @@ class Presence:
             requests.RequestException: the server cannot be asked now.
         """
         try:
-            told = self._get()
+            experiment = self._get()
         except requests.RequestException as error:
             status = getattr(error.response, "status_code", None)
             if status == 401:
@@ -67,7 +67,7 @@ class Presence:
                 raise
             return True
         self.heard = time.time()
-        state = told.get("state")
+        state = experiment.get("state")
         if state not in (None, "", "RUNNING") and self.ended is None and not self._over.is_set():
             self.ended = str(state)
             log.warning("SwanLab's server has ended the experiment: it is %s", state)
@@ -83,23 +83,23 @@ class Presence:
             return True
         return self.runs()
 
-    def link(self, **about: Any) -> None:
+    def link(self, **metadata: Any) -> None:
         """Adds to `wandb_run` in the experiment's config in the cloud; a failure is logged."""
         from swanlab.sdk.internal.core_python.api.upload import upload_config
 
         try:
             config = dict((self._get().get("profile") or {}).get("config") or {})
             ours = "wandb_run_" if "wandb_run_" in config else "wandb_run"
-            told = dict(config.get(ours) or {"sort": len(config), "desc": ""})
-            told["value"] = {**(told.get("value") or {}), **about}
+            entry = dict(config.get(ours) or {"sort": len(config), "desc": ""})
+            entry["value"] = {**(entry.get("value") or {}), **metadata}
             user, project, experiment = self._path.split("/")[2], self._path.split("/")[3], self._id
-            upload_config(user, project, experiment, content={**config, ours: told})
+            upload_config(user, project, experiment, content={**config, ours: entry})
         except Exception as error:
             log.warning("the ended experiment does not say where it goes on: %s", error)
 
     def _get(self) -> dict[str, Any]:
-        told = self._client.get(self._path, log_error=False).data
-        return told if isinstance(told, dict) else {}
+        experiment = self._client.get(self._path, log_error=False).data
+        return experiment if isinstance(experiment, dict) else {}
 
     def _keep_alive(self) -> None:
         pause = BEAT

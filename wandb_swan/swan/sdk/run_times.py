@@ -32,7 +32,7 @@ def original(started_at: float, finished_at: Callable[[], float]) -> Iterator[No
         yield
         return
 
-    def telling(deliver: Callable[[Any], Any], record: str, field: str, seconds: Callable[[], float]) -> Any:
+    def with_time(deliver: Callable[[Any], Any], record: str, field: str, seconds: Callable[[], float]) -> Any:
         def deliver_with_time(request: Any) -> Any:
             if seconds() > 0:
                 getattr(getattr(request, record), field).FromNanoseconds(round(seconds() * 1e9))
@@ -43,8 +43,8 @@ def original(started_at: float, finished_at: Callable[[], float]) -> Iterator[No
     def create_core(*args: Any, **more: Any) -> Any:
         core = create(*args, **more)
         try:
-            core.deliver_run_start = telling(core.deliver_run_start, "start_record", "started_at", lambda: started_at)
-            core.deliver_run_finish = telling(core.deliver_run_finish, "finish_record", "finished_at", finished_at)
+            core.deliver_run_start = with_time(core.deliver_run_start, "start_record", "started_at", lambda: started_at)
+            core.deliver_run_finish = with_time(core.deliver_run_finish, "finish_record", "finished_at", finished_at)
         except AttributeError as error:
             found.lack(capabilities.RUN_TIMES, why=error)
         return core

@@ -81,8 +81,8 @@ class UnacknowledgedBatches:
         from swanlab.sdk.internal.core_python.api.experiment import get_experiment_summary
 
         since = int(time.time()) - _CLOCK_SKEW  # only what came lately matters
-        told: Any = get_experiment_summary(self._context.project_id, self._context.experiment_id, created_at=since)
-        return {"" if kind == "log" else item["key"]: int(item["step"]) for item in told.get(kind) or ()}
+        summary: Any = get_experiment_summary(self._context.project_id, self._context.experiment_id, created_at=since)
+        return {"" if kind == "log" else item["key"]: int(item["step"]) for item in summary.get(kind) or ()}
 
 
 def _place(kind: str, record: Any) -> tuple[str, int]:

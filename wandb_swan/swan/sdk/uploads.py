@@ -113,7 +113,7 @@ class Uploads:
         ]
         return max([-1, *steps])
 
-    def about(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What the experiment's config says of the part that wrote it last; empty if there is none.
 
         Raises what SwanLab's client raises.
@@ -121,10 +121,10 @@ class Uploads:
         from swanlab.sdk.internal.core_python import client
 
         context: Any = self._core._ctx
-        told: Any = client.get(f"/project/{context.username}/{context.project}/runs/{context.experiment_id}").data
-        config = (told.get("profile") or {}).get("config") or {}
-        about = (config.get("wandb_run_") or config.get("wandb_run") or {}).get("value")
-        return about if isinstance(about, dict) else {}
+        experiment: Any = client.get(f"/project/{context.username}/{context.project}/runs/{context.experiment_id}").data
+        config = (experiment.get("profile") or {}).get("config") or {}
+        metadata = (config.get("wandb_run_") or config.get("wandb_run") or {}).get("value")
+        return metadata if isinstance(metadata, dict) else {}
 
     def without_error_line(self) -> None:
         """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
