@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tenacity import wait_chain, wait_fixed
 from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.stores import SwanStore
 from wandb_swan.__main__ import main
 from wandb_swan.capture.process import BUSY
 from wandb_swan.journal.claim import Claim
+from wandb_swan.journal.life import mark_live
 from wandb_swan.journal.models import MirrorStatus, PartSteps
 from wandb_swan.journal.status import is_whole, outcome
 from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.mirror import opening
 from wandb_swan.mirror import process as mirror
 from wandb_swan.mirror import resume as recovery
 from wandb_swan.mirror.process import Mirror
@@ -203,3 +208,30 @@ def test_a_status_file_of_anything(journal: Path, text: str) -> None:
     assert "goes on by itself" in outcome(journal, ended=False)
     assert CliRunner().invoke(main, ["status", str(journal.parent)]).exit_code == 0
     assert Mirror(journal).run() == 0
+
+
+def test_waiting_for_swanlab_stops_when_the_run_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more try, at once: whoever called `finish()` waits for it."""
+    writer = JournalWriter(tmp_path / "r1-20260101_000000.journal")
+    writer.note(type="begin", format=1, settings={"mode": "online", "log_dir": str(tmp_path / "swanlog")})
+    start = pb.Record()
+    start.request.run_start.run.run_id = "r1"
+    writer.append(start.SerializeToString())
+    mark_live(writer.path)
+    tries: list[float] = []
+
+    def refuse(*_: Any) -> None:
+        tries.append(time.monotonic())
+        if len(tries) == 2:
+            threading.Timer(0.5, lambda: writer.note(type="end", exit_code=0)).start()
+        raise ConnectionError("no way")
+
+    monkeypatch.setattr(Sink, "open", refuse)
+    monkeypatch.setattr(opening, "wait_exponential", lambda **_: wait_chain(wait_fixed(0.3), wait_fixed(100)))
+    assert Mirror(writer.path).run() == 1
+    writer.close()
+    assert len(tries) == 3
+    assert tries[1] - tries[0] >= 0.3 and tries[2] - tries[1] < 20
+    assert status(writer.path)["state"] == "failed"
+    assert status(writer.path)["reason"] == "SwanLab cannot be reached: ConnectionError: no way"
+    assert writer.path.exists()

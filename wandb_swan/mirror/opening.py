@@ -141,6 +141,8 @@ class _Starts:
         self._start = start
         self._last = False
         """Whether the present try began after the end of the wandb run."""
+        self._ended = False
+        """Whether the journal's last note was seen: the journal is read on from there, it does not come again."""
 
     def sink(self) -> Sink:
         """A sink with a started run.
@@ -191,9 +193,8 @@ class _Starts:
         alive = self._session.may_grow()
         for payload in watch:
             note = parse_note(payload)
-            if note is not None and note.get("type") == "end":
-                return True
-        return not alive
+            self._ended = self._ended or (note is not None and note.get("type") == "end")
+        return self._ended or not alive
 
 
 def _reason(state: RetryCallState) -> str:
