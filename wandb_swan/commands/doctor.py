@@ -137,6 +137,7 @@ def _journals() -> Finding:
 def _self_test() -> Finding:
     """One run of one point, in a process and a folder of its own, without an account."""
     from ..capture.process import python
+    from ..defaults import LOG_DIR
     from ..parity.stored import StoredRun
 
     with tempfile.TemporaryDirectory(prefix="wandb-swan-doctor-") as name:
@@ -155,7 +156,7 @@ def _self_test() -> Finding:
             )
         except subprocess.TimeoutExpired:
             return False, f"no end after {SELF_TEST_TIMEOUT:.0f} s"
-        runs = sorted(path.parent for path in (folder / "swanlog").glob("run-*/run-*.swanlab"))
+        runs = sorted(path.parent for path in (folder / LOG_DIR).glob("run-*/run-*.swanlab"))
         points = StoredRun(runs[0]).scalars.get("a") if len(runs) == 1 else None
         if done.returncode == 0 and points is not None and list(points.values) == [1.5]:
             return True, "one run, the same in wandb and SwanLab"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..capture.process import BUSY, block_signals
+from ..defaults import FINISH_TIMEOUT, LOG_DIR
 from ..exceptions import ExperimentEnded, WandbSwanError
 from ..journal.claim import Claim
 from ..journal.life import Trainer, remove_marks
@@ -230,13 +231,13 @@ class Mirror:
     def _open(self, started: RunStarted) -> None:
         from ..swan.sdk import probe
         from ..swan.sink import Sink
-        from ..swan.target import Target, resolve
+        from ..swan.target import Target, patience_within, resolve
 
         begin = self._decoder.begin
         settings = begin.get("settings", {})
         run = begin.get("run", {})
         self._mode, self._no_credentials, project, workspace = resolve(settings)
-        log_dir = settings.get("log_dir") or "swanlog"
+        log_dir = settings.get("log_dir") or LOG_DIR
         run_dir = None
         if self._mode != "online":
             run_dir, tries = run_folder(self.journal, begin, Path(log_dir), self._superseded)
@@ -251,7 +252,7 @@ class Mirror:
             keep_original=bool(settings.get("keep_original")),
             monitor=self._live,
             run_dir=run_dir,
-            patience=max(1.0, 0.8 * float(settings.get("finish_timeout") or 300.0)),
+            patience=patience_within(float(settings.get("finish_timeout") or FINISH_TIMEOUT)),
         )
         swan_id = self._rewound_id(started)
 
