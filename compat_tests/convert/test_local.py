@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.convert.conftest import Cli, content, run_dirs, train
-from compat_tests.live.test_values import NAMES
+from compat_tests.live.cases import NAMES
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 from wandb_swan.convert import WandbLocalConverter
 from wandb_swan.parity.pairing import pairs

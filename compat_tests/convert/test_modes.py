@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.convert.conftest import Cli, run_dirs, train
-from compat_tests.convert.test_interruption import wait_for, workers_of
+from compat_tests.convert.conftest import Cli, run_dirs, train, wait_for, workers_of
 from compat_tests.faults.conftest import assert_cloud_has
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
