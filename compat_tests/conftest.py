@@ -150,7 +150,7 @@ def recorder(folder: Path) -> Record:
 
 @pytest.fixture(scope="session", autouse=True)
 def versions_in_the_report(record_testsuite_property: Callable[[str, object], None]) -> None:
-    """What `matrix_report.py` makes the compatibility table of."""
+    """What `tools/matrix_report.py` makes the compatibility table of."""
     record_testsuite_property("python", platform.python_version())
     for name in ("wandb", "swanlab", "pydantic", "protobuf"):
         record_testsuite_property(name, version(name))

@@ -59,6 +59,8 @@ from wandb import util as util
 from wandb import watch as watch
 from wandb.sdk.lib.paths import StrPath
 
+from .defaults import GivenMode as _GivenMode
+
 __swan_version__: str
 
 def init(
@@ -89,13 +91,13 @@ def init(
     anonymous: Any = ...,
     *,
     wandb_run: bool | None = None,
-    swanlab_mode: Literal["online", "cloud", "local", "offline", "disabled"] | None = None,
+    swanlab_mode: _GivenMode | None = None,
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
 ) -> Run: ...
 def sync_wandb(
-    mode: Literal["online", "cloud", "local", "offline", "disabled"] | None = None,
+    mode: _GivenMode | None = None,
     wandb_run: bool | None = None,
     workspace: str | None = None,
     log_dir: str | None = None,

@@ -140,6 +140,7 @@ def _journals() -> Iterator[Finding]:
 def _self_test() -> Iterator[Finding]:
     """One run of one point, in a process and a folder of its own, without an account; and what its mirror could do."""
     from .capture.process import python
+    from .defaults import LOG_DIR
     from .journal.status import read_status
     from .parity.stored import StoredRun
 
@@ -161,8 +162,8 @@ def _self_test() -> Iterator[Finding]:
         except subprocess.TimeoutExpired:
             yield Finding("wrong", "self-test", f"no end after {SELF_TEST_TIMEOUT:.0f} s")
             return
-        runs = sorted(path.parent for path in (folder / "swanlog").glob("run-*/run-*.swanlab"))
-        journal = next((folder / "swanlog").glob("journals/*.journal"), None)
+        runs = sorted(path.parent for path in (folder / LOG_DIR).glob("run-*/run-*.swanlab"))
+        journal = next((folder / LOG_DIR).glob("journals/*.journal"), None)
         able = (read_status(journal).get("capabilities") if journal is not None else None) or {}
         missing = {what: without for what, without in able.items() if without != "ok"}
         if able and not missing:

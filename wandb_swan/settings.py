@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .defaults import FINISH_TIMEOUT, LOG_DIR, MODES_ALLOWED, Mode, plain_mode
 from .exceptions import WandbSwanError
-
-Mode = Literal["online", "local", "offline", "disabled"]
 
 
 def _mode(value: object) -> object:
-    """SwanLab's own alias: `cloud` is `online`."""
-    text = str(value).strip().lower()
-    return "online" if text == "cloud" else text
+    return plain_mode(str(value).strip().lower())
 
 
 def _switch(env: str, *others: str) -> Any:
@@ -47,15 +44,13 @@ class SwanSettings(BaseSettings):
     project: str | None = _switch("WANDB_SWAN_PROJECT")
     """SwanLab project. None: the wandb project."""
 
-    log_dir: Path = Field(
-        default=Path("swanlog"), validation_alias=AliasChoices("WANDB_SWAN_LOG_DIR", "SWANLAB_LOG_DIR")
-    )
+    log_dir: Path = Field(default=Path(LOG_DIR), validation_alias=AliasChoices("WANDB_SWAN_LOG_DIR", "SWANLAB_LOG_DIR"))
     """SwanLab's log directory."""
 
     journal_dir: Path | None = _switch("WANDB_SWAN_JOURNAL_DIR")
     """None: `<log_dir>/journals`."""
 
-    finish_timeout: float = Field(default=300.0, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
+    finish_timeout: float = Field(default=FINISH_TIMEOUT, ge=0, validation_alias="WANDB_SWAN_FINISH_TIMEOUT")
     """Seconds that `finish()` waits for the mirror; then it goes on alone."""
 
     keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
@@ -75,7 +70,7 @@ class SwanSettings(BaseSettings):
 
 _ALLOWED = {
     "enabled": "0 or 1",
-    "mode": "online (or cloud), local, offline, disabled",
+    "mode": MODES_ALLOWED,
     "wandb_run": "true or false",
     "keep_journal": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",

@@ -5,14 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import pytest
+import wandb
 
 from compat_tests.conftest import clean_environment
-from compat_tests.live.test_values import CASES, NAMES
+from compat_tests.live.cases import CASES, NAMES
 from compat_tests.stores import SwanStore
+
+NONE_IS_ABSENT = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
+"""From 0.27 the rows of wandb's client say null for what is not there."""
 
 EVERYTHING = """
 import numpy as np
@@ -142,3 +148,22 @@ def content(store: SwanStore) -> object:
     """What a store holds, without the times of its making."""
     media = {key: {step: store.content(key, step) for step in steps} for key, steps in store.media.items()}
     return (store.scalars, media, store.config, store.kinds, store.console(), store.state)
+
+
+def workers_of(cli: Cli) -> list[int]:
+    """The worker processes of a command, found by the folder that they work in."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if (place / "cwd").readlink() == cli.dir and b"convert.worker" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
 
 import pytest
-import wandb
 
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import Cli, run_dirs  # noqa: E402
+from compat_tests.convert.conftest import NONE_IS_ABSENT, Cli, run_dirs  # noqa: E402
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values  # noqa: E402
 
 pytestmark = pytest.mark.live
-
-NONE_IS_ABSENT = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from compat_tests.convert.conftest import Cli, content, train
+from compat_tests.convert.conftest import Cli, content, train, wait_for, workers_of
 from compat_tests.stores import SwanStore
 from wandb_swan.journal.claim import Claim
 
@@ -40,25 +39,6 @@ def uninterrupted(long_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     stores = cli.stores()
     assert len(stores) == 3 and all(len(store.scalars["m4"]) == 6000 for store in stores.values())
     return {run_id: content(store) for run_id, store in stores.items()}
-
-
-def workers_of(cli: Cli) -> list[int]:
-    """The worker processes of a command, found by the folder that they work in."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            if (place / "cwd").readlink() == cli.dir and b"convert.worker" in (place / "cmdline").read_bytes():
-                found.append(int(place.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
 
 
 def half_written(cli: Cli) -> bool:

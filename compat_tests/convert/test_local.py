@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from compat_tests.convert.conftest import Cli, content, run_dirs, train
-from compat_tests.live.test_values import NAMES
+from compat_tests.live.cases import NAMES
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 from wandb_swan.convert import WandbLocalConverter
-from wandb_swan.parity.comparison import compare
+from wandb_swan.parity.pairing import pairs
 
 pytestmark = pytest.mark.live
 
@@ -41,7 +41,8 @@ def test_every_way_to_log(converted: tuple[Path, dict[str, SwanStore], dict[str,
         try:
             assert_same_values(wandb, stores[run_id])
             assert stores[run_id].state == "finished"
-            assert compare(folder, stores[run_id].dir).identical
+            (pair,) = pairs(str(folder), stores[run_id].dir)
+            assert pair.parity.identical
         except AssertionError as error:
             failures.append(f"{run_id}: {error}")
     assert not failures, "\n".join(failures)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.convert.conftest import Cli, run_dirs, train
-from compat_tests.convert.test_interruption import wait_for, workers_of
+from compat_tests.convert.conftest import Cli, run_dirs, train, wait_for, workers_of
 from compat_tests.faults.conftest import assert_cloud_has
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.live
 
 SCRIPT = """
 run = wandb.init(id="long", project="p", name="a name", config={"lr": 0.5})
-for i in range(4000):
+for i in range(ROWS):
     run.log({"a": i / 2, "b": float("nan") if i % 2 else i})
     if i % 400 == 0:
         run.log({"word": f"at {i}"})
@@ -31,7 +30,13 @@ run.finish(3)
 
 @pytest.fixture(scope="module")
 def long_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(tmp_path_factory.mktemp("long"), SCRIPT)
+    return train(tmp_path_factory.mktemp("long"), SCRIPT.replace("ROWS", "4000"))
+
+
+@pytest.fixture(scope="module")
+def local_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to be interrupted: SwanLab's dashboard commits each point, some 200 a second on a busy disk."""
+    return train(tmp_path_factory.mktemp("local"), SCRIPT.replace("ROWS", "1000"))
 
 
 @pytest.fixture
@@ -82,8 +87,8 @@ def experiments(cli: Cli) -> list[str]:
         return [run_id for (run_id,) in database.execute("SELECT run_id FROM experiment")]
 
 
-def test_local(long_run: Path, cli: Cli) -> None:
-    command = ("convert", "-t", "wandb-local", "--mode", "local", "--wb-dir", long_run)
+def test_local(local_run: Path, cli: Cli) -> None:
+    command = ("convert", "-t", "wandb-local", "--mode", "local", "--wb-dir", local_run)
     process = cli.start(*command)
     wait_for(lambda: any((cli.dir / "swanlog").glob("run-*/run-*.swanlab")))
     process.send_signal(signal.SIGKILL)
@@ -95,4 +100,4 @@ def test_local(long_run: Path, cli: Cli) -> None:
         (folder,) = (cli.dir / "swanlog").glob("run-*/")
         assert experiments(cli) == [folder.name]
         store = SwanStore.read(folder)
-        assert_same_values(WandbStore.read(run_dirs(long_run)["long"]), store)
+        assert_same_values(WandbStore.read(run_dirs(local_run)["long"]), store)

@@ -13,9 +13,7 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import Cli, train  # noqa: E402
-from compat_tests.convert.test_cloud import NONE_IS_ABSENT  # noqa: E402
-from compat_tests.convert.test_interruption import wait_for, workers_of  # noqa: E402
+from compat_tests.convert.conftest import NONE_IS_ABSENT, Cli, train, wait_for, workers_of  # noqa: E402
 from compat_tests.stores import SwanStore  # noqa: E402
 
 pytestmark = pytest.mark.live

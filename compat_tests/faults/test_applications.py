@@ -15,7 +15,7 @@ import pytest
 
 from compat_tests.conftest import clean_environment
 from compat_tests.faults.conftest import LOOP, Bare, Train, assert_whole, kill, until, wandb_facts
-from compat_tests.live.test_terminal import at_a_terminal
+from compat_tests.terminal import at_a_terminal
 
 Check = Callable[..., None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,15 @@ from hypothesis import strategies as st
 from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.faults.conftest import Train, Training
+from compat_tests.journals import fed, read, valued, written
 from compat_tests.stores import SwanStore
 from wandb_swan.exceptions import UnknownFormatError
 from wandb_swan.journal.fields import FORMAT
-from wandb_swan.journal.framing import FILE_HEADER, frame
+from wandb_swan.journal.framing import FILE_HEADER
 from wandb_swan.journal.models import BeginNote, RunNote
-from wandb_swan.journal.reader import LogReader
-from wandb_swan.stream.events import Event
 from wandb_swan.stream.records import Decoder
 
 FAST = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def written(records: list[bytes]) -> bytes:
-    data = FILE_HEADER
-    for record in records:
-        data += frame(record, len(data))
-    return data
-
-
-def read(data: bytes) -> tuple[list[bytes], str | None]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.journal"
-        path.write_bytes(data)
-        with LogReader(path) as reader:
-            return list(reader), reader.torn()
 
 
 records = st.lists(st.one_of(st.binary(max_size=300), st.integers(32_700, 70_000).map(bytes)), max_size=5)
@@ -86,29 +69,6 @@ def test_a_log_with_flipped_bytes(payloads: list[bytes], flips: list[tuple[int, 
 def test_a_file_of_anything(content: bytes) -> None:
     read(content)
     read(FILE_HEADER + content)
-
-
-def fed(payloads: list[bytes]) -> list[Event]:
-    """What the decoder makes of the payloads, in a run that has begun."""
-    decoder = Decoder()
-    begun = pb.Record()
-    begun.run.run_id = "r"
-    found = [event for payload in (begun.SerializeToString(), *payloads) for event in decoder.feed(payload)]
-    return [*found, *decoder.finish()]
-
-
-def valued(kind: int, items: list[tuple[list[str], str]]) -> bytes:
-    """A record with values under nested keys."""
-    record = pb.Record()
-    message = [record.history, record.request.partial_history, record.summary, record.config, record.stats][kind % 5]
-    rows = message.update if kind % 5 in (2, 3) else message.item
-    for keys, value in items:
-        item = rows.add(value_json=value)
-        if hasattr(item, "nested_key"):
-            item.nested_key.extend(keys)
-        else:
-            item.key = "".join(keys)
-    return record.SerializeToString()
 
 
 @FAST

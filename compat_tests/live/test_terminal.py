@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from compat_tests.conftest import Record, Recorded, clean_environment
+from compat_tests.conftest import Record, Recorded
 from compat_tests.stores import assert_same_values
+from compat_tests.terminal import at_a_terminal
 
-pty = pytest.importorskip("pty", reason="a POSIX terminal")
 pytestmark = pytest.mark.live
 
 TRAIN = """
@@ -23,25 +21,6 @@ for i in range(3):
     run.log({"loss": i})
 run.finish()
 """
-
-
-def at_a_terminal(folder: Path, *command: str | Path, expect: int = 0) -> str:
-    """What a command writes to a terminal of 100 columns, both streams."""
-    ours, theirs = pty.openpty()
-    environment = clean_environment(folder / "home", TERM="xterm", COLUMNS="100")
-    process = subprocess.Popen(
-        [*map(str, command)], cwd=folder / "work", env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    said = b""
-    while True:
-        try:
-            said += os.read(ours, 65536)
-        except OSError:  # the other side is closed
-            break
-    os.close(ours)
-    assert process.wait(60) == expect, said.decode()
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
 
 
 def test_waiting_converting_and_resuming(record: Record, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ found = [name for name in sys.modules if name.startswith(
     ("swanlab", "wandb_swan.stream", "wandb_swan.swan", "wandb_swan.mirror", "wandb_swan.convert"))]
 assert not found, found
 ours = {name.removeprefix("wandb_swan").removeprefix(".") for name in sys.modules if name.startswith("wandb_swan")}
-allowed = {"", "module_proxy", "exceptions", "settings", "versions"}
+allowed = {"", "module_proxy", "exceptions", "settings", "defaults", "versions"}
 allowed |= {"capture", "capture.tap", "capture.launch", "capture.messages", "capture.process"}
 allowed |= {"journal", *("journal." + name for name in "fields framing handlers notes writer reader life claim status".split())}
 assert ours <= allowed, ours - allowed

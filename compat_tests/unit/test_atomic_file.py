@@ -44,7 +44,7 @@ def test_two_names_that_begin_alike_are_written_at_once(tmp_path: Path) -> None:
     assert (one.read_text(), other.read_text()) == ("1", "2")
 
 
-@pytest.mark.parametrize("name", ["名" * 83 + ".png", "x" * 255])
+@pytest.mark.parametrize("name", ["名" * 83 + ".png", "x" * 255], ids=["letters of three bytes", "255 bytes"])
 def test_the_longest_names_are_written(tmp_path: Path, name: str) -> None:
     write_whole(tmp_path / name, "content")
     assert (tmp_path / name).read_text() == "content"

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from wandb_swan.capture import process
 from wandb_swan.journal import claim, life
 from wandb_swan.journal.claim import Claim, mirror_at
 from wandb_swan.journal.life import SILENCE, Trainer, identity, lives, mark_ended, mark_live
@@ -186,47 +185,3 @@ def test_the_begin_note_names_the_process(journal: Path) -> None:
     assert Trainer.of(journal).may_write()
     writer.close()
     assert life.lives(identity())
-
-
-def test_what_the_mirror_imports_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    script = tmp_path / "script"
-    odd: list[Any] = [
-        str(script),
-        "/first",
-        "",
-        Path("/a/path"),
-        5,
-        None,
-        b"/bytes",
-        str(tmp_path),
-        "relative",
-        "/last",
-    ]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", odd)
-    told = json.loads(process._import_path_line())
-    assert told == ["/first", str(tmp_path / "relative"), "/last", str(script), str(tmp_path), str(tmp_path)]
-
-
-@pytest.mark.parametrize(
-    ("executable", "is_one"),
-    [
-        ("/usr/bin/python", True),
-        ("/usr/bin/python3.13t", True),
-        ("/opt/python3.12-dbg", True),
-        ("C:\\Python\\python.exe".replace("\\", "/"), True),
-        ("/Library/Python", True),
-        ("/usr/bin/pypy3", True),
-        ("/opt/app/trainer", False),
-        ("/opt/app/python-trainer", False),
-        ("/opt/app/pythonic", False),
-        ("", False),
-    ],
-)
-def test_what_is_a_python(executable: str, is_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", executable)
-    if is_one:
-        assert process.python() == executable
-    else:
-        with pytest.raises(OSError, match="not a Python"):
-            process.python()

@@ -6,9 +6,11 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from wandb_swan.capture import process
 from wandb_swan.capture.process import start_python
 
 CHILD = """
@@ -34,9 +36,9 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_child_that_is_left_alone(log: Path) -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    process = start_python("child_module", "one", "two'\n", log=log)
+    child = start_python("child_module", "one", "two'\n", log=log)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
-    assert process.wait(60) == 5
+    assert child.wait(60) == 5
     said, error = log.read_text().splitlines()
     told = json.loads(said)
     assert told.pop("blocked") >= len(signal.valid_signals()) - 4  # SIGCHLD, and what nobody can block
@@ -55,10 +57,10 @@ def test_a_child_that_is_left_alone(log: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_child_that_talks(log: Path) -> None:
     log.write_text("before\n")
-    process = start_python(
+    child = start_python(
         "child_module", log=log, before="sys.before = 1; ", piped=True, base={"MARK": "x", "WANDB_SWAN": "1"}
     )
-    out, _ = process.communicate(b"a question", timeout=60)
+    out, _ = child.communicate(b"a question", timeout=60)
     told = json.loads(out)
     assert told.pop("blocked") == len(signal.pthread_sigmask(signal.SIG_BLOCK, []))
     assert told == {
@@ -69,5 +71,49 @@ def test_a_child_that_talks(log: Path) -> None:
         "session": True,
         "rest": "a question",
     }
-    assert process.returncode == 5
+    assert child.returncode == 5
     assert log.read_text() == "before\nan error\n"
+
+
+def test_what_the_mirror_imports_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    odd: list[Any] = [
+        str(script),
+        "/first",
+        "",
+        Path("/a/path"),
+        5,
+        None,
+        b"/bytes",
+        str(tmp_path),
+        "relative",
+        "/last",
+    ]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", odd)
+    told = json.loads(process._import_path_line())
+    assert told == ["/first", str(tmp_path / "relative"), "/last", str(script), str(tmp_path), str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("executable", "is_one"),
+    [
+        ("/usr/bin/python", True),
+        ("/usr/bin/python3.13t", True),
+        ("/opt/python3.12-dbg", True),
+        ("C:\\Python\\python.exe".replace("\\", "/"), True),
+        ("/Library/Python", True),
+        ("/usr/bin/pypy3", True),
+        ("/opt/app/trainer", False),
+        ("/opt/app/python-trainer", False),
+        ("/opt/app/pythonic", False),
+        ("", False),
+    ],
+)
+def test_what_is_a_python(executable: str, is_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    if is_one:
+        assert process.python() == executable
+    else:
+        with pytest.raises(OSError, match="not a Python"):
+            process.python()

@@ -17,7 +17,6 @@ from wandb_swan.convert.converter import ready
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.journal.claim import Claim
 from wandb_swan.parity.pairing import pairs
-from wandb_swan.sources.local_run import LocalRun
 
 RUN = "run-20250101_000000-old"
 
@@ -39,7 +38,6 @@ def runs(tmp_path: Path) -> Path:
         (lambda wandb: WandbLocalConverter(mode="offline").run(wandb, wb_run_id="x"), "no run has the id x"),
         (lambda wandb: WandbLocalConverter(mode="offline").run(wandb, "gone"), "gone does not exist"),
         (lambda wandb: WandbLocalConverter(mode="offline").run(wandb / "gone"), "gone does not exist"),
-        (LocalRun.in_folder, "holds no .wandb file"),
         (lambda wandb: list(pairs(str(wandb / "gone"), wandb)), "is no folder and no entity/project/run-id"),
         (lambda wandb: list(pairs(str(wandb), wandb)), "holds no SwanLab run"),
     ],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..convert.workers import warm
+from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_FILE_MB, WANDB_DIR
 from ..exceptions import WandbSwanError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("-w", "--workspace", help="SwanLab workspace.")
 @click.option(
     "--mode",
-    type=click.Choice(["online", "cloud", "local", "offline", "disabled"]),
-    default="online",
+    type=click.Choice(GIVEN_MODES),
+    default=CONVERSION_MODE,
     show_default=True,
     help="The mode of the SwanLab runs.",
 )
@@ -43,7 +44,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     "--logdir",
     "--log-dir",
     "log_dir",
-    default="swanlog",
+    default=LOG_DIR,
     show_default=True,
     help="SwanLab's log directory. The manifest is beside it.",
 )
@@ -52,7 +53,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--exclude", multiple=True, help="With --all-projects: not these (a pattern such as 'old-*').")
 @click.option("--wb-entity", "entity", help="W&B user or team; your default entity if not given.")
 @click.option("--wb-runid", "run_id", help="Only the run with this id.")
-@click.option("--wb-dir", default="./wandb", show_default=True, help="The folder that wandb wrote its runs to.")
+@click.option("--wb-dir", default=WANDB_DIR, show_default=True, help="The folder that wandb wrote its runs to.")
 @click.option("--wb-run-dir", help="Only this run folder of it.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; one for each processor if not given.")
 @click.option("--dask", metavar="ADDRESS", help="Spread the runs over a dask cluster: tcp://scheduler:8786.")
@@ -72,7 +73,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option(
     "--max-file-mb",
     type=click.FloatRange(min=0),
-    default=100.0,
+    default=MAX_FILE_MB,
     show_default=True,
     help="Leave out saved files over this size.",
 )

@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from ..defaults import GIVEN_MODES
+
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--mode", type=click.Choice(["online", "cloud", "local", "offline", "disabled"]), help="SwanLab's mode.")
+@click.option("--mode", type=click.Choice(GIVEN_MODES), help="SwanLab's mode.")
 @click.option("--wandb-run/--no-wandb-run", default=None, help="Whether anything is uploaded to W&B.")
 @click.option("--workspace", help="SwanLab workspace.")
 @click.option("--project", help="SwanLab project; the wandb project if not given.")

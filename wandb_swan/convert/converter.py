@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console
 
+from ..defaults import CONVERSION_MODE, LOG_DIR, MODES, MODES_ALLOWED, WANDB_DIR, plain_mode
 from ..exceptions import WandbSwanError
-from ..settings import Mode
 from ..sources import local_discovery
 from ..sources.reference import RunReference
 from ..sources.selection import Options
@@ -24,7 +24,7 @@ class Converter:
         self,
         project: str | None = None,
         workspace: str | None = None,
-        mode: str = "online",
+        mode: str = CONVERSION_MODE,
         log_dir: str | None = None,
         logdir: str | None = None,
         tags: Sequence[str] | None = None,
@@ -55,10 +55,10 @@ class Converter:
         Raises:
             WandbSwanError: an argument is not allowed.
         """
-        mode = "online" if mode == "cloud" else mode
-        if mode not in get_args(Mode):
-            raise WandbSwanError(f"mode={mode!r} is not allowed; use online (or cloud), local, offline, disabled")
-        folder = FilePath(log_dir or logdir or "swanlog")
+        mode = plain_mode(mode)
+        if mode not in MODES:
+            raise WandbSwanError(f"mode={mode!r} is not allowed; use {MODES_ALLOWED}")
+        folder = FilePath(log_dir or logdir or LOG_DIR)
         given = {
             "mode": "offline" if mode == "disabled" else mode,
             "log_dir": folder,
@@ -102,7 +102,7 @@ class Converter:
 class WandbLocalConverter(Converter):
     """Converts the runs of a local `wandb/` folder."""
 
-    def __init__(self, *args: Any, root_wandb_dir: str = "./wandb", wandb_run_dir: str | None = None, **more: Any):
+    def __init__(self, *args: Any, root_wandb_dir: str = WANDB_DIR, wandb_run_dir: str | None = None, **more: Any):
         super().__init__(*args, **more)
         self._root, self._run_dir = root_wandb_dir, wandb_run_dir
 

@@ -29,6 +29,7 @@ from pydantic import (
     field_validator,
 )
 
+from ..defaults import FINISH_TIMEOUT, LOG_DIR, RecordingMode
 from ..exceptions import UnknownFormatError
 from .fields import FORMAT
 from .status import status_json, write_status
@@ -146,13 +147,13 @@ class SettingsNote(Note):
     """The switches of the run, as `settings.SwanSettings` says what they mean."""
 
     enabled: bool = True
-    mode: Literal["online", "local", "offline"] | None = None
+    mode: RecordingMode | None = None
     wandb_run: bool = True
     workspace: Text | None = None
     project: Text | None = None
-    log_dir: Annotated[PathText, Field(min_length=1)] = "swanlog"
+    log_dir: Annotated[PathText, Field(min_length=1)] = LOG_DIR
     journal_dir: PathText | None = None
-    finish_timeout: Annotated[float, Field(ge=0)] = 300.0
+    finish_timeout: Annotated[float, Field(ge=0)] = FINISH_TIMEOUT
     keep_journal: bool = False
     plotly_inline: bool = False
     keep_original: bool = False

@@ -7,7 +7,6 @@ import errno
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 from .framing import BLOCK, CHUNK_HEADER, CRC_OF_TYPE, FILE_HEADER, FIRST, FULL, LAST
@@ -41,7 +40,7 @@ class LogReader:
     def __enter__(self) -> LogReader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

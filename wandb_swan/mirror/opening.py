@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
 from ..capture.process import BUSY
+from ..defaults import FINISH_TIMEOUT
 from ..exceptions import WandbSwanError
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
@@ -104,7 +105,7 @@ class Opening:
             keep_original=settings.keep_original,
             monitor=session.live,
             run_dir=run_dir,
-            patience=max(1.0, 0.8 * (settings.finish_timeout or 300.0)),
+            patience=max(1.0, 0.8 * (settings.finish_timeout or FINISH_TIMEOUT)),
         )
 
     def _rewound_id(self, started: RunStarted) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from pathlib import Path as FilePath
 from typing import Any
 
-from ..sources.local_run import LocalRun
 from ..stream.config import without_own
 from ..stream.events import Path, Tree
 from ..stream.series import Series
@@ -18,20 +16,11 @@ from .report import MetricParity, Parity
 from .stored import StoredRun
 
 
-def compare(wandb_run_dir: FilePath, swanlab_run_dir: FilePath) -> Parity:
-    """Compares a wandb run folder with a SwanLab run folder, in both directions.
-
-    Raises:
-        WandbSwanError: one of them is no run folder.
-        OSError: one of them cannot be read.
-    """
-    source = LocalRun.in_folder(FilePath(wandb_run_dir))
-    stored = StoredRun(FilePath(swanlab_run_dir))
-    return compare_runs(ExpectedRun.of(source), stored, str(wandb_run_dir))
-
-
 def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parity:
-    """Compares what a source recorded with what SwanLab stored. System metrics only where SwanLab has any of them."""
+    """Compares what a source recorded with what SwanLab stored, in both directions.
+
+    System metrics only where SwanLab has any of them.
+    """
     metadata = stored.metadata
     matcher = _Matcher(stored, metadata.get("keys") or {})
     metrics = [

@@ -99,15 +99,6 @@ class LocalRun:
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         """Told the files folder of what comes next: media and saved files are there."""
 
-    @classmethod
-    def in_folder(cls, run_dir: FilePath) -> LocalRun:
-        """The run of a folder. Raises WandbSwanError if there is none, or several."""
-        logs = sorted(run_dir.glob("*.wandb")) if run_dir.is_dir() else []
-        if len(logs) != 1:
-            found = f"{len(logs)} .wandb files" if logs else "no .wandb file"
-            raise WandbSwanError(f"{run_dir} holds {found}; give a wandb run folder (wandb/run-<date>-<id>)")
-        return cls(logs)
-
     @cached_property
     def segments(self) -> list[Segment]:
         """The logs, in order of time."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from ..defaults import LOG_DIR, MAX_FILE_MB, RecordingMode
 from ..stream.events import ConsoleLine, Event, FileSaved, HistoryRow, SystemStats, Tree
 
 MEGABYTE = 1_000_000
@@ -19,17 +20,17 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Literal["online", "local", "offline"] = "offline"
-    log_dir: FilePath = FilePath("swanlog")
+    mode: RecordingMode = "offline"
+    log_dir: FilePath = FilePath(LOG_DIR)
     project: str | None = None
     workspace: str | None = None
     tags: tuple[str, ...] = ()
     media: bool = True
     console: bool = True
     system: bool = True
-    max_file_mb: float = 100.0
+    max_file_mb: float = MAX_FILE_MB
     verify: bool = True
-    cache: FilePath = FilePath("swanlog.cache")
+    cache: FilePath = FilePath(f"{LOG_DIR}.cache")
     """Downloads from W&B's cloud: a second try reuses them."""
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 import swanlab
 from pydantic import BaseModel, ConfigDict
+
+from ..defaults import FINISH_TIMEOUT, RecordingMode
+
+
+def patience_within(finish_timeout: float) -> float:
+    """Seconds without progress after which a mirror gives up, so that `finish()`, which waits so long, hears of it."""
+    return max(1.0, 0.8 * finish_timeout)
 
 
 class Target(BaseModel):
@@ -14,7 +21,7 @@ class Target(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Literal["online", "local", "offline"]
+    mode: RecordingMode
     log_dir: FilePath
     project: str | None = None
     workspace: str | None = None
@@ -22,7 +29,7 @@ class Target(BaseModel):
     """The wandb run's files folder: media and saved files are read there."""
     plotly_inline: bool = False
     keep_original: bool = False
-    patience: float = 240.0
+    patience: float = patience_within(FINISH_TIMEOUT)
     """Seconds without any progress after which an online run that has ended is no longer waited for."""
     monitor: bool = True
     """Whether SwanLab watches the machine: yes for a live run."""

@@ -1,4 +1,4 @@
-"""wandb's own unit tests as a user of ours: `python compat_tests/wandb_own_tests.py CHECKOUT [PYTEST_ARGUMENT...]`.
+"""wandb's own unit tests as a user of ours: `python compat_tests/tools/wandb_own_tests.py CHECKOUT [PYTEST_ARGUMENT...]`.
 
 CHECKOUT is a clone of wandb's repository at the installed version. The tests run twice, against bare wandb and with
 wandb_swan in its place, each in a copy of the tests in a temporary folder (beside the sources, Python would import those

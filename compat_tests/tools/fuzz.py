@@ -1,5 +1,5 @@
 """Fuzzes with atheris, which is not installed with the tests, what reads journals and wandb's logs:
-`python -m compat_tests.fuzz reader|records|values [JOURNAL ...] -- -max_total_time=600`; journals are first inputs."""
+`python -m compat_tests.tools.fuzz reader|records|values [JOURNAL ...] -- -max_total_time=600`; journals are first inputs."""
 
 import sys
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["wandb_swan"]):
-    from compat_tests.faults.test_hostile import fed, read, valued, written
+    from compat_tests.journals import fed, read, valued, written
 
 FOLDER = Path(tempfile.mkdtemp())
 

@@ -1,4 +1,4 @@
-"""The table of what passed, from what the runs of the matrix left: `python -m compat_tests.matrix_report JUNIT_FOLDER FILE...`.
+"""The table of what passed, from what the runs of the matrix left: `python -m compat_tests.tools.matrix_report JUNIT_FOLDER FILE...`.
 
 It goes between the two marks of each file: docs/compatibility.md and README.md. Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`).
 """
@@ -46,7 +46,7 @@ def table(folder: Path) -> str:
 
 def insert(page: str, made: str) -> str:
     """`page` with `made` between its marks."""
-    begin, end = "<!-- made by compat_tests/matrix_report.py -->", "<!-- end -->"
+    begin, end = "<!-- made by compat_tests/tools/matrix_report.py -->", "<!-- end -->"
     before, _, rest = page.partition(begin)
     if not rest:
         raise SystemExit(f"no {begin} in the page")

@@ -1,0 +1,33 @@
+"""The modes of a SwanLab run, and the defaults that settings, commands and conversion share. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+RecordingMode = Literal["online", "local", "offline"]
+"""Where SwanLab records."""
+Mode = Literal[RecordingMode, "disabled"]
+"""Where, if at all."""
+GivenMode = Literal[Mode, "cloud"]
+"""What a user may type: `cloud` is SwanLab's own other word for `online`."""
+
+MODES: tuple[str, ...] = get_args(Mode)
+GIVEN_MODES: tuple[str, ...] = get_args(GivenMode)
+MODES_ALLOWED = ", ".join("online (or cloud)" if mode == "online" else mode for mode in MODES)
+"""For messages."""
+
+CONVERSION_MODE: Mode = "online"
+"""Of `wandb-swan convert` and its Python interface; a live run's is found out (`swan/target.py`)."""
+LOG_DIR = "swanlog"
+"""SwanLab's log directory, in the working directory."""
+WANDB_DIR = "./wandb"
+"""The folder that wandb writes its runs to."""
+FINISH_TIMEOUT = 300.0
+"""Seconds that `finish()` waits for the mirror."""
+MAX_FILE_MB = 100.0
+"""Saved files over this size (10^6 bytes) are not converted."""
+
+
+def plain_mode(given: str) -> str:
+    """The mode that a user's word means; one that is none is returned as it is."""
+    return "online" if given == "cloud" else given
