@@ -82,7 +82,7 @@ def test_without_plotly(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     caplog.set_level(logging.WARNING)
     for inline in (False, True):
-        page = plotly_page.page(FIGURE, inline=inline)
+        page = plotly_page.figure_page(FIGURE, inline=inline)
         assert f"https://cdn.plot.ly/plotly-{plotly_page.PLOTLY_JS}.min.js" in page
         assert page.count("</script>") == 2, "the name in the figure ended its script"
     assert caplog.text.count("load plotly.js from the CDN") == 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +9,9 @@ import click
 
 from ..convert.workers import warm
 from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_FILE_MB, WANDB_DIR
-from ..exceptions import WandbSwanError
 
 if TYPE_CHECKING:
-    from ..sources.reference import RunReference
+    pass
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
 
@@ -103,6 +99,7 @@ def convert(**given: Any) -> None:
         warm(FilePath(given["log_dir"]))
     from rich.console import Console  # while the worker process starts
 
+    from ..convert.choice import Choice, chosen_runs
     from ..convert.converter import Converter, plan
 
     console = Console(stderr=True)
@@ -121,10 +118,8 @@ def convert(**given: Any) -> None:
         "max_file_mb": given["max_file_mb"],
         "verify": given["verified"],
     }
-    references = _local_references(given) if given["kind"] == "wandb-local" else _cloud_references(given)
-    if not references:
-        raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
-    result = plan(references) if given["dry_run"] else Converter(**common).convert(references)
+    chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
+    result = plan(chosen) if given["dry_run"] else Converter(**common).convert(chosen)
     result.show(Console(width=None if console.is_terminal else 200))
     if given["report"]:
         given["report"].write_text(result.model_dump_json(indent=1), "utf-8")
@@ -133,44 +128,3 @@ def convert(**given: Any) -> None:
         raise click.exceptions.Exit(130)
     if result.having("failed") or result.having("interrupted") or (given["strict"] and not result.whole):
         raise click.exceptions.Exit(1)
-
-
-def _local_references(given: dict[str, Any]) -> list[RunReference]:
-    if given["projects"] or given["all_projects"] or given["entity"]:
-        raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
-    from ..sources import local_discovery
-
-    runs = local_discovery.discover(FilePath(given["wb_dir"]), given["wb_run_dir"])
-    if given["run_id"]:
-        runs = [run for run in runs if run.run_id == given["run_id"]]
-    if given["states"]:
-        runs = [run for run in runs if run.state in given["states"]]
-    return [reference for reference in local_discovery.references(runs) if _chosen(reference, given)]
-
-
-def _cloud_references(given: dict[str, Any]) -> list[RunReference]:
-    from ..sources import cloud_client
-
-    projects: Sequence[str] = given["projects"]
-    if given["all_projects"]:
-        if given["run_id"] or projects:
-            raise WandbSwanError("--all-projects takes every project; drop --wb-project and --wb-runid")
-        projects = [
-            name
-            for name in cloud_client.projects(given["entity"])
-            if not any(fnmatch(name, pattern) for pattern in given["exclude"])
-        ]
-    if not projects:
-        raise WandbSwanError("which runs? give --wb-project NAME, --all-projects, or `-t wandb-local --wb-dir ./wandb`")
-    references = cloud_client.references(projects, given["entity"], given["run_id"], states=given["states"])
-    return [reference for reference in references if _chosen(reference, given)]
-
-
-def _chosen(reference: RunReference, given: dict[str, Any]) -> bool:
-    since: datetime | None = given["since"]
-    until: datetime | None = given["until"]
-    return (
-        (since is None or reference.started_at >= since.timestamp())
-        and (until is None or reference.started_at < until.timestamp())
-        and (not given["tags"] or bool(set(reference.tags) & set(given["tags"])))
-    )

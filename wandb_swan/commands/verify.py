@@ -32,7 +32,7 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
     """
     from rich.console import Console
 
-    from ..parity.page import page
+    from ..parity.page import report_page
     from ..parity.pairing import pairs
     from ..parity.report import render
     from ..sources.exports import kept_apart
@@ -50,6 +50,6 @@ def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file:
         content = ",\n".join(pair.parity.model_dump_json(indent=1) for pair in found)
         json_file.write_text(f"[{content}]\n", "utf-8")
     if html_file:
-        html_file.write_text(page(found), "utf-8")
+        html_file.write_text(report_page(found), "utf-8")
     if same != len(found):
         raise click.exceptions.Exit(1)

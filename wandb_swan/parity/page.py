@@ -13,7 +13,7 @@ CURVE_POINTS = 2_000
 """At most so many points of a curve are drawn: an even choice of them."""
 
 
-def page(found: list[Pair]) -> str:
+def report_page(found: list[Pair]) -> str:
     """An HTML page with the verdict of every run, and both curves of every metric laid over each other."""
     from pyecharts import options
     from pyecharts.charts import Line

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
 from pathlib import Path as FilePath
-from typing import Any, Protocol
+from typing import Any
 
 import swanlab
 from typing_extensions import assert_never
@@ -32,10 +30,9 @@ from ..stream.events import (
     RunStarted,
     SummaryChanged,
     SystemStats,
-    Tree,
     UnknownRecord,
 )
-from ..stream.nested import leaves, spelled
+from ..stream.nested import leaves
 from ..stream.state import State
 from ..stream.values import Numbering, number_of
 from . import limits
@@ -51,26 +48,12 @@ from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, foun
 from .sdk.uploads import Uploads
 from .sdk.writer import Writer, writer_for
 from .target import Target
+from .values import Check, Values
 
 log = logging.getLogger("wandb_swan")
 
 _MEDIA_FILE = re.compile(r"media/.*_[0-9a-f]{20}\.")
 """Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
-
-
-class Check(Protocol):
-    """What a SwanLab store has to hold, gathered as it is written, and held against it at the end."""
-
-    config: dict[str, Any]
-    files: set[str]
-
-    def scalar(self, key: str, step: int, number: float) -> None: ...
-
-    def items(self, key: str, step: int, content: Hashable) -> None: ...
-
-    def line(self, text: str) -> None: ...
-
-    def missing(self, run_dir: FilePath, state: State) -> str | None: ...
 
 
 class Sink:
@@ -96,7 +79,8 @@ class Sink:
         self._last: dict[Path, Any] = {}
         self._samples = 0
         self._writer: Writer | None = None
-        self._expected = check
+        self._values: Values
+        self._check = check
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
         self.losses = Losses()
@@ -121,6 +105,17 @@ class Sink:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         self._swan.open(started)
         self._writer = writer_for(self._swan.session, bulk=self._target.past and self._target.mode == "offline")
+        self._values = Values(
+            self._writer,
+            names=self._names,
+            axes=self._axes,
+            media_reader=self._media_reader,
+            losses=self.losses,
+            counts=self.counts,
+            online=self._target.mode == "online",
+            check=self._check,
+            keep_file=lambda path, file: self._save(path, file, "now"),
+        )
         self._config = RunConfig(started)
         for capability in self._swan.missing():
             self.losses.add(("run",), loss(capability))
@@ -179,9 +174,9 @@ class Sink:
         self._swan.raise_if_broken()
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = self._writer.failure or unconfirmed
-        if failure is None and self._expected is not None and found.has(READ_BACK):
-            self._expected.config = self._config.written
-            return self._expected.missing(FilePath(self._swan.handle.dir), state)
+        if failure is None and self._check is not None and found.has(READ_BACK):
+            self._check.config = self._config.written
+            return self._check.missing(FilePath(self._swan.handle.dir), state)
         return failure
 
     # -- events ----------------------------------------------------------------------------------------------------
@@ -192,7 +187,7 @@ class Sink:
             case HistoryRow():
                 self._on_row(event)
             case ConsoleLine():
-                self._on_line(event)
+                self._values.line(event)
             case SystemStats():
                 self._on_stats(event)
             case ConfigChanged():
@@ -256,108 +251,18 @@ class Sink:
         self.counts["rows"] += 1
         self._numbering.reached(step)
         self._now = timestamp = event.timestamp
-        last = self._last
+        last, values = self._last, self._values
         for path, value, number, text, media in event.leaves:
             last[path] = value
             if number is not None:
-                self._scalar(path, number, step, timestamp)
+                values.scalar(path, number, step, timestamp)
                 continue
             if isinstance(value, dict):  # wandb's summary has the fields of a media item one by one
                 last.update({(*path, *leaf): field for leaf, field in leaves(value)})
             if text is not None:
-                self._text(path, text, step, timestamp)
+                values.text(path, text, step, timestamp)
             else:
-                self._media(path, media, step, timestamp)
-
-    def _scalar(self, path: Path, number: float, step: int, timestamp: float) -> None:
-        assert self._writer is not None
-        key = self._names.get(path, "scalar")
-        if key is None:
-            key = self._names.name(path, "scalar")
-            self._axes.declare(path, key, self._writer)
-        if self._target.mode == "online" and math.isinf(number):
-            self.losses.add(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
-        self._writer.scalar(key, step, timestamp, number)
-        if self._expected is not None:
-            self._expected.scalar(key, step, number)
-        self.counts["scalars"] += 1
-
-    def _text(self, path: Path, text: str, step: int, timestamp: float) -> None:
-        assert self._writer is not None
-        text = limits.clean_text(text)
-        encoded = text.encode()
-        if len(encoded) > limits.MEDIA_BYTES:
-            text = encoded[: limits.MEDIA_BYTES - 200].decode("utf-8", "ignore")
-            text += f"\n… cut: the whole text has {len(encoded)} bytes, SwanLab takes {limits.MEDIA_BYTES}"
-            self.losses.add(path, "a text was cut to SwanLab's 10 MB", f"step {step}: {len(encoded)} bytes")
-        key = self._names.name(path, "text")
-        self._writer.media(key, step, timestamp, [swanlab.Text(text)])
-        if self._expected is not None:
-            self._expected.items(key, step, (text,))
-        self.counts["texts"] += 1
-
-    def _media(self, path: Path, values: Sequence[Tree], step: int, timestamp: float) -> None:
-        """Writes a value's media, those of one kind together. What is unusable costs itself alone."""
-        found: dict[tuple[Path, str], list[Any]] = {}
-        for value in values:
-            for where, media in self._read_media(path, value, step, timestamp):
-                found.setdefault((where, type(media).__name__.lower()), []).append(media)
-        for (where, kind), media in found.items():
-            if len(media) > limits.MEDIA_ITEMS:
-                reason = f"SwanLab takes {limits.MEDIA_ITEMS} items a step: the others are left out"
-                self.losses.add(
-                    where, reason, f"step {step}: {len(media)} items", count=len(media) - limits.MEDIA_ITEMS
-                )
-            self._write_media(where, kind, media[: limits.MEDIA_ITEMS], step, timestamp)
-
-    def _read_media(self, path: Path, value: Tree, step: int, timestamp: float) -> list[tuple[Path, Any]]:
-        def lose(reason: str, detail: str) -> None:
-            self.losses.add(path, reason, f"step {step}: {detail}")
-
-        try:
-            return list(self._media_reader.read(path, value, lose))
-        except UnusableError as error:
-            lose(error.reason, error.detail)
-            if error.keep:
-                self._save(path, error.keep, "now")
-            if error.as_text:
-                self._text(path, spelled(value), step, timestamp)
-        except Exception as error:
-            log.warning("%s at step %d", ".".join(path), step, exc_info=True)
-            lose(f"cannot be read: {type(error).__name__}", str(error))
-        return []
-
-    def _write_media(self, path: Path, kind: str, media: list[Any], step: int, timestamp: float) -> None:
-        assert self._writer is not None
-        if self._target.mode == "online" and any(item.caption for item in media):
-            for item in media:  # SwanLab 0.10 sends the captions that are not empty: those after a gap would move up
-                item.caption = item.caption or " "
-        key = self._names.name(path, kind)
-        try:
-            kept = self._writer.media(key, step, timestamp, media)
-        except (ValueError, TypeError, AttributeError) as error:
-            self.losses.add(
-                path, f"SwanLab refuses it: {type(error).__name__}", f"step {step}: {error}", count=len(media)
-            )
-            return
-        if kept < len(media):
-            reason = "SwanLab takes no item over 10 MB"
-            self.losses.add(path, reason, f"step {step}: {kept} of {len(media)} items", count=len(media) - kept)
-        if self._expected is not None:
-            texts = isinstance(media[0], swanlab.Text)
-            self._expected.items(key, step, tuple(item.content for item in media) if texts else kept)
-        self.counts["media"] += kept
-
-    def _on_line(self, event: ConsoleLine) -> None:
-        assert self._writer is not None
-        kept = True
-        text = limits.clean_text(event.text)
-        for start in range(0, len(text) or 1, limits.CONSOLE_LENGTH):
-            piece = text[start : start + limits.CONSOLE_LENGTH]
-            kept = self._writer.console(piece, event.timestamp, error=event.stderr)
-            if self._expected is not None and kept:
-                self._expected.line(piece)
-        self.counts["lines"] += kept
+                values.media(path, media, step, timestamp)
 
     def _on_dropped(self, event: RowDropped) -> None:
         log.warning(
@@ -374,8 +279,8 @@ class Sink:
         step = self._numbering.of_alert(first=self.part.steps_before + 1)
         self.part.last_step = max(self.part.last_step, step)
         text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
-        self._write_media(("alerts",), "alert", [swanlab.Text(text)], step, self._now)
-        self._on_line(ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=self._now))
+        self._values.items(("alerts",), "alert", [swanlab.Text(text)], step, self._now)
+        self._values.line(ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=self._now))
         self.counts["alerts"] += 1
 
     def _on_artifact(self, event: Artifact) -> None:
@@ -409,8 +314,8 @@ class Sink:
             self.losses.add(key, f"file not saved: {type(error).__name__}", str(error))
         else:
             self.counts["files"] += 1
-            if self._expected is not None:
-                self._expected.files.add(path)
+            if self._check is not None:
+                self._check.files.add(path)
 
     def _on_stats(self, event: SystemStats) -> None:
         """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""

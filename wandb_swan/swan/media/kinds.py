@@ -82,7 +82,7 @@ def _html(item: Item) -> Any:
 
 
 def _plotly(item: Item) -> Any:
-    page = plotly_page.page(item.files.json(item.file), inline=item.plotly_inline)
+    page = plotly_page.figure_page(item.files.json(item.file), inline=item.plotly_inline)
     _bounded(page.encode(), item)
     return swanlab.Html(page, caption=item.caption)
 

@@ -24,7 +24,7 @@ Plotly.newPlot("figure", figure.data, figure.layout, {{responsive: true}}){frame
 """
 
 
-def page(figure: Tree, *, inline: bool) -> str:
+def figure_page(figure: Tree, *, inline: bool) -> str:
     """A page that draws the figure, with plotly.js from its CDN, or in the page itself (`inline`: about 5 MB)."""
     frames = ".then(function () { return Plotly.addFrames('figure', figure.frames); })" if figure.get("frames") else ""
     return _PAGE.format(script=_script(inline), figure=_in_script(figure), frames=frames)

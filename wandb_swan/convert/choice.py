@@ -1,0 +1,82 @@
+"""Which runs are to be converted: the filters of `wandb-swan convert`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path as FilePath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ..exceptions import WandbSwanError
+from ..sources.reference import RunReference
+
+
+class Choice(BaseModel):
+    """What a user asks for; the fields are the command's options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["wandb", "wandb-local"]
+    projects: tuple[str, ...] = ()
+    all_projects: bool = False
+    exclude: tuple[str, ...] = ()
+    """Patterns of projects that `all_projects` leaves out."""
+    entity: str | None = None
+    run_id: str | None = None
+    wb_dir: FilePath
+    wb_run_dir: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    tags: tuple[str, ...] = ()
+    """Runs with any of these."""
+    states: tuple[str, ...] = ()
+
+    def has(self, run: RunReference) -> bool:
+        """Whether a run's start and tags are asked for."""
+        return (
+            (self.since is None or run.started_at >= self.since.timestamp())
+            and (self.until is None or run.started_at < self.until.timestamp())
+            and (not self.tags or bool(set(run.tags) & set(self.tags)))
+        )
+
+
+def chosen_runs(choice: Choice) -> list[RunReference]:
+    """The runs that a choice means, oldest first.
+
+    Raises:
+        WandbSwanError: options that do not go together, no such folder, project or run, or no run fits.
+    """
+    references = _local(choice) if choice.kind == "wandb-local" else _cloud(choice)
+    chosen = [reference for reference in references if choice.has(reference)]
+    if not chosen:
+        raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
+    return chosen
+
+
+def _local(choice: Choice) -> list[RunReference]:
+    if choice.projects or choice.all_projects or choice.entity:
+        raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
+    from ..sources import local_discovery
+
+    runs = local_discovery.discover(choice.wb_dir, choice.wb_run_dir)
+    if choice.run_id:
+        runs = [run for run in runs if run.run_id == choice.run_id]
+    if choice.states:
+        runs = [run for run in runs if run.state in choice.states]
+    return local_discovery.references(runs)
+
+
+def _cloud(choice: Choice) -> list[RunReference]:
+    from ..sources import cloud_client
+
+    projects = choice.projects
+    if choice.all_projects:
+        if choice.run_id or projects:
+            raise WandbSwanError("--all-projects takes every project; drop --wb-project and --wb-runid")
+        every = cloud_client.projects(choice.entity)
+        projects = tuple(name for name in every if not any(fnmatch(name, pattern) for pattern in choice.exclude))
+    if not projects:
+        raise WandbSwanError("which runs? give --wb-project NAME, --all-projects, or `-t wandb-local --wb-dir ./wandb`")
+    return cloud_client.references(projects, choice.entity, choice.run_id, states=choice.states)
