@@ -8,7 +8,7 @@ RecordingMode = Literal["online", "local", "offline"]
 """Where SwanLab records."""
 Mode = Literal[RecordingMode, "disabled"]
 """Where, if at all."""
-GivenMode = Literal[Mode, "cloud"]
+GivenMode = Literal["online", "cloud", Mode]
 """What a user may type: `cloud` is SwanLab's own other word for `online`."""
 
 MODES: tuple[str, ...] = get_args(Mode)

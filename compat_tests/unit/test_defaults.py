@@ -60,7 +60,7 @@ def option(command: click.Command, name: str) -> click.Parameter:
 def test_the_commands_take_every_mode(command: click.Command) -> None:
     choice = option(command, "mode").type
     assert isinstance(choice, click.Choice)
-    assert set(choice.choices) == {"online", "cloud", "local", "offline", "disabled"}
+    assert list(choice.choices) == ["online", "cloud", "local", "offline", "disabled"]
     for mode in choice.choices:
         assert read_settings(mode=mode).mode == ("online" if mode == "cloud" else mode)
 
