@@ -39,7 +39,8 @@ class Worker:
         self.runs += 1
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            self._process.stdin.write(f"{job}\n".encode())
+            text = json.dumps(json.loads(job))  # ASCII: the worker reads it in its locale's encoding
+            self._process.stdin.write(f"{text}\n".encode())
             self._process.stdin.flush()
             for line in self._process.stdout:
                 message = json.loads(line)
