@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
@@ -235,3 +236,39 @@ def test_waiting_for_swanlab_stops_when_the_run_has_ended(tmp_path: Path, monkey
     assert status(writer.path)["state"] == "failed"
     assert status(writer.path)["reason"] == "SwanLab cannot be reached: ConnectionError: no way"
     assert writer.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        ("('Connection broken: IncompleteRead(2 bytes read)')", opening.LAST_TRIES),
+        ("status=503", opening.LAST_TRIES),
+        ("Max retries exceeded: Failed to establish a new connection: Connection refused", 1),
+        ("401 Unauthorized", 1),
+    ],
+)
+def test_an_unwell_server_is_tried_again_after_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, tries: int
+) -> None:
+    """One that is not there, or that says no, is not: somebody may be waiting in `finish()`."""
+    made: list[float] = []
+
+    def fail(*_: Any) -> None:
+        made.append(time.monotonic())
+        raise RuntimeError(f"Failed to start run: {error}")
+
+    begin = {"type": "begin", "format": 1, "settings": {"mode": "online", "log_dir": str(tmp_path / "swanlog")}}
+    path = tmp_path / "r1-20270101_000000.journal"
+    writer = JournalWriter(path)
+    writer.note(**begin)
+    start = pb.Record()
+    start.request.run_start.run.run_id = "r1"
+    writer.append(start.SerializeToString())
+    writer.note(type="end", exit_code=0)
+    writer.close()
+    monkeypatch.setattr(Sink, "open", fail)
+    monkeypatch.setattr(opening, "FIRST_RETRY", 0.05)
+    assert Mirror(path).run() == 1
+    assert len(made) == tries
+    assert all(later - earlier >= 0.05 for earlier, later in itertools.pairwise(made))
+    assert status(path)["reason"].endswith(error) and path.exists()

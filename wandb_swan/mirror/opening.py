@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,12 @@ log = logging.getLogger("wandb_swan")
 
 FIRST_RETRY, LAST_RETRY = 2.0, 60.0
 """Seconds between two tries to start the SwanLab run."""
+LAST_TRIES = 5
+"""How often it is tried after the end of the wandb run, where SwanLab's server answers and may soon answer better."""
+_UNWELL = re.compile(
+    r"\b(408|425|429|5\d\d)\b|IncompleteRead|Connection (aborted|broken|reset)|RemoteDisconnected|[Rr]ead timed out"
+)
+"""In the text of an error, which is all that SwanLab leaves of it: a server that is there and not well."""
 
 
 class Opening:
@@ -133,15 +140,16 @@ class Opening:
 
 
 class _Starts:
-    """Starts a SwanLab run; tries again as long as the wandb run goes on, and once more when it has ended."""
+    """Starts a SwanLab run; tries again as long as the wandb run goes on, and when it has ended once more, or some
+    times where SwanLab's server is there."""
 
     def __init__(self, session: Session, before: Callable[[], None], start: Callable[[], Sink]) -> None:
         """`before` is what has to be done first, at every try."""
         self._session = session
         self._before = before
         self._start = start
-        self._last = False
-        """Whether the present try began after the end of the wandb run."""
+        self._late = 0
+        """Tries that began after the end of the wandb run."""
         self._ended = False
         """Whether the journal's last note was seen: the journal is read on from there, it does not come again."""
 
@@ -156,17 +164,17 @@ class _Starts:
         with LogReader(self._session.journal, patient=True) as watch:
 
             def before(_: RetryCallState) -> None:
-                self._last = self._over(watch)
+                self._late += self._over(watch)
 
             def pause(seconds: float) -> None:
                 until = time.monotonic() + seconds
-                while time.monotonic() < until and not self._over(watch):
+                while time.monotonic() < until and (self._late or not self._over(watch)):
                     time.sleep(POLL)
 
             retrying = Retrying(
                 retry=retry_if_exception(self._may_pass),
-                stop=lambda _: self._last,
-                wait=wait_exponential(multiplier=FIRST_RETRY, max=LAST_RETRY),
+                stop=self._is_last,
+                wait=self._wait,
                 before=before,
                 before_sleep=self._say,
                 sleep=pause,
@@ -182,6 +190,15 @@ class _Starts:
 
     def _may_pass(self, error: BaseException) -> bool:
         return isinstance(error, Exception) and self._session.mode == "online"
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Doubled each time; after the end of the run somebody may wait in `finish()`, and it begins again."""
+        if self._late:
+            return float(FIRST_RETRY * 2 ** (self._late - 1))
+        return float(wait_exponential(multiplier=FIRST_RETRY, max=LAST_RETRY)(state))
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        return self._late >= (LAST_TRIES if _UNWELL.search(_reason(state)) else 1)
 
     def _say(self, state: RetryCallState) -> None:
         reason = _reason(state)
