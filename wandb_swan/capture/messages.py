@@ -42,4 +42,5 @@ def warn(message: str) -> None:
     """One line on stderr, as wandb's own warnings."""
     with own_errors_suppressed(Exception):
         if sys.stderr is not None and _may_print():
-            print(f"wandb_swan: {message}", file=sys.stderr)
+            # One write: `print` makes two, and between them another thread may say something.
+            sys.stderr.write(f"wandb_swan: {message}\n")
