@@ -120,7 +120,7 @@ def convert(**given: Any) -> None:
     }
     chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
     result = plan(chosen) if given["dry_run"] else Converter(**common).convert(chosen)
-    result.show(Console(width=None if console.is_terminal else 200))
+    result.show(Console(width=None if console.is_terminal else 200), file=given["report"])
     if given["report"]:
         given["report"].write_text(result.model_dump_json(indent=1), "utf-8")
     if any(run.reason == "Ctrl-C" for run in result.runs):

@@ -44,6 +44,8 @@ class Entry(BaseModel):
     fingerprint: str = ""
     swanlab: str = ""
     identical: bool | None = None
+    report: RunReport | None = None
+    """What became of it: its losses and notices are told again as long as it is skipped."""
 
 
 class Manifest:
@@ -76,6 +78,12 @@ class Manifest:
         for key, entry in self._entries.items():
             if entry.state == "done" and entry.replaces:  # killed while it was being removed
                 self._remove_replaced(key)
+
+    @property
+    def folders(self) -> set[str]:
+        """The names of all folders that conversions made, those that are being replaced among them."""
+        entries = self._entries.values()
+        return {entry.run_dir for entry in entries} | {entry.replaces for entry in entries if entry.replaces}
 
     def close(self) -> None:
         self.save()
@@ -133,6 +141,7 @@ class Manifest:
                 "fingerprint": "" if report.short else entry.fingerprint,
                 "swanlab": report.swanlab,
                 "identical": report.identical,
+                "report": report,
             }
         )
         if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
+
+
+REMARKS = 5
+"""So many notices and differences of one run are shown on a terminal."""
 
 
 class Lost(BaseModel):
@@ -57,6 +62,15 @@ class RunReport(BaseModel):
     def points(self) -> int:
         return sum(count for kind, count in self.counts.items() if kind in ("scalars", "texts", "media", "system"))
 
+    def remarks(self, *, every: int) -> list[str]:
+        """Its notices and differences, at most `every` of each, and how many more there are."""
+        lines: list[str] = []
+        for kind, every_one in (("notices", self.notices), ("differences", self.differences)):
+            lines += every_one[:every]
+            if len(every_one) > every:
+                lines.append(f"and {len(every_one) - every} more {kind}")
+        return lines
+
     @property
     def whole(self) -> bool:
         """Whether everything was carried over."""
@@ -96,10 +110,14 @@ class Report(BaseModel):
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
         return f"{states_text or 'no runs'}{speed}"
 
-    def show(self, console: Console, *, every: int = 50) -> None:
-        """Prints a table of the runs, what was not carried over by kind and reason, and the summary line."""
+    def show(self, console: Console, *, every: int = 50, file: Path | None = None) -> None:
+        """Prints a table of the runs, the losses by reason, notices and differences, and the summary line.
+
+        What is too long for a terminal is counted; `file` is where the whole report is.
+        """
         from rich.table import Table  # late: worker processes show nothing
 
+        where = f"{file} has them all" if file is not None else "--report FILE.json has them all"
         table = Table(box=None, header_style="bold")
         for column in ("run", "project", "state", "points", "identical", "SwanLab run or reason"):
             table.add_column(column, overflow="fold", justify="right" if column == "points" else "left")
@@ -112,13 +130,19 @@ class Report(BaseModel):
         if self.runs:
             console.print(table)
         if len(odd_first) > every:
-            console.print(f"... and {len(odd_first) - every} more (--report FILE.json has them all)")
+            console.print(f"... and {len(odd_first) - every} more ({where})", markup=False)
         kinds: Counter[str] = Counter()
         for run in self.runs:
-            kinds.update({lost.reason: lost.count for lost in run.lost})
+            for lost in run.lost:
+                kinds[lost.reason] += lost.count
         for reason, count in kinds.most_common(every):
             console.print(f"not carried over: {count:,} x {reason}", markup=False)
-        for run in self.runs[:every]:
-            for notice in (*run.notices, *run.differences[:5]):
-                console.print(f"{run.name or run.run_id}: {notice}", markup=False)
+        if len(kinds) > every:
+            rest = sum(count for _, count in kinds.most_common()[every:])
+            console.print(f"not carried over: {rest:,} more, for {len(kinds) - every} other reasons ({where})")
+        lines = [f"{run.name or run.run_id}: {line}" for run in self.runs for line in run.remarks(every=REMARKS)]
+        for line in lines[: every * 2]:
+            console.print(line, markup=False)
+        if len(lines) > every * 2:
+            console.print(f"... and {len(lines) - every * 2} more lines of this kind ({where})", markup=False)
         console.print(self.summary(), markup=False)

@@ -18,7 +18,8 @@ from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan.sdk.discard import discard
 from .jobs import Job
-from .manifest import Manifest
+from .manifest import Entry, Manifest
+from .mirrored import MirroredRuns
 from .progress import Meter
 from .report import Report, RunReport
 from .workers import pool
@@ -83,12 +84,19 @@ def convert_all(
     reports: dict[str, RunReport] = {}
     try:
         waiting: list[RunReference] = []
+        # A run in SwanLab's cloud is known there by its id.
+        mirrored = None if force or options.mode == "online" else MirroredRuns(options.log_dir, manifest.folders)
         for reference in references:
             entry = None if force else manifest.done(reference, options)
-            if entry is None:
-                waiting.append(reference)
+            if entry is not None:
+                reports[reference.key] = _skipped(reference, entry)
+                continue
+            folders, reason = mirrored.of(reference) if mirrored is not None else ([], "")
+            if folders:
+                where = str(folders[-1])
+                reports[reference.key] = _report(reference, "skipped", reason=reason, swanlab=where)
             else:
-                reports[reference.key] = _report(reference, "skipped", swanlab=entry.swanlab, identical=entry.identical)
+                waiting.append(reference)
         jobs = [manifest.start(reference, options, force=force) for reference in waiting]
         if jobs:
             manifest.save()
@@ -154,6 +162,13 @@ def _executor(workers: int, dask: str | None) -> tuple[Executor, Callable[[], No
     except (OSError, ValueError) as error:
         raise WandbSwanError(f"the dask scheduler {dask} cannot be reached ({error})") from None
     return client.get_executor(), client.close
+
+
+def _skipped(reference: RunReference, entry: Entry) -> RunReport:
+    """What the conversion that is there said of itself."""
+    if entry.report is None:  # noted by version 0.1
+        return _report(reference, "skipped", swanlab=entry.swanlab, identical=entry.identical)
+    return entry.report.model_copy(update={"state": "skipped", "seconds": 0.0})
 
 
 def _report(reference: RunReference, state: Any, **facts: Any) -> RunReport:

@@ -92,7 +92,7 @@ class StoredRun:
 
 
 def metadata_of(run_dir: Path) -> dict[str, Any]:
-    """`StoredRun.about` without reading the run; empty where there is none."""
+    """`StoredRun.metadata` without reading the run; empty where there is none."""
     try:
         return _metadata_in(_config(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
