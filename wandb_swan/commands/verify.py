@@ -6,10 +6,17 @@ from pathlib import Path as FilePath
 
 import click
 
+NOT_COMPARED = 3
+"""The exit code where nothing differs and something could not be compared."""
+
 
 @click.command()
 @click.argument("wandb", metavar="WANDB")
 @click.argument("swanlab", metavar="SWANLAB", type=click.Path(exists=True, file_okay=False, path_type=FilePath))
+@click.option("--details", is_flag=True, help="Of several runs, a table of every one that differs.")
+@click.option("--only-differences", is_flag=True, help="Say nothing of runs that are identical.")
+@click.option("--quiet", is_flag=True, help="Say the numbers alone.")
+@click.option("--force", is_flag=True, help="Compare two runs that are not of one another.")
 @click.option(
     "--json",
     "json_file",
@@ -24,32 +31,45 @@ import click
     metavar="FILE.html",
     help="Write a page with both curves of every metric laid over each other.",
 )
-def verify(wandb: str, swanlab: FilePath, json_file: FilePath | None, html_file: FilePath | None) -> None:
-    """Compare wandb runs with SwanLab runs, metric by metric. Exit code 1 on any difference.
+def verify(  # noqa: PLR0917  (one for each option)
+    wandb: str,
+    swanlab: FilePath,
+    details: bool,
+    only_differences: bool,
+    quiet: bool,
+    force: bool,
+    json_file: FilePath | None,
+    html_file: FilePath | None,
+) -> None:
+    """Compare wandb runs with SwanLab runs, metric by metric.
 
     WANDB is a wandb run folder, a wandb/ folder of many, or entity/project/run-id in W&B's cloud. SWANLAB is a
     SwanLab run folder or a log directory, where each wandb run finds its own.
-    """
-    from rich.console import Console
 
+    Exit code 1 on any difference, 3 where nothing differs and something could not be compared.
+    """
     from ..parity.page import report_page
-    from ..parity.pairing import pairs
-    from ..parity.report import render
+    from ..parity.pairing import NotCompared, Pair, pairs
+    from ..parity.report import show
     from ..sources.exports import kept_apart
 
-    console = Console()
     with kept_apart():
-        found = list(pairs(wandb, swanlab))
-    for pair in found:
-        console.print(render(pair.parity))
-        for loss in pair.parity.not_mirrored:
-            console.print(f"not carried over: {loss}", markup=False)
-    same = sum(pair.parity.identical for pair in found)
-    console.print(f"{same} of {len(found)} runs identical", highlight=False)
+        every = list(pairs(wandb, swanlab, force=force))
+    compared = [result for result in every if isinstance(result, Pair)]
+    left_out = [result for result in every if isinstance(result, NotCompared)]
+    show(
+        [pair.parity for pair in compared],
+        left_out,
+        details=details,
+        only_differences=only_differences,
+        quiet=quiet,
+    )
     if json_file:
-        content = ",\n".join(pair.parity.model_dump_json(indent=1) for pair in found)
+        content = ",\n".join(pair.parity.model_dump_json(indent=1) for pair in compared)
         json_file.write_text(f"[{content}]\n", "utf-8")
     if html_file:
-        html_file.write_text(report_page(found), "utf-8")
-    if same != len(found):
+        html_file.write_text(report_page(compared), "utf-8")
+    if not all(pair.parity.identical for pair in compared):
         raise click.exceptions.Exit(1)
+    if left_out:
+        raise click.exceptions.Exit(NOT_COMPARED)

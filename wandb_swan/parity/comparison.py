@@ -11,7 +11,7 @@ from ..stream.config import without_own
 from ..stream.events import Path, Tree
 from ..stream.series import Series
 from ..swan import limits
-from .expected import ExpectedRun
+from .expected import ExpectedRun, Item
 from .report import MetricParity, Parity
 from .stored import StoredRun
 
@@ -26,7 +26,7 @@ def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parit
     metrics = [
         *(matcher.series(path, "scalar", series) for path, series in recorded.scalars.items()),
         *(matcher.texts(path, digests) for path, digests in recorded.texts.items()),
-        *(matcher.media(path, steps) for path, steps in recorded.media.items()),
+        *(matcher.media(path, by_step) for path, by_step in recorded.media.items()),
     ]
     if any(matcher.has(path) for path in recorded.system):
         metrics += [matcher.series(path, "system", series) for path, series in recorded.system.items()]
@@ -88,10 +88,29 @@ class _Matcher:
                 candidates.append(_presence(path, "text", list(digests), name, steps, different=different))
         return self._claim(path, "text", list(digests), candidates)
 
-    def media(self, path: Path, steps: list[int]) -> MetricParity:
-        names = self._media_names(path)
-        candidates = [_presence(path, "media", steps, name, self._stored.media[name]) for name in names]
-        return self._claim(path, "media", steps, candidates)
+    def media(self, path: Path, by_step: dict[int, tuple[Item, ...]]) -> MetricParity:
+        """A media metric: the number of items of each step, their captions, and the bytes of those that are copied."""
+        candidates = []
+        for name in self._media_names(path):
+            held = self._stored.media[name]
+            different = sum(step in held and not self._same_items(name, step, items) for step, items in by_step.items())
+            candidates.append(_presence(path, "media", list(by_step), name, held, different=different))
+        return self._claim(path, "media", list(by_step), candidates)
+
+    def _same_items(self, name: str, step: int, items: tuple[Item, ...]) -> bool:
+        held = self._stored.media[name][step]
+        wanted = items[: limits.MEDIA_ITEMS]  # what is over it is counted as lost
+        if len(held) != len(wanted):
+            return False
+        digests = self._stored.digests(name, step)
+        shown = self._stored.kinds.get(name) != "text"  # what is kept as a text has no caption
+        return all(
+            there
+            and there.startswith(item.digest)
+            and kept.sha256 in ("", there)
+            and (not shown or item.caption == (kept.caption or "").strip(" " if not item.caption else ""))
+            for item, kept, there in zip(wanted, held, digests, strict=True)
+        )
 
     def _media_names(self, path: Path) -> list[str]:
         return [name for name in self._candidates(path) if name in self._stored.media and name not in self._claimed]
@@ -190,5 +209,5 @@ def _flat(tree: Tree, above: str = "") -> dict[str, str]:
         if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{name}."))
         else:
-            flat[name] = limits.config_text(json.dumps(value, ensure_ascii=False, default=str))
+            flat[name] = limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
     return flat

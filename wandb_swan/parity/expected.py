@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import Path as FilePath
+from typing import NamedTuple
 
 from typing_extensions import assert_never
 
@@ -35,6 +38,45 @@ from ..stream.values import Leaf, Numbering, number_of
 from ..swan import limits
 
 
+class Item(NamedTuple):
+    """One media item as SwanLab should have it."""
+
+    digest: str
+    """SHA-256 of its content, as hexadecimal digits, or its beginning; "" where SwanLab gets it in another form."""
+    caption: str
+
+
+_COPIED = {
+    "image-file": frozenset({".png", ".jpg", ".jpeg", ".bmp"}),
+    "audio-file": frozenset({".wav"}),
+    "video-file": frozenset({".gif"}),
+    "object3D-file": frozenset({".glb"}),
+    "molecule-file": frozenset({".pdb"}),
+}
+"""Kind of media -> suffixes of files that come to SwanLab byte for byte."""
+
+
+def expected_item(value: Tree) -> Item:
+    """What SwanLab should have of one media item of wandb's."""
+    kind, path = value.get("_type"), str(value.get("path") or "")
+    digest = value.get("sha256") or _name_digest(path)
+    size, caption = value.get("size"), value.get("caption")
+    copied = FilePath(path).suffix.lower() in _COPIED.get(str(kind), ()) and not (
+        value.get("boxes") or value.get("masks")
+    )
+    fits = not isinstance(size, int) or size <= limits.MEDIA_BYTES
+    return Item(
+        digest=digest if copied and fits and isinstance(digest, str) else "",
+        caption=limits.clean_text(str(caption)) if caption not in (None, "", False) else "",
+    )
+
+
+def _name_digest(path: str) -> str:
+    """The beginning of a file's SHA-256, which wandb from 0.12.11 on puts into its name: `<key>_<step>_<20 digits>`."""
+    found = re.search(r"_([0-9a-f]{20})\.\w+$", path)
+    return found[1] if found else ""
+
+
 class ExpectedRun:
     """What a source says of a run, in the form that SwanLab should have it."""
 
@@ -43,8 +85,8 @@ class ExpectedRun:
         self.system: dict[Path, Series] = {}
         self.texts: dict[Path, dict[int, bytes]] = {}
         """Path -> step -> SHA-256 of the text."""
-        self.media: dict[Path, list[int]] = {}
-        """Path -> steps."""
+        self.media: dict[Path, dict[int, tuple[Item, ...]]] = {}
+        """Path -> step -> items."""
         self.config: Tree = {}
         self.lines = 0
         self.started: RunStarted | None = None
@@ -82,7 +124,9 @@ class ExpectedRun:
                         self.system.setdefault(("system", key), Series()).add(self._samples, number, event.timestamp)
                 self._samples += 1
             case Alert():
-                self.media.setdefault(("alerts",), []).append(self._numbering.of_alert())
+                text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                self.media.setdefault(("alerts",), {})[self._numbering.of_alert()] = (Item(digest, ""),)
                 self.lines += 1
             case ChartDefined():
                 self._charts[event.table_key] = event.key
@@ -109,4 +153,5 @@ class ExpectedRun:
                 self.texts.setdefault(path, {})[step] = digest
             elif media:
                 chart = self._charts.get(".".join(path))
-                self.media.setdefault((chart,) if chart else path, []).append(step)
+                of_path = self.media.setdefault((chart,) if chart else path, {})
+                of_path[step] = (*of_path.get(step, ()), *map(expected_item, media))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..exceptions import WandbSwanError
 from ..sources.local_discovery import discover
@@ -25,52 +25,137 @@ class Pair(NamedTuple):
     parity: Parity
 
 
-def pairs(wandb: str, swanlab: FilePath) -> Iterator[Pair]:
+class NotCompared(NamedTuple):
+    """A run, or a SwanLab folder, that could not be compared."""
+
+    what: str
+    reason: str
+
+
+class _Identity(NamedTuple):
+    """What tells a wandb run from others; "" or 0.0 where it is not known."""
+
+    run_id: str
+    swanlab_id: str
+    entity: str = ""
+    project: str = ""
+    started_at: float = 0.0
+    url: str = ""
+
+
+def pairs(wandb: str, swanlab: FilePath, *, force: bool = False) -> Iterator[Pair | NotCompared]:
     """Compares the runs of a wandb place (a run folder, a `wandb/` folder, a path in W&B's cloud) with a SwanLab run
-    folder, or with those of a log directory that have the same run id.
+    folder, or with those of a log directory: each with every SwanLab run that is of it.
+
+    Args:
+        wandb: The wandb place.
+        swanlab: The SwanLab run folder, or a log directory.
+        force: Compare a wandb run with a SwanLab run that is not of it.
 
     Raises:
-        WandbSwanError: a place is none, or a run has no counterpart.
-        OSError: something cannot be read.
+        WandbSwanError: a place is none, or a SwanLab run is of another wandb run.
+        OSError: a place cannot be read.
     """
+    sources = _sources(wandb)
+    single = any(swanlab.glob("run-*.swanlab"))
+    if single and len(sources) > 1:
+        raise WandbSwanError(
+            f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
+        )
+    held: list[StoredRun] = []
+    for folder in [swanlab] if single else sorted({path.parent for path in swanlab.glob("run-*/run-*.swanlab")}):
+        try:
+            held.append(StoredRun(folder))
+        except (WandbSwanError, OSError) as error:
+            yield NotCompared(str(folder), f"the SwanLab run cannot be read: {error}")
+    if single and not held:
+        return
+    for source in sources if single else [part for whole in sources for part in _as_mirrored(whole, held)]:
+        try:
+            yield from _compared(source, wandb, held, swanlab, anything=single and force, single=single)
+        except (WandbSwanError, OSError) as error:
+            if single:
+                raise
+            yield NotCompared(_name(source, wandb), str(error))
+
+
+def _sources(wandb: str) -> Sequence[Source]:
     folder = FilePath(wandb)
-    sources: Sequence[Source]
     if folder.is_dir():
-        sources = discover(folder)
-    elif wandb.count("/") == 2 and not wandb.startswith((".", "/")):
+        return discover(folder)
+    if wandb.count("/") == 2 and not wandb.startswith((".", "/")):
         from ..sources.cloud_run import CloudRun
 
-        sources = [CloudRun(wandb)]
-    else:
-        raise WandbSwanError(f"{wandb} is no folder and no entity/project/run-id")
-    if any(swanlab.glob("run-*.swanlab")):
-        if len(sources) > 1:
-            raise WandbSwanError(
-                f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
-            )
-        every = [StoredRun(swanlab)]
-        held = {sources[0].run_id: every[0]}
-    else:
-        every = [StoredRun(path.parent) for path in sorted(swanlab.glob("run-*/run-*.swanlab"))]
-        held = {stored.run_id: stored for stored in every}
-        sources = [part for source in sources for part in _as_mirrored(source, every)]
-    for source in sources:
-        page = source.metadata.get("url")  # where two servers have a run of that id, one has another id in SwanLab
-        match = next((stored for stored in held.values() if page and stored.metadata.get("url") == page), None)
-        if isinstance(source, LocalRun) and (started := source.started) is not None:  # an id may have been used again
-            began = {"id": started.run_id, "started_at": started.started_at}
-            match = match or next((stored for stored in every if stored.metadata.items() >= began.items()), None)
-        match = match or held.get(limits.run_id(source.run_id)) or held.get(source.run_id)
-        if match is None:
-            raise WandbSwanError(f"{swanlab} holds no SwanLab run {source.run_id}; convert it first")
+        return [CloudRun(wandb)]
+    raise WandbSwanError(f"{wandb} is no folder and no entity/project/run-id")
+
+
+def _compared(
+    source: Source, wandb: str, held: list[StoredRun], swanlab: FilePath, *, anything: bool, single: bool
+) -> Iterator[Pair]:
+    """A pair for each SwanLab run that is of the source. Raises WandbSwanError where there is none."""
+    recorded: ExpectedRun | None = None
+    if isinstance(source, LocalRun) and source.started is None:  # says why: torn, empty, no log at all
         recorded = ExpectedRun.of(source)
-        yield Pair(recorded, match, compare_runs(recorded, match, wandb))
+    identity = _identity(source, wandb)
+    found = held if anything else _of(identity, held)
+    if not found and single:
+        theirs = held[0].metadata.get("id") or held[0].run_id
+        raise WandbSwanError(
+            f"{swanlab} is of another run ({theirs}, not {identity.run_id}); --force compares them all the same"
+        )
+    if not found:
+        raise WandbSwanError(f"{swanlab} holds no SwanLab run of it; convert it first")
+    recorded = recorded or ExpectedRun.of(source)
+    for stored in found:
+        yield Pair(recorded, stored, compare_runs(recorded, stored, _name(source, wandb)))
+
+
+def _identity(source: Source, wandb: str) -> _Identity:
+    ours = limits.run_id(source.run_id)
+    if isinstance(source, LocalRun):
+        started = source.started
+        if started is None:
+            return _Identity(source.run_id, ours)
+        return _Identity(started.run_id, ours, started.entity, started.project, started.started_at)
+    entity, project, run_id = wandb.split("/")
+    return _Identity(run_id, ours, entity, project, url=str(source.metadata.get("url") or ""))
+
+
+def _of(identity: _Identity, held: list[StoredRun]) -> list[StoredRun]:
+    """The SwanLab runs of a wandb run: by its page, by its start, by entity, project and id, or by the id alone."""
+
+    def of_page(metadata: dict[str, Any]) -> bool:
+        return bool(identity.url) and metadata.get("url") == identity.url
+
+    def of_start(metadata: dict[str, Any]) -> bool:  # an id may have been used again
+        return identity.started_at > 0 and (metadata.get("id"), metadata.get("started_at")) == (
+            identity.run_id,
+            identity.started_at,
+        )
+
+    def of_place(metadata: dict[str, Any]) -> bool:
+        entity, project = metadata.get("entity") or "", metadata.get("project") or ""
+        same = entity == identity.entity or not (entity and identity.entity)
+        other_start = identity.started_at > 0 and metadata.get("started_at") not in (None, identity.started_at)
+        return metadata.get("id") == identity.run_id and project == identity.project and same and not other_start
+
+    for is_of in (of_page, of_start, of_place):
+        found = [stored for stored in held if is_of(stored.metadata)]
+        if found:
+            return found
+    unknown = [stored for stored in held if "id" not in stored.metadata]  # written by another program
+    return [stored for stored in unknown if stored.run_id in (identity.swanlab_id, identity.run_id)]
+
+
+def _name(source: Source, wandb: str) -> str:
+    return ", ".join(log.parent.name for log in source.logs) if isinstance(source, LocalRun) else wandb
 
 
 def _as_mirrored(source: Source, stored: Sequence[StoredRun]) -> list[Source]:
     """The run, or, where each of its logs was mirrored into a SwanLab run of its own, one for each of them."""
     if not isinstance(source, LocalRun) or len(source.logs) < 2:
         return [source]
-    began = {run.metadata.get("started_at") for run in stored}
+    begun = {run.metadata.get("started_at") for run in stored}
     apart = [LocalRun([log]) for log in source.logs]
-    return [*apart] if all(part.started and part.started.started_at in began for part in apart) else [source]
+    return [*apart] if all(part.started and part.started.started_at in begun for part in apart) else [source]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+
 from pydantic import BaseModel, ConfigDict
+from rich.console import Console
 from rich.table import Table
 
 
@@ -79,6 +85,54 @@ def verdict(metric: MetricParity) -> str:
     """What is wrong with a metric, in a few words."""
     counts = {"missing": metric.missing, "extra": metric.extra, "different": metric.different}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def show(
+    runs: Sequence[Parity],
+    not_compared: Sequence[tuple[str, str]],
+    *,
+    details: bool = False,
+    only_differences: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Prints comparisons: the table of a single one, a line for each of several, what could not be compared, the sum.
+
+    Args:
+        runs: The comparisons.
+        not_compared: Of what could not be compared: what, and why.
+        details: Of several runs, a table of every one that differs.
+        only_differences: Nothing of runs that are identical.
+        quiet: The numbers alone.
+    """
+    longest = max((len(metric.metric) for run in runs for metric in run.metrics), default=0)
+    console = Console(width=None if sys.stdout.isatty() else max(200, longest + 120))  # whole names in a pipe
+    folders = Counter((run.run_id, run.wandb) for run in runs)
+    for run in runs if not quiet else ():
+        if only_differences and run.identical:
+            continue
+        if len(runs) == 1 or (details and not run.identical):
+            console.print(render(run))
+        else:
+            console.print(f"{_line(run)}", markup=False, highlight=False)
+        for loss in run.not_mirrored if len(runs) == 1 else ():
+            console.print(f"not carried over: {loss}", markup=False)
+    for (run_id, _), count in folders.items() if not quiet else ():
+        if count > 1:
+            console.print(f"run {run_id} is in {count} SwanLab folders: each was compared", markup=False)
+    for what, reason in not_compared if not quiet else ():
+        console.print(f"not compared: {what}: {reason}", markup=False, highlight=False)
+    same = sum(run.identical for run in runs)
+    more = f", {len(not_compared)} not compared" if not_compared else ""
+    console.print(f"{same} of {len(runs)} runs identical{more}", highlight=False)
+
+
+def _line(run: Parity) -> str:
+    found = run.differences()
+    where = FilePath(run.swanlab).name
+    if not found:
+        return f"identical  {run.name} ({run.run_id}): {run.points:,} points, {where}"
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"DIFFERENT  {run.name} ({run.run_id}): {'; '.join(found[:3])}{more}, {where}"
 
 
 def render(parity: Parity, *, every: int = 40) -> Table:
