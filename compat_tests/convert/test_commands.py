@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from compat_tests.convert.conftest import Cli, run_dirs
+from compat_tests.convert.conftest import Cli, run_dirs, train
 from compat_tests.stores import WandbStore
 from wandb_swan.convert import WandbConverter
 from wandb_swan.exceptions import WandbSwanError
@@ -71,7 +72,9 @@ def test_verify_finds_what_differs(cases: Path, cli: Cli) -> None:
     assert json.loads((cli.dir / "v.json").read_text())[0]["metrics"][0]["points_wandb"] == 5
     assert "echarts" in (cli.dir / "v.html").read_text()
     other = run_dirs(cases)["nested"]
-    said = cli("verify", other, target, expect=1)
+    said = cli("verify", other, target, expect=2)
+    assert "is of another run (no0step, not nested)" in said and "--force" in said
+    said = cli("verify", other, target, "--force", expect=1)
     assert "0 of 1 runs identical" in said and "missing" in said and "extra" in said
     assert "no folder and no entity/project/run-id" in cli("verify", "nowhere", target, expect=2)
     change_a_point(target)
@@ -119,3 +122,64 @@ def test_verify_a_whole_folder(cases: Path, cli: Cli) -> None:
         assert WandbStore.read(wandb / "one").rows
     finally:
         (wandb / "one").rename(run_dirs(cases).get("whole", cases / "offline-run-20240101_000000-whole"))
+
+
+def empty_log(folder: Path, name: str) -> None:
+    (folder / name).mkdir()
+    (folder / name / f"run-{name.rsplit('-', maxsplit=1)[-1]}.wandb").write_bytes(b":W&B\xe1\xbe\x00")
+
+
+def test_verify_goes_on(cases: Path, cli: Cli) -> None:
+    """One log that is empty, one of which there is nothing, one SwanLab folder that is broken: the others are compared."""
+    wandb = cli.dir / "wandb"
+    shutil.copytree(cases, wandb, symlinks=True)
+    names = list(run_dirs(wandb))[:4]
+    for name in set(run_dirs(wandb)) - set(names):
+        shutil.rmtree(run_dirs(wandb)[name])
+    cli.local(wandb)
+    stores = cli.stores()
+    empty_log(wandb, "offline-run-20240101_000000-nothing")
+    shutil.rmtree(stores[names[0]].dir)
+    next(stores[names[1]].dir.glob("*.swanlab")).write_bytes(b"no store at all")
+    said = cli("verify", wandb, cli.dir / "swanlog", expect=3)
+    assert "2 of 2 runs identical, 4 not compared" in said
+    assert "nothing" in said and "holds no run" in said and said.count("convert it first") == 2
+    assert "the SwanLab run cannot be read" in said
+    assert len([line for line in said.splitlines() if line.startswith("identical")]) == 2
+    said = cli("verify", wandb, cli.dir / "swanlog", "--only-differences", expect=3)
+    assert "identical  " not in said and "not compared" in said
+    assert cli("verify", wandb, cli.dir / "swanlog", "--quiet", expect=3).count("\n") == 1
+
+
+def test_one_id_in_two_projects(tmp_path: Path, cli: Cli) -> None:
+    script = """
+    for project, value in (("one", 1.0), ("two", 2.0)):
+        run = wandb.init(project=project, id="same")
+        for i in range(3):
+            run.log({"loss": value + i})
+        run.finish()
+    """
+    wandb = train(tmp_path / "source", script)
+    cli.local(wandb)
+    assert "2 of 2 runs identical" in cli("verify", wandb, cli.dir / "swanlog")
+
+
+def test_a_run_in_two_folders(tmp_path: Path, cli: Cli) -> None:
+    wandb = train(tmp_path / "source", "run = wandb.init(project='p', id='r')\nrun.log({'a': 1})\nrun.finish()")
+    cli.local(wandb)
+    (folder,) = (cli.dir / "swanlog").glob("run-*")
+    shutil.copytree(folder, folder.with_name(folder.name + "-copy"))
+    said = cli("verify", wandb, cli.dir / "swanlog")
+    assert "2 of 2 runs identical" in said and "run r is in 2 SwanLab folders" in said
+
+
+def test_names_are_whole_in_a_pipe_and_lists_of_dicts_are_equal(tmp_path: Path, cli: Cli) -> None:
+    name = "a/metric/with/a/name/that/is/longer/than/any/terminal/" + "x" * 200
+    script = f"""
+    run = wandb.init(project="p", id="r", config={{"layers": [{{"b": 1, "a": 2}}, {{"z": [{{"y": 1, "x": 2}}]}}]}})
+    run.log({{{name!r}: 1}})
+    run.finish()
+    """
+    wandb = train(tmp_path / "source", script)
+    cli.local(wandb, "--strict")
+    assert name in cli("verify", wandb, cli.dir / "swanlog")

@@ -16,13 +16,14 @@ from typing import IO, Any
 from ..exceptions import WandbSwanError
 from ..parity.comparison import compare_runs
 from ..parity.expected import ExpectedRun
-from ..parity.stored import StoredRun
+from ..parity.stored import StoredRun, checked
 from ..sources import exports
 from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import Options, Selection
 from ..stream.events import HistoryRow, RunFinished, RunStarted
 from ..stream.state import state_of
+from ..swan.config import amend_metadata
 from ..swan.sdk import run_times
 from ..swan.sdk.discard import discard
 from ..swan.sdk.store import can_be_read
@@ -143,6 +144,8 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         recorded.short = tuple(source.short)
         parity = compare_runs(recorded, StoredRun(run_dir), reference.source)
         facts |= {"identical": parity.identical, "differences": parity.differences()}
+        if options.mode != "online":
+            amend_metadata(run_dir, parity=checked(how="compared with its source", identical=parity.identical))
     return facts
 
 

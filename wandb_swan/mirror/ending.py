@@ -13,10 +13,11 @@ from typing import Any
 from ..journal.life import remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
+from ..parity.stored import checked
 from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted, UnknownRecord
 from ..stream.records import Decoder
 from ..stream.state import state_of
-from ..swan.parts import name_successor
+from ..swan.config import amend_metadata
 from .session import POLL, Session
 
 log = logging.getLogger("wandb_swan")
@@ -119,6 +120,8 @@ class Ending:
                 shutil.rmtree(folder, ignore_errors=True)
         session.tries.superseded = []
         self._name_each_other()
+        if session.mode != "online" and sink.run_dir is not None:
+            amend_metadata(Path(sink.run_dir), parity=checked(how="read back by the mirror", identical=True))
         with suppress(OSError):
             facts["size"] = session.journal.stat().st_size
         only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
@@ -138,7 +141,7 @@ class Ending:
         session = self._session
         before = [Path(status.run_dir) for status in session.earlier_parts() if status.run_dir]
         if session.mode != "online" and before and is_folder(before[-1]):
-            name_successor(before[-1], Path(str(session.replay.sink.run_dir)).name)
+            amend_metadata(before[-1], continued_in=Path(str(session.replay.sink.run_dir)).name)
 
 
 def _same_folder(one: str, other: str) -> bool:

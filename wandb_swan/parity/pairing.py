@@ -62,8 +62,11 @@ def pairs(wandb: str, swanlab: FilePath, *, force: bool = False) -> Iterator[Pai
         raise WandbSwanError(
             f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
         )
+    folders = [swanlab] if single else sorted({path.parent for path in swanlab.glob("run-*/run-*.swanlab")})
+    if not folders:
+        raise WandbSwanError(f"{swanlab} holds no SwanLab run; give SwanLab's log directory, or convert the runs first")
     held: list[StoredRun] = []
-    for folder in [swanlab] if single else sorted({path.parent for path in swanlab.glob("run-*/run-*.swanlab")}):
+    for folder in folders:
         try:
             held.append(StoredRun(folder))
         except (WandbSwanError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from array import array
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,11 @@ def metadata_of(run_dir: Path) -> dict[str, Any]:
         return _metadata_in(_config(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
+
+
+def checked(*, how: str, identical: bool) -> dict[str, Any]:
+    """What config `wandb_run.parity` says of a check: when (seconds since the epoch), how, and with what result."""
+    return {"checked": round(time.time(), 3), "how": how, "identical": identical}
 
 
 def _config(run_dir: Path) -> dict[str, Any]:

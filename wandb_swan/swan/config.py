@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+from pathlib import Path as FilePath
 from typing import Any
 
+import yaml
+
+from ..atomic_file import write_whole
 from ..stream import nested
 from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
 from ..stream.steps import INTERNAL
 from . import limits
 from .sdk.session import Session
+
+log = logging.getLogger("wandb_swan")
 
 FIELDS = ("name", "notes", "tags", "group", "job_type")
 """What SwanLab takes at a run's start only, and in its own length."""
@@ -87,6 +94,18 @@ class RunConfig:
         whole[ours] = _plain(metadata)
         self.written = whole
         return session.write_config(whole, own=own)
+
+
+def amend_metadata(run_dir: FilePath, **metadata: Any) -> None:
+    """Adds to `wandb_run` in the config of a SwanLab run folder that is closed. Never raises: it is a help."""
+    path = run_dir / "files" / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        entry = config.get("wandb_run_") or config["wandb_run"]
+        entry["value"] |= metadata
+        write_whole(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        log.warning("%s does not say %s: %s", run_dir, metadata, error)
 
 
 def _plain(value: Any) -> Any:

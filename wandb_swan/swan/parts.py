@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 
-import yaml
-
-from ..atomic_file import write_whole
 from ..journal.models import MirrorStatus, PartSteps
 
 log = logging.getLogger("wandb_swan")
@@ -50,15 +46,3 @@ def after(earlier: Iterable[MirrorStatus], *, mode: str, project: str, resumed: 
         if part is not None and (status.mode, status.project) == (mode, project):
             last, last_row = max(last, part.last_step), max(last_row, part.last_row)
     return Part(steps_before=last, rows_before=last_row if resumed else None)
-
-
-def name_successor(run_dir: Path, later: str) -> None:
-    """Writes into the config of an earlier part's SwanLab folder where the run goes on. Never raises: it is a help."""
-    path = run_dir / "files" / "config.yaml"
-    try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-        metadata = config.get("wandb_run_") or config["wandb_run"]
-        metadata["value"]["continued_in"] = later
-        write_whole(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        log.warning("%s does not say that the run goes on in %s: %s", run_dir, later, error)
