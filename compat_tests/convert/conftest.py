@@ -147,7 +147,9 @@ def cli(tmp_path: Path) -> Cli:
 def content(store: SwanStore) -> object:
     """What a store holds, without the times of its making."""
     media = {key: {step: store.content(key, step) for step in steps} for key, steps in store.media.items()}
-    return (store.scalars, media, store.config, store.kinds, store.console(), store.state)
+    parity = {**store.about["parity"], "checked": None}
+    config = {**store.config, "wandb_run": {**store.about, "parity": parity}}
+    return (store.scalars, media, config, store.kinds, store.console(), store.state)
 
 
 def workers_of(cli: Cli) -> list[int]:

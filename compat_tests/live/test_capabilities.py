@@ -12,7 +12,7 @@ import pytest
 from compat_tests.conftest import Record, Recorded, clean_environment
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, assert_same_values
-from compat_tests.swanlabs.copies import with_moved_batches, with_protocol_core
+from compat_tests.swanlabs.copies import with_moved_batches, with_protocol_core, with_renamed
 
 pytestmark = pytest.mark.live
 
@@ -92,6 +92,25 @@ def test_a_swanlab_whose_batches_are_out_of_reach(record: Record, tmp_path: Path
     assert not result.statuses[-1]["counts"].get("lines"), "a line that nobody has is not counted as written"
     code, told = command(tmp_path, environment, "doctor")
     assert code == 0 and "no console lines" in told and "no point times" in told, told
+
+
+@pytest.mark.parametrize(
+    ("name", "lost_capability", "count"),
+    [("upsert_logs", "console lines", 1), ("upsert_columns", "chart axes", 1), ("upsert_media", "point times", 6)],
+)
+def test_a_part_of_the_protocol_has_moved(
+    record: Record, tmp_path: Path, name: str, lost_capability: str, count: int
+) -> None:
+    """It costs itself alone."""
+    result = record(TRAIN, **with_renamed(tmp_path / "another", name))
+    wandb, swan = result.pair()
+    counts = {reason.split("lacks ")[1].split(":")[0]: number for reason, number in lost(result).items()}
+    assert counts == {lost_capability: count}
+    if name == "upsert_media":
+        assert len(swan.media["word"]) == 5 and list(swan.media["picture"]) == [5]
+        wandb.timestamps = dict.fromkeys(wandb.rows, 0.0)
+    assert_same_values(wandb, swan)
+    assert [line.line for line in swan.lines] == ([] if name == "upsert_logs" else ["seen on the console"])
 
 
 def test_a_conversion_without_batches_is_not_whole(record: Record, tmp_path: Path) -> None:

@@ -50,3 +50,12 @@ def with_moved_batches(folder: Path) -> dict[str, str]:
             edit(file, "ctx.core", "ctx.heart")
     edit(folder / "swanlab" / "sdk" / "internal" / "context" / "__init__.py", "self.core", "self.heart")
     return environment
+
+
+def with_renamed(folder: Path, name: str) -> dict[str, str]:
+    """SwanLab in which a method of its core's protocol has another name."""
+    environment = copied(folder)
+    for file in (folder / "swanlab").rglob("*.py"):
+        if name in file.read_text("utf-8"):
+            edit(file, name, f"renamed_{name}")
+    return environment

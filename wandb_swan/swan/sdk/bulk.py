@@ -33,6 +33,8 @@ class BulkWriter(CoreWriter):
     def __init__(self, session: Session) -> None:
         """Raises ImportError, AttributeError, TypeError or ValueError where the installed SwanLab is another."""
         super().__init__(session)
+        if not self._has_columns:
+            raise AttributeError("SwanLab's core takes no columns")
         self._store = self._core._store
         self._counter = self._core._counter
         self._keys: dict[str, tuple[bytes, Any]] = {}

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ...exceptions import WandbSwanError
 from . import capabilities
-from .capabilities import found, loss
+from .capabilities import Capability, found, loss
 from .session import Session
 
 BATCH = 10_000
@@ -41,22 +41,23 @@ class CoreWriter:
         """Raises ImportError, AttributeError or TypeError where the installed SwanLab is another."""
         from swanlab.proto.swanlab.metric.column.v1 import column_pb2
         from swanlab.proto.swanlab.metric.data.v1.data_pb2 import ScalarRecord, ScalarValue
-        from swanlab.proto.swanlab.terminal.v1.log_pb2 import LogLevel, LogRecord
 
         self._session = session
         self._core = session.core
         self._scalar_record: Any = ScalarRecord
         self._scalar_value: Any = ScalarValue
-        self._log_record: Any = LogRecord
-        self._levels = {False: LogLevel.LOG_LEVEL_INFO, True: LogLevel.LOG_LEVEL_ERROR}
         self._columns: Any = column_pb2
         self._scalar_type = column_pb2.ColumnType.COLUMN_TYPE_SCALAR
         ScalarRecord(key="k", step=0, timestamp=timestamp_of(1.5), type=self._scalar_type, value=ScalarValue(number=1))
-        LogRecord(line="", level=self._levels[False], timestamp=timestamp_of(0))
-        self._new_column("k", x_axis="x", hidden=True)
+        self._core.upsert_scalars  # noqa: B018  (what cannot be done without)
         self._lock = self._shared_lock()
         for name in ("upsert_scalars", "upsert_columns", "upsert_media", "upsert_logs", "upsert_saves"):
-            self._serialise(name)
+            if hasattr(self._core, name):
+                self._serialise(name)
+        self._has_columns = self._has(
+            capabilities.CHART_AXES, lambda: self._new_column("k", x_axis="x"), "upsert_columns"
+        )
+        self._has_lines = self._has(capabilities.CONSOLE_LINES, lambda: _new_line("", 1.5, error=True), "upsert_logs")
         self._build_media = self._media_builder()
         self._scalars: list[Any] = []
         self._media: list[Any] = []
@@ -86,9 +87,20 @@ class CoreWriter:
         with suppress(AttributeError, TypeError):
             setattr(self._core, name, locked)
 
+    def _has(self, capability: Capability, make: Callable[[], Any], name: str) -> bool:
+        """Whether a record of a kind can be made, and the core takes it."""
+        try:
+            make()
+            getattr(self._core, name)
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            found.lack(capability, why=error)
+            return False
+        return True
+
     def _media_builder(self) -> Callable[..., Any] | None:
         """SwanLab's builder of media records, which puts their files in place; None: media go through `run.log`."""
         try:
+            self._core.upsert_media  # noqa: B018  (whether it is there)
             from swanlab.sdk.internal.run.components.consumer.builder import RecordBuilder
 
             return RecordBuilder(self._session.context).build_scalar_or_media  # type: ignore[no-any-return]
@@ -144,6 +156,12 @@ class CoreWriter:
         return len(record.value.items)
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
+        if not self._has_columns:
+            # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
+            self._session.run.define_metric(key, hidden=hidden)
+            if x_axis:
+                self.losses[key, loss(capabilities.CHART_AXES)] += 1
+            return
         self._core.upsert_columns([self._new_column(key, x_axis=x_axis, hidden=hidden)])
 
     def _new_column(self, key: str, *, x_axis: str = "", hidden: bool = False) -> Any:
@@ -169,7 +187,10 @@ class CoreWriter:
         if self.skip_lines > 0:
             self.skip_lines -= 1
             return True
-        self._lines.append(self._log_record(line=line, level=self._levels[error], timestamp=timestamp_of(timestamp)))
+        if not self._has_lines:
+            self.losses["console output", loss(capabilities.CONSOLE_LINES)] += 1
+            return False
+        self._lines.append(_new_line(line, timestamp, error=error))
         if len(self._lines) >= BATCH:
             self.flush()
         return True
@@ -195,3 +216,11 @@ class CoreWriter:
         show = getattr(self._session.callbacks, name, None)
         if show is not None:
             show(records)
+
+
+def _new_line(line: str, timestamp: float, *, error: bool) -> Any:
+    """A console line as SwanLab's record. Raises ImportError, AttributeError or TypeError where it has another form."""
+    from swanlab.proto.swanlab.terminal.v1.log_pb2 import LogLevel, LogRecord
+
+    level = LogLevel.LOG_LEVEL_ERROR if error else LogLevel.LOG_LEVEL_INFO
+    return LogRecord(line=line, level=level, timestamp=timestamp_of(timestamp))
