@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import requests
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from . import capabilities
 from .batches import Batches, log_in_again
@@ -243,19 +244,20 @@ class Uploads:
                 if self.stalled() or self.broken:
                     return self._given_up()
             deadline = time.monotonic() + self._patience
-            pause = 1.0
             while not self._runs(deadline):
                 if self.broken:
                     self._answer = _failed(self.broken)
                     return self._answer
-                time.sleep(pause)
-            while True:
-                self._answer = original()
-                if self._answer.success or time.monotonic() + pause > deadline:
-                    return self._answer
-                log_in_again()
-                time.sleep(pause)
-                pause = min(2 * pause, 10.0)
+                time.sleep(1.0)
+            retrying = Retrying(
+                retry=retry_if_result(lambda answer: not answer.success),
+                stop=stop_after_delay(max(0.0, deadline - time.monotonic())),
+                wait=wait_exponential(max=10.0),
+                before_sleep=lambda _: log_in_again(),
+                retry_error_callback=_last_answer,
+            )
+            self._answer = retrying(original)
+            return self._answer
 
         return confirm_run_finish
 
@@ -283,6 +285,11 @@ def _result(confirmed: Sequence[Any], remaining: Sequence[Any]) -> Any:
     from swanlab.sdk.typings.core_python.transport import UploadResult
 
     return UploadResult(confirmed_records=list(confirmed), remaining_records=list(remaining))
+
+
+def _last_answer(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()
 
 
 def _failed(message: str) -> Any:
