@@ -5,14 +5,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from wandb_swan.parity.comparison import compare
+from wandb_swan.parity.pairing import Pair, pairs
 from wandb_swan.parity.report import render
 
 
 def main() -> int:
     wandb_run = Path("wandb/latest-run").resolve()
     swanlab_run = max(Path("swanlog").glob("run-*"), key=lambda path: path.stat().st_mtime)
-    parity = compare(wandb_run, swanlab_run)
+    (pair,) = [found for found in pairs(str(wandb_run), swanlab_run) if isinstance(found, Pair)]
+    parity = pair.parity
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print()
     console.print(render(parity))
