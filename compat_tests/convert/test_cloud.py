@@ -125,7 +125,9 @@ def test_a_server_in_trouble(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_pat
     cloud.heal()
     cloud.poisoned.clear()
     said = online.cloud("--wb-project", "p")
-    assert "1 converted, 2 skipped" in said and cloud.count("model.bin") - before <= 1
+    assert "2 converted, 1 skipped" in said and cloud.count("model.bin") - before <= 1
+    assert "spoiled.bin" not in said, "what had failed for a reason that passes was tried again"
+    assert (online.stores()["good"].dir / "files" / "spoiled.bin").read_bytes() == b"s" * 3000
     assert online.cloud("--wb-project", "p", "--wb-runid", "good", "--force")
     assert cloud.count("model.bin") - before <= 1  # the cache has it
 

@@ -159,8 +159,9 @@ class CloudRun:
             wanted.append(file)
             if not media and not own:
                 saved.append(FileSaved(path=file.name, policy="end"))
-        for name, reason in folder.fetch(wanted).items():
-            self.notices.append(f"file {name[:200]!r} left out: {reason}")
+        for name, failure in folder.fetch(wanted).items():
+            remarks = self.short if failure.may_pass else self.notices  # `short`: the next command tries again
+            remarks.append(f"file {name[:200]!r} left out: {failure.reason}")
             saved = [event for event in saved if event.path != name]
         self.on_folder(folder.root)
         if not any(file.name == "output.log" for file in wanted):

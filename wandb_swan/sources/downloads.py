@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -98,6 +98,14 @@ def _digest(file: Any) -> str:
     return "" if digest == "0" else digest
 
 
+class NotBrought(NamedTuple):
+    """Why a file did not arrive whole."""
+
+    reason: str
+    may_pass: bool
+    """Whether another try, later, may bring it."""
+
+
 class Downloads:
     """A folder of a run's files."""
 
@@ -117,13 +125,13 @@ class Downloads:
             return "its path leaves the run's folder"
         return None
 
-    def fetch(self, files: list[Any]) -> dict[str, str]:
-        """Brings wandb's `File`s here. Returns name -> reason for those that did not arrive whole."""
+    def fetch(self, files: list[Any]) -> dict[str, NotBrought]:
+        """Brings wandb's `File`s here. Returns by name those that did not arrive whole."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download") as threads:
-            reasons = list(threads.map(self._fetch, files))
-        return {file.name: reason for file, reason in zip(files, reasons, strict=True) if reason}
+            failures = list(threads.map(self._fetch, files))
+        return {file.name: failure for file, failure in zip(files, failures, strict=True) if failure}
 
-    def _fetch(self, file: Any) -> str | None:
+    def _fetch(self, file: Any) -> NotBrought | None:
         path = self.root / file.name
         if self._is_whole(path, file) and self._is_current(path, file):
             return None
@@ -132,7 +140,7 @@ class Downloads:
         except Exception as error:
             with suppress(OSError):
                 path.unlink()  # as it was before: nobody shall take it for what it is now
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return NotBrought(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", _may_pass(error))
         return None
 
     def _bring(self, file: Any, path: Path) -> None:
