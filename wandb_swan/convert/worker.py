@@ -142,7 +142,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     }
     if recorded is not None:
         recorded.short = tuple(source.short)
-        parity = compare_runs(recorded, StoredRun(run_dir), reference.source)
+        parity = compare_runs(recorded, StoredRun(run_dir), reference.source, system=True, same_source=True)
         facts |= {"identical": parity.identical, "differences": parity.differences()}
         if options.mode != "online":
             amend_metadata(run_dir, parity=checked(how="compared with its source", identical=parity.identical))

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..stream.config import without_own
 from ..stream.events import Path, Tree
 from ..stream.series import Series
+from ..stream.state import state_of
 from ..swan import limits
 from .expected import ExpectedRun, Item
 from .report import MetricParity, Parity
 from .stored import StoredRun
 
 
-def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parity:
+def compare_runs(
+    recorded: ExpectedRun, stored: StoredRun, source: str, *, system: bool = False, same_source: bool = False
+) -> Parity:
     """Compares what a source recorded with what SwanLab stored, in both directions.
 
-    System metrics only where SwanLab has any of them.
+    Args:
+        recorded: What the source says.
+        stored: What SwanLab has.
+        source: How the source is called.
+        system: Whether SwanLab should have system metrics. If not, they are compared where it has any: it watches a
+            live run by itself.
+        same_source: Whether the SwanLab run was made from this source: then it has its name, notes, tags, group, job
+            type and state. W&B's server may have other ones than a run's folder.
     """
     metadata = stored.metadata
     matcher = _Matcher(stored, metadata.get("keys") or {})
@@ -28,7 +38,7 @@ def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parit
         *(matcher.texts(path, digests) for path, digests in recorded.texts.items()),
         *(matcher.media(path, by_step) for path, by_step in recorded.media.items()),
     ]
-    if any(matcher.has(path) for path in recorded.system):
+    if system or any(matcher.has(path) for path in recorded.system):
         metrics += [matcher.series(path, "system", series) for path, series in recorded.system.items()]
     metrics += matcher.unclaimed()
     started, finished = recorded.started, recorded.finished
@@ -39,6 +49,7 @@ def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parit
         swanlab=str(stored.dir),
         metrics=tuple(sorted(metrics, key=lambda metric: (metric.kind, metric.metric))),
         config_differences=tuple(_config_differences(recorded.config, stored.config)),
+        run_differences=tuple(_run_differences(recorded, stored)) if same_source else (),
         lines_wandb=recorded.lines,
         lines_swanlab=stored.lines,
         exit_code=finished.exit_code if finished else None,
@@ -48,6 +59,28 @@ def compare_runs(recorded: ExpectedRun, stored: StoredRun, source: str) -> Parit
             f"{item['key']}: {item['reason']} ({item['count']})" for item in metadata.get("not_mirrored") or []
         ),
     )
+
+
+def _run_differences(recorded: ExpectedRun, stored: StoredRun) -> Iterator[str]:
+    """What is otherwise of the run itself."""
+    started, finished = recorded.started, recorded.finished
+    if started is None:
+        return
+    expected = {
+        "name": limits.name(started.name or started.run_id) or "",
+        "description": limits.description(started.notes) or "",
+        "group": limits.name(started.group) or "",
+        "job_type": limits.name(started.job_type) or "",
+    }
+    for name, value in expected.items():
+        if stored.description.get(name) != value:
+            yield f"{name}: {value!r} in wandb, {stored.description.get(name)!r} in SwanLab"
+    missing = [tag for tag in limits.tags(started.tags) if tag not in stored.description.get("tags", ())]
+    if missing:  # --tag may have added some
+        yield f"tags {', '.join(missing)}: not in SwanLab"
+    state = {"success": "finished"}.get(state_of(finished)[0], state_of(finished)[0])
+    if stored.state != state:
+        yield f"state: {state} in wandb, {stored.state} in SwanLab"
 
 
 class _Matcher:

@@ -111,7 +111,11 @@ def _compared(
         raise WandbSwanError(f"{swanlab} holds no SwanLab run of it; convert it first")
     recorded = recorded or ExpectedRun.of(source)
     for stored in found:
-        yield Pair(recorded, stored, compare_runs(recorded, stored, _name(source, wandb)))
+        # A live run, of which SwanLab keeps the first name, says which versions wrote it.
+        same = "versions" not in stored.metadata and isinstance(source, LocalRun) == (
+            "converted_from" in stored.metadata
+        )
+        yield Pair(recorded, stored, compare_runs(recorded, stored, _name(source, wandb), same_source=same))
 
 
 def _identity(source: Source, wandb: str) -> _Identity:

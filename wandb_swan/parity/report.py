@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -55,6 +56,8 @@ class Parity(BaseModel):
     """The SwanLab run folder."""
     metrics: tuple[MetricParity, ...]
     config_differences: tuple[str, ...] = ()
+    run_differences: tuple[str, ...] = ()
+    """Of a run of the past: name, description, tags, group, job type, state."""
     lines_wandb: int = 0
     lines_swanlab: int = 0
     exit_code: int | None = None
@@ -67,7 +70,8 @@ class Parity(BaseModel):
 
     @property
     def identical(self) -> bool:
-        return all(metric.identical for metric in self.metrics) and not (self.config_differences or self.short)
+        others = self.config_differences or self.run_differences or self.short
+        return all(metric.identical for metric in self.metrics) and not others
 
     @property
     def points(self) -> int:
@@ -78,7 +82,8 @@ class Parity(BaseModel):
         found = [
             f"{metric.metric} ({metric.kind}): {verdict(metric)}" for metric in self.metrics if not metric.identical
         ]
-        return (*self.short, *found, *(f"config {difference}" for difference in self.config_differences))
+        config = (f"config {difference}" for difference in self.config_differences)
+        return (*self.short, *found, *config, *self.run_differences)
 
 
 def verdict(metric: MetricParity) -> str:
@@ -160,7 +165,9 @@ def render(parity: Parity, *, every: int = 40) -> Table:
     if len(metrics) > every:
         table.add_row(f"... and {len(metrics) - every} more", "", "", "", "", "")
     for difference in parity.config_differences[:every]:
-        table.add_row("config", "", "", "", "", f"[red]{difference}[/]")
+        table.add_row("config", "", "", "", "", f"[red]{escape(difference)}[/]")
+    for difference in parity.run_differences:
+        table.add_row("run", "", "", "", "", f"[red]{escape(difference)}[/]")
     if not parity.config_differences:
         table.add_row("config", "", "", "", "", "[green]identical[/]")
     return table

@@ -39,6 +39,8 @@ class StoredRun:
         """finished, crashed, aborted, or unfinished."""
         self.project = ""
         self.run_id = ""
+        self.description: dict[str, Any] = {}
+        """SwanLab's name, description, tags, group and job_type of the run."""
         self._read()
 
     def _read(self) -> None:
@@ -68,6 +70,14 @@ class StoredRun:
             elif kind == "start":
                 self.project = record.start.project
                 self.run_id = record.start.id
+                start = record.start
+                self.description = {
+                    "name": start.name,
+                    "description": start.description,
+                    "tags": list(start.tags),
+                    "group": start.group,
+                    "job_type": start.job_type,
+                }
             elif kind == "finish":
                 self.state = state_name(record.finish.state)
         self.config = _config(self.dir)
