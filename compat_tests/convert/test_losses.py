@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,7 +67,7 @@ def test_the_terminal_counts_as_the_report_does() -> None:
         )
         for n in range(60)
     )
-    console = Console(record=True, width=200, quiet=False, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console = Console(record=True, width=200, file=io.StringIO())
     Report(runs=runs).show(console, every=50, file=Path("all.json"))
     text = console.export_text()
     assert f"{sum(lost.count for run in runs for lost in run.lost):,} x gone" in text
@@ -86,7 +88,7 @@ run.finish()
 def test_a_run_that_is_mirrored_is_left_alone(record: Record, tmp_path: Path) -> None:
     result = record(MIRRORED)
     (folder,) = result.swan_dirs()
-    cli = Cli(result.dir, {**__import__("os").environ, "HOME": str(tmp_path)})
+    cli = Cli(result.dir, {**os.environ, "HOME": str(tmp_path)})
     said = cli.local(Path("wandb"), "--strict", "--report", "r.json")
     assert report(cli).state == "skipped" and folder.name in report(cli).reason and "--force" in report(cli).reason
     assert "1 skipped" in said and result.swan_dirs() == [folder]
@@ -98,6 +100,6 @@ def test_a_run_whose_mirror_has_not_finished(record: Record, tmp_path: Path) -> 
     result = record(MIRRORED, WANDB_SWAN_KEEP_JOURNAL="1")
     (status,) = result.dir.glob("swanlog/journals/*.status.json")
     status.write_text(status.read_text().replace('"state": "finished"', '"state": "failed"'))
-    cli = Cli(result.dir, {**__import__("os").environ, "HOME": str(tmp_path)})
+    cli = Cli(result.dir, {**os.environ, "HOME": str(tmp_path)})
     said = cli.local(Path("wandb"), "--report", "r.json")
     assert "wandb-swan resume" in report(cli).reason, said

@@ -46,10 +46,11 @@ def foreign_attributes(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, ast.unparse(node)
 
 
-@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+OUTSIDE = sorted(file for file in PACKAGE.rglob("*.py") if DOOR not in file.parents)
+
+
+@pytest.mark.parametrize("file", OUTSIDE, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_swanlab_has_one_door(file: Path) -> None:
-    if DOOR in file.parents:
-        return
     tree = ast.parse(file.read_text("utf-8"))
     assert not list(inner_imports(tree))
     if file.relative_to(PACKAGE).parts[0] in ROOMS:

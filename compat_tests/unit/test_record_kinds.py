@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
@@ -12,13 +14,13 @@ from compat_tests.stores import SwanStore
 from wandb_swan.capture import tap
 from wandb_swan.convert.jobs import Job
 from wandb_swan.convert.worker import convert
+from wandb_swan.journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from wandb_swan.journal.status import outcome
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.mirror.process import Mirror
 from wandb_swan.sources.local_run import LocalRun
 from wandb_swan.sources.selection import Options
 from wandb_swan.stream.events import RunPreempting, UnknownRecord
-from wandb_swan.stream.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from wandb_swan.stream.records import Decoder
 
 
@@ -69,8 +71,18 @@ def test_every_kind_of_the_installed_wandb_is_decided(
 
 
 def test_the_tap_leaves_out_what_the_decoder_leaves_out() -> None:
-    assert tap._SKIPPED == LEFT_OUT_RECORDS
-    assert tap._SKIPPED_REQUESTS == LEFT_OUT_REQUESTS
+    journal: list[bytes] = []
+    capture: Any = SimpleNamespace(journal=SimpleNamespace(append=journal.append), broken=pytest.fail)
+    for message, oneof, left_out in (
+        (pb.Record, "record_type", LEFT_OUT_RECORDS),
+        (pb.Request, "request_type", LEFT_OUT_REQUESTS),
+    ):
+        for kind in {kind.name for kind in message.DESCRIPTOR.oneofs_by_name[oneof].fields} - {"request"}:
+            record = pb.Record()
+            getattr(record if message is pb.Record else record.request, kind).SetInParent()
+            journal.clear()
+            tap._record(capture, record)
+            assert journal == ([] if kind in left_out else [record.SerializeToString()]), kind
 
 
 def test_what_is_left_out_makes_no_event() -> None:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
+from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.writer import PATIENCE, JournalWriter
 from .messages import warn
 
@@ -58,23 +59,6 @@ def _in_a_forked_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_a_forked_child)
-
-# Records and requests that say nothing of the run's content: the sets of `stream.kinds`, which has the reasons and is
-# not imported here. A test holds them together. A kind that neither knows goes into the journal, and is counted there.
-# fmt: off
-_SKIPPED = frozenset((
-    "telemetry", "header", "footer", "final", "environment", "link_artifact", "noop_link_artifact",
-    "wandb_config_parameters",
-))
-_SKIPPED_REQUESTS = frozenset((
-    "attach", "cancel", "check_version", "defer", "download_artifact", "file_transfer_info", "get_summary",
-    "get_system_metadata", "get_system_metrics", "history_step", "internal_messages", "job_info", "job_input",
-    "keepalive", "link_artifact", "login", "metadata", "network_status", "operations", "pause", "poll_exit",
-    "probe_system_info", "python_packages", "resume", "run_finish_without_exit", "run_status", "sampled_history",
-    "sender_mark", "sender_read", "server_feature", "server_info", "shutdown", "status", "status_report",
-    "stop_status", "summary_record", "sync", "sync_finish", "telemetry_record", "test_inject",
-))
-# fmt: on
 
 
 def switched_off() -> bool:
@@ -318,9 +302,9 @@ def _record(capture: Capture, record: Any) -> None:
     try:
         kind = record.WhichOneof("record_type")
         if kind == "request":
-            if record.request.WhichOneof("request_type") in _SKIPPED_REQUESTS:
+            if record.request.WhichOneof("request_type") in LEFT_OUT_REQUESTS:
                 return
-        elif kind in _SKIPPED:
+        elif kind in LEFT_OUT_RECORDS:
             return
         capture.journal.append(record.SerializeToString())
     except Exception as error:

@@ -120,7 +120,7 @@ class Ending:
                 shutil.rmtree(folder, ignore_errors=True)
         session.tries.superseded = []
         self._name_each_other()
-        if session.mode != "online" and sink.run_dir is not None:
+        if session.mode != "online" and sink.run_dir is not None and sink.only_copy is None:
             amend_metadata(Path(sink.run_dir), parity=checked(how="read back by the mirror", identical=True))
         with suppress(OSError):
             facts["size"] = session.journal.stat().st_size

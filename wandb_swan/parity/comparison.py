@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,9 +11,10 @@ from ..stream.events import Path, Tree
 from ..stream.series import Series
 from ..stream.state import state_of
 from ..swan import limits
+from ..swan.sdk.store import state_on_disk
 from .expected import ExpectedRun, Item
 from .report import MetricParity, Parity
-from .stored import StoredRun
+from .stored import StoredRun, config_json
 
 
 def compare_runs(
@@ -66,19 +66,16 @@ def _run_differences(recorded: ExpectedRun, stored: StoredRun) -> Iterator[str]:
     started, finished = recorded.started, recorded.finished
     if started is None:
         return
-    expected = {
-        "name": limits.name(started.name or started.run_id) or "",
-        "description": limits.description(started.notes) or "",
-        "group": limits.name(started.group) or "",
-        "job_type": limits.name(started.job_type) or "",
-    }
+    expected = limits.described(started)
+    expected["name"] = expected["name"] or limits.name(started.run_id)
+    tags = expected.pop("tags")
     for name, value in expected.items():
-        if stored.description.get(name) != value:
-            yield f"{name}: {value!r} in wandb, {stored.description.get(name)!r} in SwanLab"
-    missing = [tag for tag in limits.tags(started.tags) if tag not in stored.description.get("tags", ())]
+        if stored.description.get(name) != (value or ""):
+            yield f"{name}: {value or ''!r} in wandb, {stored.description.get(name)!r} in SwanLab"
+    missing = [tag for tag in tags if tag not in stored.description.get("tags", ())]
     if missing:  # --tag may have added some
         yield f"tags {', '.join(missing)}: not in SwanLab"
-    state = {"success": "finished"}.get(state_of(finished)[0], state_of(finished)[0])
+    state = state_on_disk(state_of(finished)[0])
     if stored.state != state:
         yield f"state: {state} in wandb, {stored.state} in SwanLab"
 
@@ -141,7 +138,7 @@ class _Matcher:
             there
             and there.startswith(item.digest)
             and kept.sha256 in ("", there)
-            and (not shown or item.caption == (kept.caption or "").strip(" " if not item.caption else ""))
+            and (not shown or kept.caption in (item.caption, item.caption or " "))  # online " " stands for none
             for item, kept, there in zip(wanted, held, digests, strict=True)
         )
 
@@ -242,5 +239,5 @@ def _flat(tree: Tree, above: str = "") -> dict[str, str]:
         if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{name}."))
         else:
-            flat[name] = limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
+            flat[name] = config_json(value)
     return flat

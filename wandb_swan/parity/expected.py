@@ -61,9 +61,8 @@ def expected_item(value: Tree) -> Item:
     kind, path = value.get("_type"), str(value.get("path") or "")
     digest = value.get("sha256") or _name_digest(path)
     size, caption = value.get("size"), value.get("caption")
-    copied = FilePath(path).suffix.lower() in _COPIED.get(str(kind), ()) and not (
-        value.get("boxes") or value.get("masks")
-    )
+    drawn = bool(value.get("boxes") or value.get("masks"))
+    copied = not drawn and FilePath(path).suffix.lower() in _COPIED.get(str(kind), ())
     fits = not isinstance(size, int) or size <= limits.MEDIA_BYTES
     return Item(
         digest=digest if copied and fits and isinstance(digest, str) else "",
@@ -124,7 +123,7 @@ class ExpectedRun:
                         self.system.setdefault(("system", key), Series()).add(self._samples, number, event.timestamp)
                 self._samples += 1
             case Alert():
-                text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
+                text = limits.clean_text(event.spelled)
                 digest = hashlib.sha256(text.encode()).hexdigest()
                 self.media.setdefault(("alerts",), {})[self._numbering.of_alert()] = (Item(digest, ""),)
                 self.lines += 1

@@ -7,7 +7,6 @@ back lets a journal go. Counts and checksums are kept, no values: memory grows b
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import struct
 from collections.abc import Hashable, Iterator
@@ -18,8 +17,10 @@ from typing import Any
 import yaml
 
 from ..exceptions import WandbSwanError
+from ..stream.state import State
 from ..swan import limits
-from ..swan.sdk.store import kind_of, records, state_name
+from ..swan.sdk.store import kind_of, records, state_name, state_on_disk
+from .stored import config_json
 
 Steps: Any
 try:
@@ -74,7 +75,7 @@ class Expected:
         self.lines += 1
         self.lines_checksum = hash((self.lines_checksum, text))
 
-    def missing(self, run_dir: Path, state: str) -> str | None:
+    def missing(self, run_dir: Path, state: State) -> str | None:
         """Reads a closed run folder, which has to have ended in `state`; says what it lacks, or None.
 
         Media are read from their files, and held against the digests that SwanLab has noted.
@@ -97,7 +98,7 @@ class Expected:
             config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
         except (WandbSwanError, OSError, yaml.YAMLError) as error:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
-        if ended != {"success": "finished"}.get(state, state):
+        if ended != state_on_disk(state):
             return f"the SwanLab run {run_dir.name} has {f'the state {ended}' if ended else 'no end'} on disk"
         if not isinstance(config, dict):
             return f"the config of the SwanLab run {run_dir.name} is not on disk"
@@ -119,11 +120,7 @@ class Expected:
 
 def _same(written: Any, found: Any) -> bool:
     """Whether a config value is the one that was written, as YAML brings it back."""
-    return _comparable(written) == _comparable(found)
-
-
-def _comparable(value: Any) -> str:
-    return limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
+    return config_json(written) == config_json(found)
 
 
 def _content(run_dir: Path, media: Any, broken: list[str]) -> Hashable:

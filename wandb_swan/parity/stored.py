@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from array import array
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..stream.series import Series
+from ..swan import limits
 from ..swan.sdk.store import kind_of, records, state_name
 
 SYSTEM_PREFIX = "__swanlab__."
@@ -108,6 +110,11 @@ def metadata_of(run_dir: Path) -> dict[str, Any]:
         return _metadata_in(_config(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
+
+
+def config_json(value: Any) -> str:
+    """A config value as text that is the same before and after SwanLab's YAML; it keeps 0.5 and '0.5' apart."""
+    return limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def checked(*, how: str, identical: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -23,7 +22,6 @@ from .reference import RunReference
 
 _HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
 """Field numbers of `wandb_internal.Record`."""
-_LOG_NAME = re.compile(r"run-(?P<id>.+)\.wandb")
 
 
 class Segment(BaseModel):

@@ -117,12 +117,11 @@ class SummaryChanged(_Event):
 
 
 class MetricDefined(_Event):
-    """`define_metric`: `name` may end in one `*` (a glob). `expanded` if wandb's core made it from a glob."""
+    """`define_metric`: `name` may end in one `*` (a glob)."""
 
     name: str
     step_metric: str = ""
     hidden: bool = False
-    expanded: bool = False
 
 
 class ConsoleLine(_Event):
@@ -146,6 +145,11 @@ class Alert(_Event):
     title: str
     text: str
     level: str
+
+    @property
+    def spelled(self) -> str:
+        """The whole of it as one text."""
+        return f"[{self.level or 'INFO'}] {self.title}: {self.text}"
 
 
 class Artifact(_Event):

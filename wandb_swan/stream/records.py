@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
+from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.models import BeginNote, CauseNote, EndNote
 from ..journal.notes import parse_note
 from . import config
@@ -35,7 +36,6 @@ from .events import (
     UnknownRecord,
 )
 from .items import NUMBER_STARTS, item_path, item_value, number
-from .kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from .nested import merge
 from .steps import Steps, history_row
 from .wire import first_field, record_field
@@ -283,7 +283,6 @@ class Decoder:
                 name=message.name or message.glob_name,
                 step_metric=message.step_metric,
                 hidden=message.options.hidden,
-                expanded=bool(getattr(message, "expanded_from_glob", False)),
             )
 
     def _items(self, items: Any) -> list[tuple[Path, Any]]:

@@ -43,14 +43,11 @@ class RunConfig:
             "sweep_id": started.sweep_id,
             "forked_from": started.forked_from,
         }
-        taken = {
-            "name": limits.name(started.name) or "",
-            "notes": limits.description(started.notes) or "",
-            "tags": tuple(limits.tags(started.tags)),
-            "group": limits.name(started.group) or "",
-            "job_type": limits.name(started.job_type) or "",
+        taken = limits.described(started)
+        taken |= {"notes": taken["description"], "tags": tuple(taken["tags"])}
+        self._metadata |= {
+            field: value for field in FIELDS if (value := getattr(started, field)) != (taken[field] or type(value)())
         }
-        self._metadata |= {field: value for field in FIELDS if (value := getattr(started, field)) != taken[field]}
 
     def add_metadata(self, **metadata: Any) -> None:
         """Adds facts of the run to the reserved key `wandb_run`."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
-from ..stream.events import Path
+from ..stream.events import Path, RunStarted
 
 PROJECT_LENGTH = 100
 WORKSPACE_LENGTH = 25
@@ -79,6 +80,17 @@ def description(text: str) -> str | None:
 def tags(texts: tuple[str, ...]) -> list[str]:
     """At most 30 tags of at most 512 characters."""
     return [_cut(clean_text(text), TAG_LENGTH) for text in texts if text][:TAGS]
+
+
+def described(run: RunStarted) -> dict[str, Any]:
+    """A run's name, notes, tags, group and job type as SwanLab takes them, by SwanLab's words for them."""
+    return {
+        "name": name(run.name),
+        "description": description(run.notes),
+        "tags": tags(run.tags),
+        "group": name(run.group),
+        "job_type": name(run.job_type),
+    }
 
 
 def run_id(text: str) -> str:

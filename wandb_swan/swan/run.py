@@ -107,6 +107,10 @@ class SwanLabRun:
         if ended:
             run_id = limits.run_id(f"{started.run_id}-continued-{len(ended)}")
             notes = f"Goes on from {ended[-1][1]}, which SwanLab had ended. {notes}"
+        described = limits.described(started)
+        described["name"] = described["name"] or limits.name(started.run_id)
+        if ended:
+            described["description"] = limits.description(notes)
         return swanlab.init(
             mode=target.mode,
             log_dir=str(target.log_dir),
@@ -114,11 +118,7 @@ class SwanLabRun:
             workspace=limits.workspace(target.workspace) if target.workspace else None,
             id=run_id,
             resume="allow" if target.mode == "online" else None,
-            name=limits.name(started.name or started.run_id),
-            description=limits.description(notes),
-            tags=limits.tags(started.tags) or None,
-            group=limits.name(started.group),
-            job_type=limits.name(started.job_type),
+            **{name: value or None for name, value in described.items()},
             settings=settings,
         )
 

@@ -278,7 +278,7 @@ class Sink:
         assert self._writer is not None
         step = self._numbering.of_alert(first=self.part.steps_before + 1)
         self.part.last_step = max(self.part.last_step, step)
-        text = limits.clean_text(f"[{event.level or 'INFO'}] {event.title}: {event.text}")
+        text = limits.clean_text(event.spelled)
         self._values.items(("alerts",), "alert", [swanlab.Text(text)], step, self._now)
         self._values.line(ConsoleLine(text=f"wandb alert {text}", stderr=event.level == "ERROR", timestamp=self._now))
         self.counts["alerts"] += 1

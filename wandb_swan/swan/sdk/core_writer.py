@@ -7,7 +7,6 @@ with their protobuf messages: whatever core is behind it, in Python or in a proc
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,7 +15,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ...exceptions import WandbSwanError
 from . import capabilities
-from .capabilities import Capability, found, loss
+from .capabilities import Capability, found
+from .log_writer import LogWriter
 from .session import Session
 
 BATCH = 10_000
@@ -63,7 +63,9 @@ class CoreWriter:
         self._media: list[Any] = []
         self._lines: list[Any] = []
         self._stamp = (0.0, timestamp_of(0))
-        self.losses: Counter[tuple[str, str]] = Counter()
+        self._public = LogWriter(session.run)
+        """For the parts of the protocol that this core does not have."""
+        self.losses = self._public.losses
         self.skip_lines = 0
         self.failure: str | None = None
         """Why SwanLab's store of the run is not whole; SwanLab itself only prints it (`safe.block`)."""
@@ -143,10 +145,7 @@ class CoreWriter:
 
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         if self._build_media is None:
-            self._session.run.log({key: items}, step=step)
-            if timestamp > 0:
-                self.losses[key, loss(capabilities.POINT_TIMES)] += 1
-            return len(items)
+            return self._public.media(key, step, timestamp, items)
         record, _ = self._build_media(items, key, timestamp_of(timestamp), step)
         if record is None:
             raise ValueError("SwanLab takes none of its items")
@@ -156,13 +155,10 @@ class CoreWriter:
         return len(record.value.items)
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
-        if not self._has_columns:
-            # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
-            self._session.run.define_metric(key, hidden=hidden)
-            if x_axis:
-                self.losses[key, loss(capabilities.CHART_AXES)] += 1
-            return
-        self._core.upsert_columns([self._new_column(key, x_axis=x_axis, hidden=hidden)])
+        if self._has_columns:
+            self._core.upsert_columns([self._new_column(key, x_axis=x_axis, hidden=hidden)])
+        else:
+            self._public.column(key, x_axis, hidden=hidden)
 
     def _new_column(self, key: str, *, x_axis: str = "", hidden: bool = False) -> Any:
         """A scalar column in the section that SwanLab would put it in (`build_auto_column`, SwanLab 0.10)."""
@@ -188,8 +184,7 @@ class CoreWriter:
             self.skip_lines -= 1
             return True
         if not self._has_lines:
-            self.losses["console output", loss(capabilities.CONSOLE_LINES)] += 1
-            return False
+            return self._public.console(line, timestamp, error=error)
         self._lines.append(_new_line(line, timestamp, error=error))
         if len(self._lines) >= BATCH:
             self.flush()

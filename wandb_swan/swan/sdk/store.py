@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...exceptions import WandbSwanError
+from ...stream.state import State
 from . import capabilities
 from .capabilities import found
 
@@ -53,6 +54,11 @@ def kind_of(column_type: int) -> str:
     from swanlab.proto.swanlab.metric.column.v1.column_pb2 import ColumnType
 
     return str(ColumnType.Name(column_type)).removeprefix("COLUMN_TYPE_").lower()
+
+
+def state_on_disk(state: State) -> str:
+    """What the store calls the state that a run was finished with."""
+    return "finished" if state == "success" else state
 
 
 def state_name(state: int) -> str:

@@ -10,8 +10,9 @@ from collections import Counter
 from typing import Any, Protocol
 
 from . import capabilities
-from .capabilities import found, loss
+from .capabilities import found
 from .core_writer import CoreWriter
+from .log_writer import LogWriter
 from .session import Session
 
 log = logging.getLogger("wandb_swan")
@@ -41,7 +42,7 @@ class Writer(Protocol):
     def flush(self) -> None: ...
 
 
-def writer_for(session: Session, *, public_only: bool = False, bulk: bool = False) -> Writer:
+def writer_for(session: Session, *, bulk: bool = False) -> Writer:
     """The best writer for this run: CoreWriter where SwanLab has what it needs, else LogWriter.
 
     With `bulk`, BulkWriter before them: for an offline run that is written once and that nobody follows.
@@ -54,47 +55,9 @@ def writer_for(session: Session, *, public_only: bool = False, bulk: bool = Fals
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             log.warning("this SwanLab's store has another form (%s): points are written one by one", error)
             found.lack(capabilities.BULK_ENCODING, why=error)
-    if not public_only:
-        try:
-            return CoreWriter(session)
-        except (ImportError, AttributeError, TypeError) as error:
-            log.warning("this SwanLab takes no batches (%s): values go through run.log, without their own times", error)
-            lacking = (capabilities.POINT_TIMES, capabilities.CONSOLE_LINES, capabilities.CHART_AXES)
-            found.lack(*lacking, why=error)
+    try:
+        return CoreWriter(session)
+    except (ImportError, AttributeError, TypeError) as error:
+        log.warning("this SwanLab takes no batches (%s): values go through run.log, without their own times", error)
+        found.lack(capabilities.POINT_TIMES, capabilities.CONSOLE_LINES, capabilities.CHART_AXES, why=error)
     return LogWriter(session.run)
-
-
-class LogWriter:
-    """The public `run.log`: every value, at the time it is written. Console lines and chart axes have no public way."""
-
-    def __init__(self, run: Any) -> None:
-        self._run = run
-        self.failure: str | None = None
-        self.losses: Counter[tuple[str, str]] = Counter()
-        self.skip_lines = 0
-
-    def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
-        self._run.log({key: number}, step=step)
-        self._count_time(key, timestamp)
-
-    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
-        self._run.log({key: items}, step=step)
-        self._count_time(key, timestamp)
-        return len(items)
-
-    def _count_time(self, key: str, timestamp: float) -> None:
-        if timestamp > 0:
-            self.losses[key, loss(capabilities.POINT_TIMES)] += 1
-
-    def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
-        # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
-        self._run.define_metric(key, hidden=hidden)
-        if x_axis:
-            self.losses[key, loss(capabilities.CHART_AXES)] += 1
-
-    def console(self, line: str, timestamp: float, *, error: bool) -> bool:
-        self.losses["console output", loss(capabilities.CONSOLE_LINES)] += 1
-        return False
-
-    def flush(self) -> None:
-        pass

@@ -1,0 +1,45 @@
+"""Values through SwanLab's public `run.log`, for what its core does not take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from . import capabilities
+from .capabilities import loss
+
+
+class LogWriter:
+    """The public `run.log`: every value, at the time it is written. Console lines and chart axes have no public way."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self.failure: str | None = None
+        self.losses: Counter[tuple[str, str]] = Counter()
+        self.skip_lines = 0
+
+    def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
+        self._run.log({key: number}, step=step)
+        self._count_time(key, timestamp)
+
+    def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
+        self._run.log({key: items}, step=step)
+        self._count_time(key, timestamp)
+        return len(items)
+
+    def _count_time(self, key: str, timestamp: float) -> None:
+        if timestamp > 0:
+            self.losses[key, loss(capabilities.POINT_TIMES)] += 1
+
+    def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
+        # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
+        self._run.define_metric(key, hidden=hidden)
+        if x_axis:
+            self.losses[key, loss(capabilities.CHART_AXES)] += 1
+
+    def console(self, line: str, timestamp: float, *, error: bool) -> bool:
+        self.losses["console output", loss(capabilities.CONSOLE_LINES)] += 1
+        return False
+
+    def flush(self) -> None:
+        pass
