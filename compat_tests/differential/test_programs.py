@@ -18,6 +18,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from compat_tests.differential.conftest import Worker
 from compat_tests.differential.worker import Made, Operation
 from compat_tests.stores import YAML_BREAKS, SwanStore, WandbStore, assert_same_values, wait_for_exit
+from wandb_swan.parity.comparison import compare_runs
+from wandb_swan.parity.recorded import read_logs
+from wandb_swan.parity.stored import StoredRun
 
 pytestmark = pytest.mark.live
 
@@ -142,6 +145,9 @@ def same(made: Made) -> None:
     assert swan.state == ("crashed" if wandb.exit_code else "finished")
     assert swan.about.get("exit_code", 0) == wandb.exit_code
     assert not swan.about.get("not_mirrored"), swan.about
+    (log,) = made["wandb"].glob("run-*.wandb")
+    parity = compare_runs(read_logs([log]), StoredRun(made["swan"]), "wandb")
+    assert parity.identical and not parity.told, parity.differences()
 
 
 def canonical(value: Any) -> Any:

@@ -29,6 +29,13 @@ def route(method: str, *paths: str) -> Callable[[Callable[..., Any]], Callable[.
     return register
 
 
+def _number(value: float) -> float | str:
+    """A value in JSON, which has no NaN: SwanLab's client expects the words "NaN", "INF", "-INF" (`typings/metric.py`)."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF"
+
+
 class SwanLabReads(LoopbackServer):
     """Projects and experiments, found by name and id, and what is told of them."""
 
@@ -102,23 +109,33 @@ class SwanLabReads(LoopbackServer):
     def _statistics(steps: Mapping[int, tuple[float, float]]) -> dict[str, Any]:
         last = max(steps)
         values = [value for value, _ in steps.values() if math.isfinite(value)]
-        known = {"step": last, "value": steps[last][0]}
+        known = {"step": last, "value": _number(steps[last][0])}
         if values:
             known |= {"min": min(values), "max": max(values), "avg": mean(values), "median": median(values)}
         return known
 
     @route("POST", "/api/house/metrics/scalar")
     def _read_scalars(self, request: Request) -> Any:
+        body = request.get_json()
         return [
             {
                 "key": ref["key"],
                 "metrics": [
                     {"index": step, "data": value, "timestamp": int(at * 1000)}
-                    for step, (value, at) in sorted(self._find(ref["experimentId"]).scalars.get(ref["key"], {}).items())
+                    for step, (value, at) in self._sampled(ref, int(body.get("num", 1500)))
                 ],
             }
-            for ref in request.get_json()["columns"]
+            for ref in body["columns"]
         ]
+
+    def _sampled(self, ref: dict[str, Any], most: int) -> list[tuple[int, tuple[float, float]]]:
+        """A curve as the server gives it: at most `num` points, and none that is not finite (`api/experiment.py`).
+
+        Assumption: a curve of no more points is not sampled. The server picks by LTTB; here each n-th is taken.
+        """
+        steps = self._find(ref["experimentId"]).scalars.get(ref["key"], {})
+        curve = sorted((step, point) for step, point in steps.items() if math.isfinite(point[0]))
+        return curve if len(curve) <= most else [curve[at * len(curve) // most] for at in range(most)]
 
     @route("POST", "/api/house/metrics/scalar/value")
     def _read_statistics(self, request: Request) -> Any:
@@ -128,14 +145,15 @@ class SwanLabReads(LoopbackServer):
             if steps:
                 value, at = steps[last := max(steps)]
                 index = int(at * 1000) if body["xType"] == "timestamp" else last
-                answer.append({"key": ref["key"], "latest": {"index": index, "data": value}})
+                answer.append({"key": ref["key"], "latest": {"index": index, "data": _number(value)}})
         return answer
 
     @route("POST", "/api/house/metrics/scalar/export")
     def _export_scalars(self, request: Request) -> Any:
         columns = request.get_json()["columns"]
         series = [self._find(column["experimentId"]).scalars.get(column["key"], {}) for column in columns]
-        names = [f"{column['experimentName']}-{column['key']}" for column in columns]
+        # Assumption: a column without a name is called by its experiment. SwanLab's client leaves an empty one out.
+        names = [f"{column.get('experimentName', column['experimentId'])}-{column['key']}" for column in columns]
         text = io.StringIO()
         rows = csv.writer(text)
         rows.writerow(["step", *(f"{name}_{part}" for name in names for part in ("step", "timestamp"))])
@@ -185,6 +203,7 @@ class SwanLabReads(LoopbackServer):
 
     @route("GET", "/api/house/metrics/log")
     def _read_log(self, request: Request) -> Any:
+        """Assumptions: `epoch` is the first line's number, `level` the lowest one, `count` that of all lines."""
         lines = sorted(self._find(request.args["experimentId"]).console, key=lambda line: line.epoch)
         shown = [line for line in lines if line.epoch >= int(request.args.get("epoch", 0))]
         logs = [{"epoch": line.epoch, "level": line.level, "message": line.message} for line in shown]

@@ -16,7 +16,7 @@ from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.sources.cloud_client import seconds
 from wandb_swan.sources.local_run import LocalRun, head
-from wandb_swan.stream.events import ConsoleLine, HistoryRow, RunFinished, RunStarted, SummaryChanged
+from wandb_swan.stream.events import ConsoleLine, HistoryRow, NotRead, RunFinished, RunStarted, SummaryChanged
 from wandb_swan.stream.wire import record_field
 
 
@@ -95,7 +95,12 @@ def test_the_last_summary_counts_and_what_cannot_be_read_is_told(tmp_path: Path)
     events = list(run.events())
     assert [event.update for event in events if isinstance(event, SummaryChanged)] == [((("a",), 3),)]
     assert [event.text for event in events if isinstance(event, ConsoleLine)] == ["said"]
-    assert run.notices == ["run-r1.wandb: 1 records or values are unreadable"]
+    assert run.notices == []
+    assert [(event.path, event.reason) for event in events if isinstance(event, NotRead)] == [
+        (("a",), "cannot be read: no JSON"),
+        (("summary",), "cannot be read: DecodeError"),
+        (("c",), "cannot be read: no JSON"),
+    ]
     assert run.state == "crashed" and events[-1].exit_code != 0
 
 

@@ -20,7 +20,7 @@ from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.mirror.process import Mirror
 from wandb_swan.sources.local_run import LocalRun
 from wandb_swan.sources.selection import Options
-from wandb_swan.stream.events import RunPreempting, UnknownRecord
+from wandb_swan.stream.events import NotRead, RunPreempting
 from wandb_swan.stream.records import Decoder
 
 
@@ -100,10 +100,14 @@ def test_what_is_left_out_makes_no_event() -> None:
     assert not decoder.unknown and not decoder.unreadable
 
 
+def unknown(kind: str) -> NotRead:
+    return NotRead(path=(kind,), reason="a kind of wandb's records that is not known here")
+
+
 def test_an_unknown_kind_is_counted() -> None:
     decoder = Decoder()
     found = [event for payload in (NEW_RECORD, NEW_REQUEST, NEW_RECORD) for event in decoder.feed(payload)]
-    assert found == [UnknownRecord(kind=kind) for kind in ("record field 300", "request field 900", "record field 300")]
+    assert found == [unknown(kind) for kind in ("record field 300", "request field 900", "record field 300")]
     assert decoder.unknown == {"record field 300": 2, "request field 900": 1}
     assert decoder.unreadable == 0
 
@@ -111,7 +115,7 @@ def test_an_unknown_kind_is_counted() -> None:
 def test_a_kind_that_the_table_lacks_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(Decoder._RECORDS, "preempting")
     decoder = Decoder()
-    assert list(decoder.feed(preempting())) == [UnknownRecord(kind="preempting")]
+    assert list(decoder.feed(preempting())) == [unknown("preempting")]
     assert decoder.unknown == {"preempting": 1}
 
 

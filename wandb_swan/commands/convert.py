@@ -74,11 +74,16 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     help="Leave out saved files over this size.",
 )
 @click.option(
-    "--verify/--no-verify",
-    "verified",
-    default=True,
-    help="Read each SwanLab run back and compare it with its source (the default).",
+    "--verify",
+    type=click.Choice(["full", "fast"]),
+    is_flag=False,
+    flag_value="fast",
+    default="fast",
+    show_default=True,
+    help="Read each SwanLab run back and compare it with its source: fast: every count, step, time and number, and the"
+    " content of a sample of media, texts and files; full: the content of all.",
 )
+@click.option("--no-verify", is_flag=True, help="Do not compare.")
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=FilePath),
@@ -116,7 +121,7 @@ def convert(**given: Any) -> None:
         "console_lines": not given["no_console"],
         "system": not given["no_system"],
         "max_file_mb": given["max_file_mb"],
-        "verify": given["verified"],
+        "verify": "none" if given["no_verify"] else given["verify"],
     }
     chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
     result = plan(chosen) if given["dry_run"] else Converter(**common).convert(chosen)

@@ -12,10 +12,15 @@ NOT_COMPARED = 3
 
 @click.command()
 @click.argument("wandb", metavar="WANDB")
-@click.argument("swanlab", metavar="SWANLAB", type=click.Path(exists=True, file_okay=False, path_type=FilePath))
+@click.argument("swanlab", metavar="SWANLAB")
 @click.option("--details", is_flag=True, help="Of several runs, a table of every one that differs.")
 @click.option("--only-differences", is_flag=True, help="Say nothing of runs that are identical.")
 @click.option("--quiet", is_flag=True, help="Say the numbers alone.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Counts, steps, times and numbers of all; of media, texts and files, a sample's content.",
+)
 @click.option("--force", is_flag=True, help="Compare two runs that are not of one another.")
 @click.option(
     "--json",
@@ -33,18 +38,20 @@ NOT_COMPARED = 3
 )
 def verify(  # noqa: PLR0917  (one for each option)
     wandb: str,
-    swanlab: FilePath,
+    swanlab: str,
     details: bool,
     only_differences: bool,
     quiet: bool,
+    fast: bool,
     force: bool,
     json_file: FilePath | None,
     html_file: FilePath | None,
 ) -> None:
-    """Compare wandb runs with SwanLab runs, metric by metric.
+    """Compare wandb runs with SwanLab runs: every value, with its content.
 
     WANDB is a wandb run folder, a wandb/ folder of many, or entity/project/run-id in W&B's cloud. SWANLAB is a
-    SwanLab run folder or a log directory, where each wandb run finds its own.
+    SwanLab run folder, a log directory, where each wandb run finds its own, or workspace/project/run-id in SwanLab's
+    cloud: of it, numbers, steps, columns, captions and the config are compared, and what cannot be is said.
 
     Exit code 1 on any difference, 3 where nothing differs and something could not be compared.
     """
@@ -54,7 +61,7 @@ def verify(  # noqa: PLR0917  (one for each option)
     from ..sources.exports import kept_apart
 
     with kept_apart():
-        every = list(pairs(wandb, swanlab, force=force))
+        every = list(pairs(wandb, swanlab, depth="fast" if fast else "full", force=force))
     compared = [result for result in every if isinstance(result, Pair)]
     left_out = [result for result in every if isinstance(result, NotCompared)]
     show(

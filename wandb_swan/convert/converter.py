@@ -50,7 +50,7 @@ class Converter:
             workers: Worker processes; 0: one for each processor, at most eight.
             dask: The address of a dask scheduler to spread the runs over.
             console: Where progress is shown; nowhere if not given.
-            options: media, console_lines, system (True), max_file_mb (100), verify (True), cache.
+            options: media, console_lines, system (True), max_file_mb (100), verify ("fast"; "full", or False), cache.
 
         Raises:
             WandbSwanError: an argument is not allowed.
@@ -68,6 +68,8 @@ class Converter:
             "cache": FilePath(options.pop("cache", None) or f"{folder}.cache"),
             **({"console": options.pop("console_lines")} if "console_lines" in options else {}),
         }
+        if isinstance(verify := options.get("verify"), bool):
+            options["verify"] = "fast" if verify else "none"
         unknown = set(options) - set(Options.model_fields)
         if unknown:
             raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")

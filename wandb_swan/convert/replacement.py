@@ -50,8 +50,9 @@ def _missing(old: StoredRun, new: StoredRun) -> Iterator[str]:
         gone = len(steps - now.get(key, set()))
         if gone:
             yield f"{gone:,} of {len(steps):,} points of {key}"
-    if new.lines < old.lines:
-        yield f"{old.lines - new.lines:,} of {old.lines:,} console lines"
+    lines = len(old.lines)
+    if len(new.lines) < lines:
+        yield f"{lines - len(new.lines):,} of {lines:,} console lines"
     for name in sorted(old.saved - new.saved):
         yield f"file {name}"
     for key in old.config.keys() - new.config.keys():

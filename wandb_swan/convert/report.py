@@ -51,6 +51,9 @@ class RunReport(BaseModel):
     """Torn files, rows replaced by a resumption, things left out on request."""
     identical: bool | None = None
     """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
+    verified: str = ""
+    """How it was compared: full: the content of everything; fast: counts, steps, times and numbers of all, and the
+    content of a sample of media, texts and files."""
     differences: tuple[str, ...] = ()
     short: bool = False
     """Whether the source has given less than it counts: the same command tries again."""
@@ -124,6 +127,7 @@ class Report(BaseModel):
         odd_first = sorted(self.runs, key=lambda run: run.state not in ("failed", "interrupted"))
         for run in odd_first[:every]:
             verdict = {True: "yes", False: "NO", None: ""}[run.identical]
+            verdict += f" ({run.verified})" if run.verified else ""
             table.add_row(
                 run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict, run.reason or run.swanlab
             )

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from ..exceptions import WandbSwanError
+from ..parity.answers import Answers
 from ..parity.comparison import compare_runs
-from ..parity.expected import ExpectedRun
+from ..parity.recorded import read_logs
 from ..parity.stored import StoredRun, checked
 from ..sources import exports
 from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
-from ..sources.selection import Options, Selection
+from ..sources.selection import LEFT_OUT, Options, Selection
 from ..stream.events import HistoryRow, RunFinished, RunStarted
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
@@ -75,7 +76,8 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     reference, options = job.reference, job.options
     source = source_of(reference, options)
     selection = Selection(options)
-    recorded = ExpectedRun() if options.verify and can_be_read() else None
+    answers = Answers()
+    source.on_answer = answers.take
     events = selection.of(source.events())
     started = next(events)
     assert isinstance(started, RunStarted)
@@ -104,11 +106,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     with run_times.original(started.started_at, lambda: source.finished_at):
         sink.open(started)
         sink.add_metadata(**source.metadata)
-        if recorded is not None:
-            recorded.take(started)
         for event in events:
-            if recorded is not None:
-                recorded.take(event)
             sink.write(event)
             if isinstance(event, HistoryRow):
                 rows += 1
@@ -118,6 +116,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
                 finished = event
         for path in selection.too_large:
             sink.losses.counts[path, f"file over --max-file-mb {options.max_file_mb:g}"] += 1
+        sink.add_metadata(left_out=selection.all_left_out())
         problem = sink.close(*state_of(finished))
     if problem:
         raise WandbSwanError(f"SwanLab has not confirmed the run: {problem}; type the same command again")
@@ -127,6 +126,7 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
             StoredRun(run_dir)  # read back, before the other one goes
         else:
             check(options.log_dir / job.replaces, run_dir)
+    compares = options.verify != "none" and can_be_read()
     facts: dict[str, Any] = {
         "state": "converted",
         "name": started.name,
@@ -136,16 +136,20 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         "lost": tuple(Lost(**item) for item in sink.lost()),
         "notices": (
             *source.notices,
-            *(source.short if recorded is None else ()),
-            *(f"{count} {reason}" for reason, count in selection.left_out.items()),
+            *(() if compares else source.short),
+            *(f"{count} {LEFT_OUT[what]}" for what, count in selection.left_out.items()),
         ),
     }
-    if recorded is not None:
-        recorded.short = tuple(source.short)
-        parity = compare_runs(recorded, StoredRun(run_dir), reference.source, system=True, same_source=True)
-        facts |= {"identical": parity.identical, "differences": parity.differences()}
+    if compares and options.verify != "none":
+        recorded = read_logs(source.logs) if isinstance(source, LocalRun) else answers.finish(source.short)
+        recorded.about["id"] = started.run_id
+        parity = compare_runs(
+            recorded, StoredRun(run_dir), reference.source, depth=options.verify, system=True, same_source=True
+        )
+        facts |= {"identical": parity.identical, "differences": parity.differences(), "verified": options.verify}
         if options.mode != "online":
-            amend_metadata(run_dir, parity=checked(how="compared with its source", identical=parity.identical))
+            how = f"compared with its source ({options.verify})"
+            amend_metadata(run_dir, parity=checked(how=how, identical=parity.identical))
     return facts
 
 

@@ -14,7 +14,7 @@ from ..journal.life import remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
 from ..parity.stored import checked
-from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, RunStarted, UnknownRecord
+from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, NotRead, RunStarted
 from ..stream.records import Decoder
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
@@ -25,7 +25,7 @@ log = logging.getLogger("wandb_swan")
 LOG_PATIENCE = 5.0
 """Seconds that wandb's core has, after a finished run, to write the end of its own log."""
 
-_ONCE = (ConsoleLine, FileSaved, Alert, Artifact, UnknownRecord)
+_ONCE = (ConsoleLine, FileSaved, Alert, Artifact, NotRead)
 """Events that must not be written a second time when wandb's log repeats them."""
 
 
@@ -54,6 +54,8 @@ class Ending:
         for event in decoder.finish("the training process ended without finishing the run (killed?)"):
             replay.write(event)
         self._read_log_to_its_end()
+        for event in checks.logged_summary():
+            replay.sink.write(event)
         checks.finish()
         checks.close()
         if checks.conflicts and checks.whole and session.mode != "online" and not replay.rows_from_log:

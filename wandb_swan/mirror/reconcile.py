@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..journal.reader import LogReader
-from ..stream.events import Event, HistoryRow, RunFinished, Tree
+from ..stream.events import Event, HistoryRow, NotRead, RunFinished, SummaryChanged, Tree
 from ..stream.nested import leaves, merge
 from ..stream.records import Decoder
+from ..stream.summary import SUMMARY, LoggedSummary
+from ..stream.wire import record_field
 
 log = logging.getLogger("wandb_swan")
 
@@ -44,6 +46,7 @@ class Reconciler:
         self._waiting: dict[int, Mapping[str, Any]] = {}
         self._early: deque[HistoryRow] = deque()
         self._decoder = Decoder()
+        self._summary = LoggedSummary()
         self._reader: LogReader | None = None
         self._stream: Iterator[bytes] | None = None
 
@@ -91,6 +94,11 @@ class Reconciler:
             self._differ(f"step {step} was mirrored live, wandb's log does not have it", len(self._waiting[step]))
         self._waiting.clear()
 
+    def logged_summary(self) -> Iterator[SummaryChanged | NotRead]:
+        """wandb's summary of the run, if the log is whole: wandb's core alone knows what `define_metric` declares."""
+        if self.path is not None and self.whole:
+            yield from self._summary.events()
+
     def summary(self) -> dict[str, Any]:
         """The result of the self-check, for the status file."""
         return {
@@ -114,6 +122,9 @@ class Reconciler:
             except OSError:
                 return  # not there yet
         for payload in self._reader:
+            if record_field(payload) == SUMMARY:
+                self._summary.take(payload)
+                continue
             for event in self._decoder.feed(payload):
                 if isinstance(event, RunFinished):
                     self.whole = True

@@ -11,8 +11,11 @@ from ..sources.local_discovery import discover
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from ..swan import limits
+from .answers import Answers
+from .cloud import CloudStored
 from .comparison import compare_runs
-from .expected import ExpectedRun
+from .matching import Depth
+from .recorded import Recorded, read_logs
 from .report import Parity
 from .stored import StoredRun
 
@@ -20,8 +23,8 @@ from .stored import StoredRun
 class Pair(NamedTuple):
     """Both sides of a run, and what came of comparing them."""
 
-    recorded: ExpectedRun
-    stored: StoredRun
+    recorded: Recorded
+    stored: StoredRun | CloudStored
     parity: Parity
 
 
@@ -43,13 +46,15 @@ class _Identity(NamedTuple):
     url: str = ""
 
 
-def pairs(wandb: str, swanlab: FilePath, *, force: bool = False) -> Iterator[Pair | NotCompared]:
+def pairs(wandb: str, swanlab: str, *, depth: Depth = "full", force: bool = False) -> Iterator[Pair | NotCompared]:
     """Compares the runs of a wandb place (a run folder, a `wandb/` folder, a path in W&B's cloud) with a SwanLab run
-    folder, or with those of a log directory: each with every SwanLab run that is of it.
+    folder, with those of a log directory, each with every SwanLab run that is of it, or with an experiment in SwanLab's
+    cloud.
 
     Args:
         wandb: The wandb place.
-        swanlab: The SwanLab run folder, or a log directory.
+        swanlab: The SwanLab run folder, a log directory, or workspace/project/run-id.
+        depth: Whether to look into the content of everything, or of a sample (`compare_runs`).
         force: Compare a wandb run with a SwanLab run that is not of it.
 
     Raises:
@@ -57,29 +62,42 @@ def pairs(wandb: str, swanlab: FilePath, *, force: bool = False) -> Iterator[Pai
         OSError: a place cannot be read.
     """
     sources = _sources(wandb)
-    single = any(swanlab.glob("run-*.swanlab"))
+    held: list[StoredRun | CloudStored] = []
+    single = True
+    if FilePath(swanlab).is_dir():
+        folders, single = _folders(FilePath(swanlab))
+        for folder in folders:
+            try:
+                held.append(StoredRun(folder))
+            except (WandbSwanError, OSError) as error:
+                yield NotCompared(str(folder), f"the SwanLab run cannot be read: {error}")
+    elif swanlab.count("/") == 2 and not swanlab.startswith((".", "/")):
+        held.append(CloudStored(swanlab))
+    else:
+        raise WandbSwanError(f"{swanlab} is no folder and no workspace/project/run-id")
     if single and len(sources) > 1:
         raise WandbSwanError(
             f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"
         )
-    folders = [swanlab] if single else sorted({path.parent for path in swanlab.glob("run-*/run-*.swanlab")})
-    if not folders:
-        raise WandbSwanError(f"{swanlab} holds no SwanLab run; give SwanLab's log directory, or convert the runs first")
-    held: list[StoredRun] = []
-    for folder in folders:
-        try:
-            held.append(StoredRun(folder))
-        except (WandbSwanError, OSError) as error:
-            yield NotCompared(str(folder), f"the SwanLab run cannot be read: {error}")
     if single and not held:
         return
     for source in sources if single else [part for whole in sources for part in _as_mirrored(whole, held)]:
         try:
-            yield from _compared(source, wandb, held, swanlab, anything=single and force, single=single)
+            yield from _compared(source, wandb, held, swanlab, depth=depth, anything=single and force, single=single)
         except (WandbSwanError, OSError) as error:
             if single:
                 raise
             yield NotCompared(_name(source, wandb), str(error))
+
+
+def _folders(place: FilePath) -> tuple[list[FilePath], bool]:
+    """The SwanLab run folders of a place, and whether it is one itself. Raises WandbSwanError where there is none."""
+    if any(place.glob("run-*.swanlab")):
+        return [place], True
+    found = sorted({path.parent for path in place.glob("run-*/run-*.swanlab")})
+    if not found:
+        raise WandbSwanError(f"{place} holds no SwanLab run; give SwanLab's log directory, or convert the runs first")
+    return found, False
 
 
 def _sources(wandb: str) -> Sequence[Source]:
@@ -94,12 +112,18 @@ def _sources(wandb: str) -> Sequence[Source]:
 
 
 def _compared(
-    source: Source, wandb: str, held: list[StoredRun], swanlab: FilePath, *, anything: bool, single: bool
+    source: Source,
+    wandb: str,
+    held: list[StoredRun | CloudStored],
+    swanlab: str,
+    *,
+    depth: Depth,
+    anything: bool,
+    single: bool,
 ) -> Iterator[Pair]:
     """A pair for each SwanLab run that is of the source. Raises WandbSwanError where there is none."""
-    recorded: ExpectedRun | None = None
-    if isinstance(source, LocalRun) and source.started is None:  # says why: torn, empty, no log at all
-        recorded = ExpectedRun.of(source)
+    if isinstance(source, LocalRun) and source.started is None:
+        next(source.events())  # raises, and says why: torn, empty, no log at all
     identity = _identity(source, wandb)
     found = held if anything else _of(identity, held)
     if not found and single:
@@ -109,13 +133,32 @@ def _compared(
         )
     if not found:
         raise WandbSwanError(f"{swanlab} holds no SwanLab run of it; convert it first")
-    recorded = recorded or ExpectedRun.of(source)
+    recorded = read(source)
     for stored in found:
         # A live run, of which SwanLab keeps the first name, says which versions wrote it.
         same = "versions" not in stored.metadata and isinstance(source, LocalRun) == (
             "converted_from" in stored.metadata
         )
-        yield Pair(recorded, stored, compare_runs(recorded, stored, _name(source, wandb), same_source=same))
+        parity = compare_runs(recorded, stored, _name(source, wandb), depth=depth, same_source=same)
+        yield Pair(recorded, stored, parity)
+
+
+def read(source: Source) -> Recorded:
+    """What a source says of a run, read plainly.
+
+    Raises:
+        WandbSwanError: it cannot be read.
+        OSError: a log cannot be read.
+    """
+    if isinstance(source, LocalRun):
+        recorded = read_logs(source.logs)
+        recorded.about["id"] = source.run_id
+        return recorded
+    answers = Answers()
+    source.on_answer = answers.take
+    for _ in source.events():
+        pass
+    return answers.finish(source.short)
 
 
 def _identity(source: Source, wandb: str) -> _Identity:
@@ -129,7 +172,7 @@ def _identity(source: Source, wandb: str) -> _Identity:
     return _Identity(run_id, ours, entity, project, url=str(source.metadata.get("url") or ""))
 
 
-def _of(identity: _Identity, held: list[StoredRun]) -> list[StoredRun]:
+def _of(identity: _Identity, held: list[StoredRun | CloudStored]) -> list[StoredRun | CloudStored]:
     """The SwanLab runs of a wandb run: by its page, by its start, by entity, project and id, or by the id alone."""
 
     def of_page(metadata: dict[str, Any]) -> bool:
@@ -159,7 +202,7 @@ def _name(source: Source, wandb: str) -> str:
     return ", ".join(log.parent.name for log in source.logs) if isinstance(source, LocalRun) else wandb
 
 
-def _as_mirrored(source: Source, stored: Sequence[StoredRun]) -> list[Source]:
+def _as_mirrored(source: Source, stored: Sequence[StoredRun | CloudStored]) -> list[Source]:
     """The run, or, where each of its logs was mirrored into a SwanLab run of its own, one for each of them."""
     if not isinstance(source, LocalRun) or len(source.logs) < 2:
         return [source]

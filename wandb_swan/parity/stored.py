@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from array import array
@@ -13,7 +12,7 @@ import yaml
 
 from ..stream.series import Series
 from ..swan import limits
-from ..swan.sdk.store import kind_of, records, state_name
+from ..swan.sdk.store import is_error, kind_of, records, state_name
 
 SYSTEM_PREFIX = "__swanlab__."
 """SwanLab's own monitor: nothing that came from wandb."""
@@ -29,14 +28,22 @@ class StoredRun:
             WandbSwanError: it is no SwanLab run folder, or one of a SwanLab version that this one cannot read.
         """
         self.dir = run_dir
+        self.clock = 1e-5
+        """Seconds: two times that are no further apart are the same. SwanLab counts nanoseconds, wandb has doubles."""
         self.scalars: dict[str, Series] = {}
         self.media: dict[str, dict[int, list[Any]]] = {}
         """Key -> step -> items: `.filename`, `.caption`."""
         self.kinds: dict[str, str] = {}
         """Key -> scalar, text, image, ..."""
         self.config: dict[str, Any] = {}
-        self.lines = 0
+        self.times: dict[tuple[str, int], float] = {}
+        """(key, step) of media and texts -> time, seconds since the epoch."""
+        self.lines: list[tuple[str, bool]] = []
+        """Console lines: text, whether it went to stderr."""
         self.saved: set[str] = set()
+        self.started_at = self.finished_at = 0.0
+        self.error = ""
+        """What SwanLab says of why the run did not end well; it adds it as the last lines of the console."""
         self.state = "unfinished"
         """finished, crashed, aborted, or unfinished."""
         self.project = ""
@@ -62,17 +69,20 @@ class StoredRun:
                 continue
             kind = record.WhichOneof("record_type")
             if kind == "media":
-                self.media.setdefault(record.media.key, {})[record.media.step] = list(record.media.value.items)
+                media = record.media
+                self.media.setdefault(media.key, {})[media.step] = list(media.value.items)
+                self.times[media.key, media.step] = media.timestamp.seconds + media.timestamp.nanos / 1e9
             elif kind == "column":
                 self.kinds[record.column.column_key] = kind_of(record.column.column_type)
             elif kind == "log":
-                self.lines += 1
+                self.lines.append((record.log.line, is_error(record.log)))
             elif kind == "save":
                 self.saved.add(record.save.name)
             elif kind == "start":
                 self.project = record.start.project
                 self.run_id = record.start.id
                 start = record.start
+                self.started_at = start.started_at.seconds + start.started_at.nanos / 1e9
                 self.description = {
                     "name": start.name,
                     "description": start.description,
@@ -82,26 +92,25 @@ class StoredRun:
                 }
             elif kind == "finish":
                 self.state = state_name(record.finish.state)
+                self.error = record.finish.error
+                ended = record.finish.finished_at
+                self.finished_at = ended.seconds + ended.nanos / 1e9
         self.config = _config(self.dir)
         offset = self.metadata.get("step_offset")
         if isinstance(offset, int) and offset:  # a part of a run that goes on behind another one: wandb's steps again
             for points in self.scalars.values():
                 points.steps = array(points.steps.typecode, (step - offset for step in points.steps))
             self.media = {key: {at - offset: items for at, items in by.items()} for key, by in self.media.items()}
+            self.times = {(key, at - offset): time for (key, at), time in self.times.items()}
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What we put under the reserved config key; empty if the run is not ours."""
         return _metadata_in(self.config)
 
-    def digests(self, key: str, step: int) -> list[str]:
-        """The SHA-256 of every item of a media metric at a step; an item whose file is gone gives an empty one."""
-        folder = self.dir / "media" / self.kinds.get(key, "")
-        found = []
-        for item in self.media[key][step]:
-            path = folder / item.filename
-            found.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
-        return found
+    def file_of(self, key: str, item: Any) -> Path:
+        """The file of one of the items of a media metric."""
+        return self.dir / "media" / self.kinds.get(key, "") / str(item.filename)
 
 
 def metadata_of(run_dir: Path) -> dict[str, Any]:

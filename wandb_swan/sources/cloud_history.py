@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -26,8 +26,14 @@ _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-
 class CloudHistory:
     """The history of one run. Nothing is sampled."""
 
-    def __init__(self, run: Any, path: str, summary: Tree) -> None:
-        """`run` is wandb's own object, `path` is `entity/project/run id`; `summary` says which keys are nested."""
+    def __init__(
+        self, run: Any, path: str, summary: Tree, *, on_row: Callable[[dict[str, Any]], None] = lambda row: None
+    ) -> None:
+        """`run` is wandb's own object, `path` is `entity/project/run id`; `summary` says which keys are nested.
+
+        `on_row` is told every row as W&B's client gives it.
+        """
+        self._on_row = on_row
         self._run = run
         self._path = path
         self._summary = summary
@@ -43,10 +49,11 @@ class CloudHistory:
             WandbSwanError: W&B says no, or not after several tries.
         """
         run = self._run
-        rows = _Rows(self._summary, _only_texts(run), absent_is_null=_reads_exports(run))
+        rows = _Rows(self._summary, only_texts(run), absent_is_null=reads_exports(run))
         came = 0
         for row in self._scan(run):
             came += 1
+            self._on_row(row)
             event = rows.event(row)
             if event is not None:
                 yield event
@@ -64,7 +71,7 @@ class CloudHistory:
         if last < 0:
             return
         page = max(PAGE_STEPS, (last + 1) // PAGES)
-        more: dict[str, Any] = {"use_cache": False} if _reads_exports(run) else {}
+        more: dict[str, Any] = {"use_cache": False} if reads_exports(run) else {}
         following = 0
         scan: Any = None
 
@@ -138,7 +145,7 @@ class _Rows:
         return value
 
 
-def _reads_exports(run: Any) -> bool:
+def reads_exports(run: Any) -> bool:
     """Whether this client reads a history from parquet exports (0.27 and later)."""
     return "use_cache" in signature(run.scan_history).parameters
 
@@ -152,7 +159,7 @@ def _types(run: Any) -> dict[str, dict[str, int]]:
     }
 
 
-def _only_texts(run: Any) -> set[str]:
+def only_texts(run: Any) -> set[str]:
     """The metrics that W&B has seen no other type of than text."""
     return {key for key, types in _types(run).items() if set(types) == {"string"}}
 

@@ -18,6 +18,7 @@ from ..stream.events import (
     Event,
     FileSaved,
     MetricDefined,
+    NotRead,
     Path,
     RunFinished,
     RunStarted,
@@ -56,6 +57,10 @@ class CloudRun:
         self.short: list[str] = []
         self.finished_at = 0.0
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
+        self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
+        """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `folder` (of
+        the files), `file` (wandb's object), `console` (its file), `row`, `sample`, `artifact` (wandb's object, and
+        whether it was used)."""
 
     @cached_property
     def _run(self) -> Any:
@@ -74,6 +79,8 @@ class CloudRun:
         """
         run = self._run
         attributes = run._attrs
+        self.on_answer("attributes", attributes)
+        self.on_answer("run", run)
         yield RunStarted(
             run_id=run.id,
             project=run.project,
@@ -93,7 +100,7 @@ class CloudRun:
         yield from own_events(own)
         yield from _metrics(own.get("m"))
         summary = _summary(run)
-        history = CloudHistory(run, self._path, summary)
+        history = CloudHistory(run, self._path, summary, on_row=partial(self.on_answer, "row"))
         for row in history.rows():
             self.finished_at = max(self.finished_at, row.timestamp)
             yield row
@@ -123,10 +130,11 @@ class CloudRun:
         if len(samples) >= SYSTEM_SAMPLES:
             self.notices.append(f"system metrics: W&B gives at most {SYSTEM_SAMPLES} samples")
         for sample in samples:
+            self.on_answer("sample", sample)
             values = {
                 key.removeprefix("system."): value
                 for key, value in sample.items()
-                if key.startswith("system.") and isinstance(value, int | float)
+                if key.startswith("system.") and value is not None
             }
             stamp = sample.get("_timestamp")
             seconds = float(stamp) if isinstance(stamp, int | float) else 0.0
@@ -134,14 +142,14 @@ class CloudRun:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def _download(self, run: Any) -> tuple[list[FileSaved], Iterator[Event]]:
+    def _download(self, run: Any) -> tuple[list[FileSaved | NotRead], Iterator[Event]]:
         """Brings the files here; the events of saved files and of console output."""
         options = self._options
         # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
         digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
         folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api())
         listed = asked(f"list the files of {self._path}", partial(every_page, run.files, per_page=200))
-        saved: list[FileSaved] = []
+        saved: list[FileSaved | NotRead] = []
         wanted = []
         for file in listed:
             media = file.name.startswith("media/")
@@ -154,18 +162,23 @@ class CloudRun:
             if problem is None and not (media or own) and file.size > options.max_file_mb * 1e6:
                 problem = f"over --max-file-mb {options.max_file_mb:g}"
             if problem is not None:
-                self.notices.append(f"file {file.name[:200]!r} left out: {problem}")
+                saved.append(NotRead(path=(file.name,), reason=f"file left out: {problem}"))
                 continue
             wanted.append(file)
             if not media and not own:
+                self.on_answer("file", file)
                 saved.append(FileSaved(path=file.name, policy="end"))
         for name, failure in folder.fetch(wanted).items():
-            remarks = self.short if failure.may_pass else self.notices  # `short`: the next command tries again
-            remarks.append(f"file {name[:200]!r} left out: {failure.reason}")
             saved = [event for event in saved if event.path != name]
+            if failure.may_pass:  # the next command tries again
+                self.short.append(f"file {name[:200]!r} left out: {failure.reason}")
+            else:
+                saved.append(NotRead(path=(name,), reason=f"file left out: {failure.reason}"))
         self.on_folder(folder.root)
+        self.on_answer("folder", folder.root)
         if not any(file.name == "output.log" for file in wanted):
             return saved, iter(())
+        self.on_answer("console", folder.root / "output.log")
         return saved, self._console(folder.root / "output.log", seconds(run._attrs.get("createdAt")))
 
     def _console(self, path: FilePath, timestamp: float) -> Iterator[Event]:
@@ -181,6 +194,7 @@ class CloudRun:
     def _artifacts(self, run: Any) -> Iterator[Artifact]:
         for used, listing in ((False, run.logged_artifacts), (True, run.used_artifacts)):
             for item in asked(f"list the artifacts of {self._path}", partial(every_page, listing)):
+                self.on_answer("artifact", (item, used))
                 yield Artifact(
                     name=item.name,
                     type=item.type,

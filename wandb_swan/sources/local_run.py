@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict
-from wandb.proto import wandb_internal_pb2 as pb
 
 from ..exceptions import WandbSwanError
 from ..journal.reader import LogReader
-from ..stream.events import Event, HistoryRow, Path, RunChanged, RunFinished, RunStarted, SummaryChanged
+from ..stream.events import Event, HistoryRow, RunChanged, RunFinished, RunStarted
 from ..stream.records import Decoder
+from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
 from .reference import RunReference
 
-_HISTORY, _SUMMARY, _RUN, _EXIT = 2, 3, 17, 18
+_HISTORY, _RUN, _EXIT = 2, 17, 18
 """Field numbers of `wandb_internal.Record`."""
 
 
@@ -91,11 +88,11 @@ class LocalRun:
         self.notices: list[str] = []
         """What a reader of the report should know: torn files, rows that a later log replaced."""
         self.short: list[str] = []
-        self.unreadable = 0
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         """Told the files folder of what comes next: media and saved files are there."""
+        self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
 
     @cached_property
     def segments(self) -> list[Segment]:
@@ -158,7 +155,7 @@ class LocalRun:
         if not segments:
             raise WandbSwanError("; ".join(map(_why_empty, self.logs)))
         first, last = segments[0], segments[-1]
-        summary = _Summary()
+        summary = LoggedSummary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
         yield first.started.changed(**dict(last.described), **own)
         finished: RunFinished | None = None
@@ -169,16 +166,16 @@ class LocalRun:
                 elif not isinstance(event, RunStarted | RunChanged):
                     yield event
         assert finished is not None
-        yield summary.event()
+        yield from summary.events()
         yield finished
 
-    def _segment(self, segment: Segment, cut: int | None, summary: _Summary) -> Iterator[Event]:
+    def _segment(self, segment: Segment, cut: int | None, summary: LoggedSummary) -> Iterator[Event]:
         self.on_folder(segment.log.parent / "files")
         decoder = Decoder()
         replaced = 0
         with LogReader(segment.log) as reader:
             for payload in reader:
-                if record_field(payload) == _SUMMARY:
+                if record_field(payload) == SUMMARY:
                     summary.take(payload)
                     continue
                 for event in decoder.feed(payload):
@@ -192,38 +189,7 @@ class LocalRun:
             self.notices.append(f"{torn}: converted up to there")
         if replaced:
             self.notices.append(f"{segment.log.name}: {replaced} rows from step {cut} on were replaced when it resumed")
-        if decoder.unreadable:
-            self.notices.append(f"{segment.log.name}: {decoder.unreadable} records or values are unreadable")
-        self.unreadable += decoder.unreadable
         yield from decoder.finish(reason=torn or "the run ended without an exit record (killed?)")
-
-
-class _Summary:
-    """The summary at the end of the log. wandb's core writes the changes of every row, so only the last are decoded."""
-
-    def __init__(self) -> None:
-        self._items: dict[Path, tuple[int, str]] = {}
-        self._records = 0
-
-    def take(self, payload: bytes) -> None:
-        try:
-            summary = pb.Record.FromString(payload).summary
-        except DecodeError:
-            return
-        self._records += 1
-        items, number = self._items, self._records
-        for item in summary.remove:
-            items.pop(tuple(item.nested_key) or (item.key,), None)
-        for item in summary.update:
-            items[tuple(item.nested_key) or (item.key,)] = number, item.value_json
-
-    def event(self) -> SummaryChanged:
-        update = []
-        # The latest last: it wins over what lies above or below it in the tree.
-        for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):
-            with suppress(ValueError, RecursionError):
-                update.append((path, json.loads(text)))
-        return SummaryChanged(update=tuple(update))
 
 
 def _cut_at(later: list[Segment]) -> int | None:

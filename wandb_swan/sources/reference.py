@@ -60,6 +60,8 @@ class Source(Protocol):
     """The time of the last thing that happened, seconds since the epoch; right when the events are read."""
     on_folder: Callable[[FilePath], None]
     """Told the folder of the media and saved files that come next."""
+    on_answer: Callable[[str, Any], None]
+    """Told what W&B answers (`CloudRun`), before anything is made of it; a local run is not asked for."""
 
     @property
     def run_id(self) -> str: ...

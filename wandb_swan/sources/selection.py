@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,12 @@ from ..defaults import LOG_DIR, MAX_FILE_MB, RecordingMode
 from ..stream.events import ConsoleLine, Event, FileSaved, HistoryRow, SystemStats, Tree
 
 MEGABYTE = 1_000_000
+LEFT_OUT = {
+    "media": "media left out (--no-media)",
+    "console": "console lines left out (--no-console)",
+    "system": "system samples left out (--no-system)",
+}
+"""What the options can leave out -> how a report says so."""
 
 
 class Options(BaseModel):
@@ -29,7 +35,8 @@ class Options(BaseModel):
     console: bool = True
     system: bool = True
     max_file_mb: float = MAX_FILE_MB
-    verify: bool = True
+    verify: Literal["full", "fast", "none"] = "fast"
+    """Whether to look into the content of everything that was written, of a sample, or not at all."""
     cache: FilePath = FilePath(f"{LOG_DIR}.cache")
     """Downloads from W&B's cloud: a second try reuses them."""
 
@@ -42,8 +49,13 @@ class Selection:
         self.folder: FilePath | None = None
         """Where saved files are."""
         self.left_out: Counter[str] = Counter()
-        """Reason -> how many, for what was left out because the options say so."""
+        """media, console, system -> how many, for what was left out because the options say so."""
         self.too_large: list[str] = []
+
+    def all_left_out(self) -> dict[str, int]:
+        """What the options left out, of what did not even come too."""
+        off = [name for name in LEFT_OUT if not getattr(self._options, name)]
+        return {**dict.fromkeys(off, 0), **self.left_out}
 
     def of(self, events: Iterator[Event]) -> Iterator[Event]:
         options = self._options
@@ -51,9 +63,9 @@ class Selection:
             if isinstance(event, HistoryRow):
                 yield event if options.media else self._without_media(event)
             elif isinstance(event, ConsoleLine) and not options.console:
-                self.left_out["console lines left out (--no-console)"] += 1
+                self.left_out["console"] += 1
             elif isinstance(event, SystemStats) and not options.system:
-                self.left_out["system samples left out (--no-system)"] += 1
+                self.left_out["system"] += 1
             elif isinstance(event, FileSaved) and self._too_large(event.path):
                 self.too_large.append(event.path)
             else:
@@ -75,7 +87,7 @@ class Selection:
         kept: dict[str, Any] = {}
         for key, value in tree.items():
             if _is_media(value):
-                self.left_out["media left out (--no-media)"] += 1
+                self.left_out["media"] += 1
             elif isinstance(value, dict):
                 kept[key] = self._plain(value)
             else:

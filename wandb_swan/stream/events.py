@@ -22,8 +22,8 @@ from .values import Leaf, classified
 
 __all__ = [
     "Alert", "Artifact", "ChartDefined", "ConfigChanged", "ConsoleLine", "Event", "FileSaved", "HistoryRow",
-    "MaskLabels", "MetricDefined", "Path", "RowDropped", "RunChanged", "RunFinished", "RunPreempting", "RunStarted",
-    "SummaryChanged", "SystemStats", "Tree", "UnknownRecord",
+    "MaskLabels", "MetricDefined", "NotRead", "Path", "RowDropped", "RunChanged", "RunFinished", "RunPreempting",
+    "RunStarted", "SummaryChanged", "SystemStats", "Tree",
 ]  # fmt: skip
 
 Values = Annotated[Mapping[str, Any], PlainValidator(frozen_tree)]
@@ -110,10 +110,11 @@ class RowDropped(_Event):
 
 
 class SummaryChanged(_Event):
-    """Summary values that were set, by path, and paths that were removed."""
+    """Summary values that were set, by path, and paths that were removed. `whole`: there are no others."""
 
     update: Settings = ()
     remove: Paths = ()
+    whole: bool = False
 
 
 class MetricDefined(_Event):
@@ -215,10 +216,15 @@ class RunPreempting(_Event):
     """`mark_preempting`: the run's machine is about to be taken away."""
 
 
-class UnknownRecord(_Event):
-    """A record of a kind that this version does not know. `kind` is wandb's name for it, or `record field <number>`."""
+class NotRead(_Event):
+    """Something that the source has and nobody here can read: a value, a file, a record of a kind that is not known.
 
-    kind: str
+    `path` is the key of the value, the path of the file, or wandb's name of the kind (`record field <number>` where it
+    has none). `reason` is the same sentence for everything of its sort: whoever counts losses counts by it.
+    """
+
+    path: Path
+    reason: str
 
 
 Event = (
@@ -237,7 +243,7 @@ Event = (
     | MaskLabels
     | SystemStats
     | RunPreempting
-    | UnknownRecord
+    | NotRead
     | RunFinished
 )
 """One thing that happened in a run. The union is closed."""

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from .nested import DEEPEST, Path
+from .nested import DEEPEST, Path, UnreadableError
 
 NUMBER_STARTS = frozenset("-0123456789")
 _SCALAR_FORMS = frozenset({"boolean", "integer", "number", "text"})
@@ -21,9 +21,14 @@ def item_path(item: Any) -> Path:
     nested = getattr(item, "nested_key", None)
     if nested:
         if len(nested) > DEEPEST:
-            raise ValueError("nested too deeply")
+            raise UnreadableError("nested too deeply")
         return tuple(nested)
     return (item.key,)
+
+
+def spelled_path(item: Any) -> Path:
+    """Where the item's value is, however deep."""
+    return tuple(getattr(item, "nested_key", None) or ()) or (item.key,)
 
 
 def _depth(text: str) -> int:
@@ -52,7 +57,7 @@ def item_value(item: Any) -> Any:
         if text[0] in NUMBER_STARTS:
             return number(text)
         if text[0] in "[{" and text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
-            raise ValueError("nested too deeply")
+            raise UnreadableError("nested too deeply")
         return json.loads(text)
     if "value" in item.DESCRIPTOR.oneofs_by_name:
         form = item.WhichOneof("value")
@@ -62,7 +67,7 @@ def item_value(item: Any) -> Any:
             return json.loads(item.json)
         if form == "none":
             return None
-    raise ValueError("an item without a value")
+    raise UnreadableError("a value of a form that is not known here")
 
 
 def number(text: str) -> Any:

@@ -17,6 +17,19 @@ DEEPEST = 200
 """Levels of nesting, above which a value counts as unreadable: whoever walks a tree does so by recursion."""
 
 
+class UnreadableError(ValueError):
+    """A value that is not taken apart; its text says why, in the same words for every value of its sort."""
+
+
+def why_not(error: Exception) -> str:
+    """Why a value cannot be read, in the same words for every value of its sort."""
+    if isinstance(error, UnreadableError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "no JSON" if isinstance(error, json.JSONDecodeError) else type(error).__name__
+
+
 def merge(tree: Tree, path: Path, value: Any) -> None:
     """Sets a value as history does, dicts leaf by leaf: they merge with what is there, and empty ones vanish.
 
@@ -28,7 +41,7 @@ def merge(tree: Tree, path: Path, value: Any) -> None:
             merge(tree, (*path, key), item)
         return
     if len(path) > DEEPEST:
-        raise ValueError("nested too deeply")
+        raise UnreadableError("nested too deeply")
     replace(tree, path, value)
 
 

@@ -25,6 +25,7 @@ from .events import (
     HistoryRow,
     MaskLabels,
     MetricDefined,
+    NotRead,
     Path,
     RunChanged,
     RunFinished,
@@ -33,10 +34,9 @@ from .events import (
     SummaryChanged,
     SystemStats,
     Tree,
-    UnknownRecord,
 )
-from .items import NUMBER_STARTS, item_path, item_value, number
-from .nested import merge
+from .items import NUMBER_STARTS, item_path, item_value, number, spelled_path
+from .nested import merge, why_not
 from .steps import Steps, history_row
 from .wire import first_field, record_field
 
@@ -66,6 +66,8 @@ class Decoder:
         """Records or values that could not be decoded."""
         self.unknown: Counter[str] = Counter()
         """Kind -> records of it, where the kind is neither handled nor left out on purpose."""
+        self._left: list[NotRead] = []
+        """Values of the present record that cannot be read."""
         self._steps = Steps()
         self._described: RunChanged | None = None
         self._config_as_given: Any = None
@@ -91,14 +93,21 @@ class Decoder:
             return
         try:
             record = pb.Record.FromString(payload)
-        except DecodeError:
-            self.unreadable += 1
+        except DecodeError as error:
+            yield self._not_read(("record",), error)
             return
         try:
             yield from self._events(record, payload)
         except Exception as error:  # values that no run makes: they cost their record
-            self.unreadable += 1
-            log.warning("a record cannot be used (%s: %s)", type(error).__name__, str(error)[:200])
+            yield self._not_read((record.WhichOneof("record_type") or "record",), error)
+        if self._left:
+            left, self._left = self._left, []
+            yield from left
+
+    def _not_read(self, path: Path, error: Exception) -> NotRead:
+        self.unreadable += 1
+        log.warning("%s cannot be read (%s: %s)", ".".join(path)[:200], type(error).__name__, str(error)[:200])
+        return NotRead(path=path, reason=f"cannot be read: {why_not(error)}")
 
     def _events(self, record: Any, payload: bytes) -> Iterator[Event]:
         kind = record.WhichOneof("record_type")
@@ -121,10 +130,10 @@ class Decoder:
         elif kind not in LEFT_OUT_RECORDS:
             yield from self._unknown(kind)
 
-    def _unknown(self, kind: str | None) -> Iterator[UnknownRecord]:
+    def _unknown(self, kind: str | None) -> Iterator[NotRead]:
         if kind is not None:
             self.unknown[kind] += 1
-            yield UnknownRecord(kind=kind)
+            yield NotRead(path=(kind,), reason="a kind of wandb's records that is not known here")
 
     def finish(self, reason: str = "") -> Iterator[Event]:
         """What is left at the end of the data: the last row and lines, and a RunFinished if there was none.
@@ -237,8 +246,8 @@ class Decoder:
                     row[nested[0] if nested else item.key] = value
                 else:
                     merge(row, tuple(nested) or (item.key,), value)
-            except (ValueError, RecursionError):
-                self.unreadable += 1
+            except (ValueError, RecursionError) as error:
+                self._left.append(self._not_read(spelled_path(item), error))
         row.pop("", None)
         step = row.get("_step")
         if message.HasField("step"):
@@ -290,8 +299,8 @@ class Decoder:
         for item in items:
             try:
                 decoded.append((item_path(item), item_value(item)))
-            except (ValueError, RecursionError):
-                self.unreadable += 1
+            except (ValueError, RecursionError) as error:
+                self._left.append(self._not_read(spelled_path(item), error))
         return decoded
 
     # -- the rest --------------------------------------------------------------------------------------------------

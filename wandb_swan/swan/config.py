@@ -66,6 +66,8 @@ class RunConfig:
         self._changed = True
 
     def summarise(self, event: SummaryChanged) -> None:
+        if event.whole:
+            self._summary = {}
         apply(self._summary, event)
 
     def add_summary(self, last: dict[Path, Any]) -> None:

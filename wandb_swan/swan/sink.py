@@ -22,6 +22,7 @@ from ..stream.events import (
     HistoryRow,
     MaskLabels,
     MetricDefined,
+    NotRead,
     Path,
     RowDropped,
     RunChanged,
@@ -30,7 +31,6 @@ from ..stream.events import (
     RunStarted,
     SummaryChanged,
     SystemStats,
-    UnknownRecord,
 )
 from ..stream.nested import leaves
 from ..stream.state import State
@@ -212,8 +212,8 @@ class Sink:
                 self._config.run_changed(event)
             case RunPreempting():
                 self.add_metadata(preempting=True)
-            case UnknownRecord():
-                self.losses.add((event.kind,), "a kind of wandb's records that is not known here")
+            case NotRead():
+                self.losses.add(event.path, event.reason)
             case RunFinished():
                 self.add_metadata(exit_code=event.exit_code)
             case RunStarted():
@@ -318,16 +318,21 @@ class Sink:
                 self._check.files.add(path)
 
     def _on_stats(self, event: SystemStats) -> None:
-        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one."""
+        """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one.
+
+        wandb 0.10 to 0.13 has dicts of numbers in it: `network` holds `sent` and `recv`.
+        """
         if not self._target.past:
             return
         assert self._writer is not None
-        for name, value in event.values.items():
+        for name, value in leaves(event.values):
+            path = ("system", *name)
             number = number_of(value)
-            if number is not None:
-                key = self._names.name(("system", name), "system")
-                self._writer.scalar(key, self._samples, event.timestamp, number)
-                self.counts["system"] += 1
+            if number is None:
+                self.losses.add(path, "a value of a system metric that is no number", f"{value!r}"[:200])
+                continue
+            self._writer.scalar(self._names.name(path, "system"), self._samples, event.timestamp, number)
+            self.counts["system"] += 1
         self._samples += 1
 
     def files_in(self, folder: FilePath) -> None:

@@ -56,6 +56,13 @@ def kind_of(column_type: int) -> str:
     return str(ColumnType.Name(column_type)).removeprefix("COLUMN_TYPE_").lower()
 
 
+def is_error(line: Any) -> bool:
+    """Whether a line of the console (`LogRecord`) went to stderr."""
+    from swanlab.proto.swanlab.terminal.v1.log_pb2 import LogLevel
+
+    return bool(line.level == LogLevel.LOG_LEVEL_ERROR)
+
+
 def state_on_disk(state: State) -> str:
     """What the store calls the state that a run was finished with."""
     return "finished" if state == "success" else state

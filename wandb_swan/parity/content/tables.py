@@ -1,0 +1,195 @@
+"""Tables, cell by cell; those that grow, row by row."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...swan import limits
+from . import charts
+from .texts import json_of
+from .verdict import BROKEN_SOURCE, BROKEN_STORED, Verdict, counted, difference, same_value, two
+
+_DOT = "\u2024"
+_LEFT_OUT = re.compile(r"… (\d+) of (\d+) rows are left out here")
+_SLACK = 64 << 10
+_FULLER = {
+    "Image": "image-file",
+    "Audio": "audio-file",
+    "Video": "video-file",
+    "Html": "html-file",
+    "Plotly": "plotly-file",
+    "Object3D": "object3D-file",
+    "Molecule": "molecule-file",
+    "Histogram": "histogram",
+    "Table": "table-file",
+}
+"""What wandb's run file has in the place of a media item -> the item's `_type`, which its artifact has."""
+
+
+class _Rows(NamedTuple):
+    """A table as wandb has it."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    total: int
+    """Rows that there are; W&B's file may hold fewer."""
+
+
+class TableSoFar:
+    """What the growing tables of a run hold so far. Their files come in the order of their steps."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, ...], tuple[Any, _Rows, bool]] = {}
+
+    def grown(self, path: tuple[str, ...], number: Any, new: _Rows) -> tuple[_Rows, bool]:
+        """The table of a metric with the rows of one more file, and whether all files before it were there."""
+        last, before, whole = self._tables.get(path, (-1, new, True))
+        follows = isinstance(number, int) and number == last + 1
+        rows = [*before.rows, *new.rows] if follows and last >= 0 and before.columns == new.columns else new.rows
+        whole = (whole and follows and before.columns == new.columns) or number == 0
+        grown = _Rows(new.columns, rows, new.total)
+        self._tables[path] = number, grown, whole
+        return grown, whole
+
+
+def table(
+    value: dict[str, Any], source: Path, stored: Path, so_far: TableSoFar | None, path: tuple[str, ...]
+) -> Verdict:
+    """A table, and SwanLab's table or its chart."""
+    rows = _rows_of(source, value.get("nrows"))
+    whole = True
+    if rows is not None and value.get("_type") == "incremental-table-file":
+        rows, whole = (so_far or TableSoFar()).grown(path, value.get("increment_num"), rows)
+    if rows is None:
+        return BROKEN_SOURCE
+    try:
+        held = json_of(stored)
+    except ValueError:
+        return BROKEN_STORED
+    if not isinstance(held, dict):
+        return BROKEN_STORED
+    if "_swanLab" in held:
+        found = _compare_tables(rows, held, stored)
+    elif value.get("_type") == "table-file":
+        found = charts.chart(held, rows.columns, rows.rows)
+    else:
+        found = Verdict(False, "SwanLab has a chart, not a table")
+    return found if found.same or whole else Verdict(None, "earlier rows of a growing table are not there")
+
+
+def _rows_of(source: Path, total: Any) -> _Rows | None:
+    try:
+        content = json_of(source)
+    except ValueError:
+        return None
+    columns = content.get("columns") if isinstance(content, dict) else None
+    rows = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(columns, list) or not isinstance(rows, list):
+        return None
+    kept = [row for row in rows if isinstance(row, list)]
+    known = total if isinstance(total, int) and not isinstance(total, bool) else 0
+    return _Rows([limits.clean_text(str(name)) for name in columns], kept, max(known, len(kept)))
+
+
+def _compare_tables(wanted: _Rows, held: dict[str, Any], stored: Path) -> Verdict:
+    try:
+        headers = [column["field"] for column in held["colDefs"]]
+        rows = held["rowData"]
+        if held["_swanLab"] != "table" or not all(isinstance(row, dict) for row in rows):
+            return BROKEN_STORED
+    except (KeyError, TypeError):
+        return BROKEN_STORED
+    names = _headers(wanted.columns)
+    if headers != names:
+        at = next((i for i, (one, other) in enumerate(zip(names, headers, strict=False)) if one != other), None)
+        return (
+            counted("columns", len(names), len(headers)) if at is None else two(f"column {at}", names[at], headers[at])
+        )
+    kept = len(rows)
+    if names and wanted.total != kept:
+        told = _left_out(rows, names)
+        if told is None:
+            return counted("rows", wanted.total, kept)
+        kept -= 1
+        if told != (wanted.total - kept, wanted.total):
+            return Verdict(
+                False, f"{kept} rows of {wanted.total} in SwanLab, which says: {told[0]} of {told[1]} left out"
+            )
+        if kept < len(wanted.rows) and not _had_to_be_cut(names, wanted.rows[kept], stored):
+            return counted("rows", len(wanted.rows), kept)
+        if kept > len(wanted.rows):
+            return Verdict(None, f"the source file has {len(wanted.rows)} rows, SwanLab {kept}")
+    for index, (row, there) in enumerate(zip(wanted.rows, rows[:kept], strict=False)):
+        if len(there) != len(names):
+            return counted(f"cells of row {index}", len(names), len(there))
+        for column, name in enumerate(names):
+            cell = row[column] if column < len(row) else None
+            if name not in there:
+                return Verdict(False, f"cell {index}/{name}: not in SwanLab")
+            if not _same_cell(cell, there[name]):
+                return two(f"cell {index}/{name}", cell, there[name])
+    return Verdict(True, "same cells" if kept == wanted.total else f"same cells in {kept} of {wanted.total} rows")
+
+
+def _headers(columns: list[str]) -> list[str]:
+    """SwanLab's names of columns: no dots, and no name twice."""
+    names: list[str] = []
+    for column in columns:
+        name = plain = column.replace(".", _DOT)
+        count = 2
+        while name in names:
+            name = f"{plain} ({count})"
+            count += 1
+        names.append(name)
+    return names
+
+
+def _left_out(rows: list[dict[str, Any]], names: list[str]) -> tuple[int, int] | None:
+    """What the last row tells of rows that are left out: how many, of how many."""
+    last = rows[-1] if rows else {}
+    first = last.get(names[0])
+    found = _LEFT_OUT.fullmatch(first) if isinstance(first, str) else None
+    if found is None or any(last.get(name) is not None for name in names[1:]):
+        return None
+    return int(found[1]), int(found[2])
+
+
+def _had_to_be_cut(names: list[str], row: list[Any], stored: Path) -> bool:
+    """Whether the next row would not have had room in SwanLab's 10 MB."""
+    overhead = _SLACK + 6 * len(json.dumps(names))
+    return stored.stat().st_size + 2 * len(json.dumps(row)) + overhead > limits.MEDIA_BYTES
+
+
+def _same_cell(cell: Any, there: Any) -> bool:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return bool(there == str(cell))
+    if isinstance(cell, str) and isinstance(there, str):
+        return same_value(cell, there) or _is_fuller(cell, there)
+    if isinstance(cell, dict) and "_type" in cell:
+        return isinstance(there, str) and _names(cell, there)
+    if isinstance(cell, list | dict):
+        return isinstance(there, str) and _same_json(cell, there)
+    return same_value(cell, there)
+
+
+def _is_fuller(cell: str, there: str) -> bool:
+    kind = _FULLER.get(cell)
+    return kind is not None and re.match(rf"{re.escape(kind)}(?= |: |$)", there) is not None
+
+
+def _names(item: dict[str, Any], text: str) -> bool:
+    """Whether a text names kind, file and caption of a media item."""
+    file, caption = item.get("path"), item.get("caption")
+    wanted = str(item["_type"]) + (f" {file}" if file else "")
+    return text == limits.clean_text(f"{wanted}: {caption}" if caption else wanted)
+
+
+def _same_json(cell: Any, text: str) -> bool:
+    try:
+        return difference(cell, json.loads(text)) is None
+    except ValueError:
+        return False

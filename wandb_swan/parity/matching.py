@@ -1,0 +1,391 @@
+"""Finds the SwanLab metric of every wandb metric, and compares the two: points, times, and what they hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from operator import sub
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+from ..stream.nested import DEEPEST, Path, Tree
+from ..stream.series import Series
+from ..swan import limits
+from .cloud import CloudStored
+from .content import KINDS, TableSoFar, compare, sha256_of
+from .recorded import Media, Recorded, Text, json_digest, text_digest
+from .report import MetricParity
+from .stored import StoredRun
+from .tally import NOUNS, Tally
+
+Depth = Literal["full", "fast", "counts"]
+"""How far a comparison goes: into the content of everything; counts for all and content for a sample of it; or no
+content, as with SwanLab's cloud. Numbers are always compared."""
+
+TEXT = ("text",)
+SAMPLE = 4
+"""Steps of a metric whose content is looked into by a fast comparison."""
+
+
+class Matcher:
+    """Finds the SwanLab metric of a wandb metric, and keeps which ones were found."""
+
+    def __init__(self, recorded: Recorded, stored: StoredRun | CloudStored, depth: Depth) -> None:
+        metadata = stored.metadata
+        self._recorded = recorded
+        self._stored = stored
+        self._depth = depth
+        self._labels = recorded.mask_labels()
+        self._renamed: dict[str, str] = metadata.get("keys") or {}
+        self._names: dict[str, list[str]] = {}
+        for name, dotted in self._renamed.items():
+            self._names.setdefault(limits.config_text(dotted), []).append(name)
+        if recorded.dotted:
+            for name in (*stored.scalars, *stored.media):
+                if "/" in name and name not in self._renamed:
+                    self._names.setdefault(limits.config_text(name.replace("/", ".")), []).append(name)
+        self._claimed: set[str] = set()
+        self._shown_as_text: dict[str, set[int]] = {}
+        """Text metric -> the steps that hold media which SwanLab has as a text."""
+        self.losses: Counter[str] = Counter()
+        self.reasons: dict[str, set[str]] = {}
+        for loss in metadata.get("not_mirrored") or []:
+            self.losses[loss["key"]] += int(loss["count"])
+            self.reasons.setdefault(loss["key"], set()).add(str(loss["reason"]))
+        self.left_out: Mapping[str, Any] = metadata.get("left_out") or {}
+        """What the options of the conversion left out: media, console, system."""
+
+    def metrics(self, *, system: bool) -> Iterator[MetricParity]:
+        """Every metric of either side."""
+        recorded = self._recorded
+        for path, series in recorded.scalars.items():
+            yield self._series(path, "scalar", series)
+        for path, by_step in recorded.media.items():
+            yield from self._media(path, by_step)
+        texts = dict(recorded.texts)
+        if recorded.alerts:
+            texts["alerts",] = {**recorded.alerts, **texts.get(("alerts",), {})}
+        for path, of_path in texts.items():
+            yield self._texts(path, of_path)
+        if "system" not in self.left_out and (system or any(map(self._has, recorded.system))):
+            for path, series in recorded.system.items():
+                yield self._series(path, "system", series)
+        yield from self._unclaimed()
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def _candidates(self, path: Path) -> list[str]:
+        plain = "/".join(path)
+        names = self._names.get(limits.config_text(".".join(path)), [])
+        return names if plain in self._renamed else [plain, *names]
+
+    def _has(self, path: Path) -> bool:
+        return any(name in self._stored.scalars for name in self._candidates(path))
+
+    def _named(self, path: Path, kinds: tuple[str, ...], steps: Iterable[int]) -> str | None:
+        """The free metric of one of these kinds that has most of these steps, and fewest others."""
+        wanted = set(steps)
+        held = self._stored.media
+        names = [
+            name
+            for name in self._candidates(path)
+            if name in held and name not in self._claimed and self._stored.kinds.get(name) in (*kinds, "media")
+        ]
+        return max(names, key=lambda name: len(wanted & held[name].keys()) * 2 - len(held[name]), default=None)
+
+    def told(self, path: Path, values: int, *more: Path) -> str:
+        """Why so many values of a metric are not in SwanLab as wandb has them, in the run's own words; "" if it does
+        not say so of as many."""
+        keys = {limits.config_text(limits.clean_text(".".join(of))) for of in (path, *more)}
+        if len(path) > DEEPEST:
+            keys |= {".".join(path[:at]) for at in range(1, len(path))}
+        found = [key for key in self.losses if limits.config_text(key) in keys]
+        if values and "media" in self.left_out and path in self._recorded.media:
+            return "left out by --no-media"
+        if not values or sum(self.losses[key] for key in found) < values:
+            return ""
+        return "; ".join(sorted(reason for key in found for reason in self.reasons[key]))
+
+    # -- scalars ---------------------------------------------------------------------------------------------------
+
+    def _series(self, path: Path, kind: str, series: Series) -> MetricParity:
+        """A scalar metric; where several SwanLab names are possible, the one that is most like it."""
+        if not len(series):  # all its rows were replaced when the run was resumed
+            return self._result((path, kind, ""), [], {}, Tally(), "")
+        names = [name for name in self._candidates(path) if name in self._stored.scalars and name not in self._claimed]
+        found = [self._compare_series(path, kind, series, name) for name in names]
+        if not found and isinstance(self._stored, CloudStored):
+            for name in self._candidates(path):
+                if self._stored.kinds.get(name) == "scalar" and name not in self._claimed:
+                    return self._counted(path, kind, series, name, self._stored)
+        if not found:
+            tally = Tally()
+            tally.missing = len(series)
+            return self._result((path, kind, ""), series.steps, {}, tally, f"0 of {len(series):,} values")
+        best = min(found, key=lambda metric: metric.missing + metric.extra + metric.different)
+        self._claimed.add(best.swanlab_key)
+        return best
+
+    def _counted(self, path: Path, kind: str, ours: Series, name: str, stored: CloudStored) -> MetricParity:
+        """A metric of which SwanLab's cloud gives a part of the points: how many there are at least, and the last."""
+        self._claimed.add(name)
+        tally = Tally()
+        points, last = stored.counts[name]
+        tally.not_compared["SwanLab's cloud gives a sample of the points"] += len(ours)
+        if name not in stored.at_least:
+            tally.missing, tally.extra = max(0, len(ours) - points), max(0, points - len(ours))
+        if last is not None and last != max(ours.steps):
+            tally.differs(last, f"the last step in SwanLab, {max(ours.steps)} in wandb")
+        whole = f"{points:,} points or more of {len(ours):,}, last step {last}"
+        return self._result((path, kind, name), ours.steps, dict.fromkeys(range(points)), tally, whole)
+
+    def _compare_series(self, path: Path, kind: str, ours: Series, name: str) -> MetricParity:
+        theirs = self._stored.scalars[name]
+        clock = self._stored.clock
+        tally = Tally()
+        largest = 0.0
+        pairs: Iterable[tuple[int, int]]
+        if ours.steps == theirs.steps:  # the usual case: no lookup by step
+            pairs = ((at, at) for at in range(len(ours)))
+            if ours.values.tobytes() == theirs.values.tobytes() and all(ours.times):
+                shifts = list(map(abs, map(sub, ours.times, theirs.times)))
+                tally.time_shift = max(shifts, default=0.0)
+                tally.other_time = sum(shift > clock for shift in shifts) if tally.time_shift > clock else 0
+                pairs = ()
+        else:
+            places = {step: at for at, step in enumerate(theirs.steps)}
+            absent = [step for step in ours.steps if step not in places]
+            tally.missing = len(absent)
+            tally.extra = len(theirs) - (len(ours) - tally.missing)
+            for step in absent[:3]:
+                tally.example(f"step {step}: not in SwanLab")
+            pairs = ((at, places[step]) for at, step in enumerate(ours.steps) if step in places)
+        for at, other in pairs:
+            one, two = ours.values[at], theirs.values[other]
+            if one != two and not (math.isnan(one) and math.isnan(two)):
+                tally.differs(ours.steps[at], f"{one!r} in wandb, {two!r} in SwanLab")
+                gap = abs(one - two)
+                largest = max(largest, math.inf if math.isnan(gap) else gap)
+            elif one == 0.0 and math.copysign(1.0, one) != math.copysign(1.0, two):
+                tally.differs(ours.steps[at], f"{one!r} in wandb, {two!r} in SwanLab")
+            tally.time(ours.times[at], theirs.times[other], clock)
+        same = len(ours) - tally.missing - tally.different
+        whole = f"{same:,} of {len(ours):,} values, same bits and times"
+        return self._result((path, kind, name), ours.steps, theirs, tally, whole, largest=largest)
+
+    # -- texts -----------------------------------------------------------------------------------------------------
+
+    def _texts(self, path: Path, texts: dict[int, Text]) -> MetricParity:
+        name = self._named(path, TEXT, texts)
+        tally = Tally()
+        tally.items = len(texts)
+        if name is None:
+            tally.missing = len(texts)
+            return self._result((path, "text", ""), texts, {}, tally, f"0 of {len(texts):,} texts")
+        self._claimed.add(name)
+        held = {
+            at: items for at, items in self._stored.media[name].items() if at in texts or not self._is_media(name, at)
+        }
+        chosen = self._chosen(texts)
+        for step, text in texts.items():
+            if step not in held:
+                tally.missing += 1
+                tally.example(f"step {step}: not in SwanLab")
+                continue
+            tally.time(text.time, self._stored.times.get((name, step)), self._stored.clock)
+            wrong = self._text_differs(name, step, text) if step in chosen else None
+            if wrong:
+                tally.differs(step, wrong)
+            else:
+                tally.same += 1
+        tally.extra = len(held.keys() - texts.keys())
+        return self._result((path, "text", name), texts, held, tally, tally.compared("texts", len(chosen)))
+
+    def _is_media(self, name: str, step: int) -> bool:
+        return step in self._shown_as_text.get(name, ())
+
+    def _text_differs(self, name: str, step: int, text: Text) -> str | None:
+        """What is otherwise of a text, None if nothing is."""
+        items = self._stored.media[name][step]
+        if len(items) != 1:
+            return f"{len(items)} texts in SwanLab"
+        try:
+            found = self._file(name, items[0]).read_bytes().decode("utf-8", "replace")
+        except OSError:
+            return "its file is gone"
+        if not text.is_json:
+            return None if text_digest(found) == text.digest else f"another text: {found[:40]!r}"
+        try:
+            same = json_digest(json.loads(found)) == text.digest
+        except (ValueError, RecursionError):
+            same = False
+        return None if same else f"another value: {found[:40]!r}"
+
+    # -- media -----------------------------------------------------------------------------------------------------
+
+    def _media(self, path: Path, by_step: dict[int, Media]) -> Iterator[MetricParity]:
+        """A metric of media, one for each kind of item that it has had."""
+        groups: dict[tuple[str, ...], dict[int, tuple[Media, list[Tree]]]] = {}
+        for step, media in by_step.items():
+            for item in media.items:
+                kinds = KINDS.get(str(item.get("_type")), TEXT)
+                groups.setdefault(kinds, {}).setdefault(step, (media, []))[1].append(item)
+        for kinds, steps in groups.items():
+            yield self._media_of(path, kinds, steps)
+        original = (*path, "original")
+        layered = {
+            step: (media, [{k: v for k, v in item.items() if k not in ("boxes", "masks")} for item in drawn])
+            for step, (media, items) in groups.get(KINDS["image-file"], {}).items()
+            if (drawn := [item for item in items if item.get("boxes") or item.get("masks")])
+        }
+        if original not in self._recorded.media and self._named(original, KINDS["image-file"], layered) and layered:
+            yield self._media_of(original, KINDS["image-file"], layered)  # WANDB_SWAN_KEEP_ORIGINAL
+
+    def _media_of(
+        self, path: Path, kinds: tuple[str, ...], by_step: dict[int, tuple[Media, list[Tree]]]
+    ) -> MetricParity:
+        chart = self._recorded.chart_of(path) if "echarts" in kinds else None
+        name = self._named(path, kinds, by_step) or (self._named(chart, kinds, by_step) if chart else None)
+        as_text = self._named(path, TEXT, by_step)
+        held = self._stored.media.get(name, {}) if name else {}
+        if name:
+            self._claimed.add(name)
+        tally, chosen, tables = Tally(), self._chosen(by_step), TableSoFar()
+        looked_into = 0
+        for step, (media, items) in by_step.items():
+            tally.items += len(items)
+            if step in held and name:
+                tally.time(media.time, self._stored.times.get((name, step)), self._stored.clock)
+                grows = any(item.get("_type") == "incremental-table-file" for item in items)
+                looks = step in chosen and not (grows and self._depth == "fast")
+                looked_into += len(items) if looks else 0
+                self._items(tally, (path, name, step), (media, items), tables if looks else None)
+            elif as_text and self._is_kept_as_text(as_text, step, media):
+                tally.missing += 1
+                tally.example(f"step {step}: kept as text")
+            else:
+                tally.missing += 1
+                tally.example(f"step {step}: not in SwanLab")
+        tally.extra = len(held.keys() - by_step.keys())
+        compared = tally.compared(NOUNS[kinds[-1]], looked_into)
+        shown = chart if chart and name in self._candidates(chart) else path
+        more = (path,) if shown != path else ()
+        return self._result((shown, "media", name or ""), by_step, held, tally, compared, *more)
+
+    def _items(
+        self,
+        tally: Tally,
+        where: tuple[Path, str, int],
+        of_step: tuple[Media, list[Tree]],
+        tables: TableSoFar | None,
+    ) -> None:
+        """The items of one step on both sides, in order; `tables` None: their number and captions alone."""
+        path, name, step = where
+        media, items = of_step
+        held = self._stored.media[name][step]
+        kind = self._stored.kinds.get(name, "")
+        wrong: list[str] = []
+        if len(held) != len(items):
+            wrong.append(f"{len(items)} items in wandb, {len(held)} in SwanLab")
+        for at, (item, kept) in enumerate(zip(self._aligned(items, media, len(held)), held, strict=False)):
+            caption = item.get("caption")
+            ours = limits.clean_text(str(caption)) if caption not in (None, "", False) else ""
+            theirs = str(kept.caption)
+            if kind != "text" and theirs not in (ours, ours or " "):  # online, " " stands for none
+                wrong.append(f"item {at}: the caption {ours!r} in wandb, {theirs!r} in SwanLab")
+            if tables is None:
+                tally.same += 1
+                continue
+            file = self._file(name, kept)
+            if kept.sha256 and file.is_file() and sha256_of(file) != kept.sha256:
+                wrong.append(f"item {at}: its file is not the one that SwanLab wrote (SHA-256)")
+                continue
+            verdict = compare(item, media.files, file, kind, table=tables, labels=self._labels, path=path)
+            if verdict.same is None:
+                tally.not_compared[verdict.how] += 1
+            elif verdict.same:
+                tally.same += 1
+                tally.how[verdict.how] += 1
+            else:
+                wrong.append(f"item {at}: {verdict.how}" if len(items) > 1 else verdict.how)
+        if wrong:
+            tally.differs(step, "; ".join(wrong[:2]))
+
+    def _aligned(self, items: list[Tree], media: Media, kept: int) -> list[Tree]:
+        """The items that SwanLab can have: where it has fewer, those of which wandb's file is there."""
+        if kept >= len(items) or media.files is None:
+            return items
+        there = [item for item in items if (media.files / str(item.get("path"))).is_file()]
+        return there if len(there) == kept else items
+
+    def _file(self, name: str, item: Any) -> FilePath:
+        assert isinstance(self._stored, StoredRun)  # of the cloud, no content is compared
+        return self._stored.file_of(name, item)
+
+    def _is_kept_as_text(self, name: str, step: int, media: Media) -> bool:
+        if step not in self._stored.media[name]:
+            return False
+        self._shown_as_text.setdefault(name, set()).add(step)
+        return self._depth == "counts" or self._text_differs(name, step, media.as_text) is None
+
+    def _chosen(self, steps: Iterable[int]) -> set[int]:
+        """The steps whose content is looked into."""
+        every = list(steps)
+        if self._depth == "counts":
+            return set()
+        if self._depth == "full" or len(every) <= SAMPLE:
+            return set(every)
+        return {every[round(at * (len(every) - 1) / (SAMPLE - 1))] for at in range(SAMPLE)}
+
+    # -- results ---------------------------------------------------------------------------------------------------
+
+    def _unclaimed(self) -> Iterator[MetricParity]:
+        """What SwanLab has and wandb does not."""
+        every: dict[str, Series | dict[int, list[Any]]] = {**self._stored.scalars, **self._stored.media}
+        for name, held in every.items():
+            if name in self._claimed:
+                continue
+            kind = "scalar" if isinstance(held, Series) else self._stored.kinds.get(name, "media")
+            steps = [*held.steps] if isinstance(held, Series) else list(held)
+            steps = [step for step in steps if not self._is_media(name, step)]
+            if steps:
+                tally = Tally()
+                tally.extra = len(steps)
+                yield self._result(((name,), kind, name), [], dict.fromkeys(steps), tally, "not in wandb")
+
+    def _result(
+        self,
+        where: tuple[Path, str, str],
+        steps: Iterable[int],
+        held: Series | Mapping[int, Any],
+        tally: Tally,
+        compared: str,
+        *more: Path,
+        largest: float = 0.0,
+    ) -> MetricParity:
+        """`where`: key path, kind, SwanLab key; `more`: other paths under which the losses may be."""
+        path, kind, name = where
+        ours = list(steps)
+        every = ours or list(held.steps if isinstance(held, Series) else held)
+        lacking = tally.missing + tally.different
+        return MetricParity(
+            metric=limits.clean_text(".".join(path)),
+            kind=kind,
+            swanlab_key=name,
+            points_wandb=len(ours),
+            points_swanlab=len(held),
+            first_step=min(every, default=None),
+            last_step=max(every, default=None),
+            missing=tally.missing,
+            extra=tally.extra,
+            different=tally.different,
+            other_time=tally.other_time,
+            largest_difference=largest,
+            time_shift=tally.time_shift,
+            compared=compared,
+            not_compared=tuple(f"{count} x {why}" for why, count in tally.not_compared.items()),
+            examples=tuple(tally.examples),
+            told="" if tally.extra or tally.other_time else self.told(path, lacking, *more),
+        )
