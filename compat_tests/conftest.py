@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 
 from compat_tests.stores import SwanStore, WandbStore
+from wandb_swan.parity.comparison import compare_runs
+from wandb_swan.parity.recorded import read_logs
+from wandb_swan.parity.stored import StoredRun
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A suite started in the background: what it starts would ignore Ctrl-C as well.
@@ -49,13 +52,15 @@ class Recorded:
         return [json.loads(path.read_text()) for path in sorted((self.dir / "swanlog").glob("journals/*.status.json"))]
 
     def pairs(self) -> dict[str, tuple[WandbStore, SwanStore]]:
-        """wandb run id -> both stores, for every wandb run that is on disk."""
+        """wandb run id -> both stores, for every wandb run that is on disk; `wandb-swan verify` says the same of them."""
         swan = {store.start.id: store for store in map(SwanStore.read, self.swan_dirs())}
         found = {}
         for path in self.wandb_dirs:
             run_id = path.name.removeprefix("offline-").split("-", 2)[2]
             assert run_id in swan, f"run {run_id} is not in SwanLab; {self.explain()}"
             found[run_id] = WandbStore.read(path), swan[run_id]
+            parity = compare_runs(read_logs(list(path.glob("run-*.wandb"))), StoredRun(swan[run_id].dir), path.name)
+            assert parity.identical, f"{parity.differences()}; {self.explain()}"
         return found
 
     def pair(self) -> tuple[WandbStore, SwanStore]:

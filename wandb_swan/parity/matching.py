@@ -64,10 +64,9 @@ class Matcher:
             yield self._series(path, "scalar", series)
         for path, by_step in recorded.media.items():
             yield from self._media(path, by_step)
-        texts = dict(recorded.texts)
         if recorded.alerts:
-            texts["alerts",] = {**recorded.alerts, **texts.get(("alerts",), {})}
-        for path, of_path in texts.items():
+            yield self._texts(("alerts",), recorded.alerts)
+        for path, of_path in recorded.texts.items():
             yield self._texts(path, of_path)
         if "system" not in self.left_out and (system or any(map(self._has, recorded.system))):
             for path, series in recorded.system.items():
@@ -369,7 +368,7 @@ class Matcher:
         path, kind, name = where
         ours = list(steps)
         every = ours or list(held.steps if isinstance(held, Series) else held)
-        lacking = tally.missing + tally.different
+        lacking = tally.missing + tally.different + tally.other_time
         return MetricParity(
             metric=limits.clean_text(".".join(path)),
             kind=kind,
@@ -387,5 +386,5 @@ class Matcher:
             compared=compared,
             not_compared=tuple(f"{count} x {why}" for why, count in tally.not_compared.items()),
             examples=tuple(tally.examples),
-            told="" if tally.extra or tally.other_time else self.told(path, lacking, *more),
+            told="" if tally.extra else self.told(path, lacking, *more),
         )

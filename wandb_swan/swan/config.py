@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from pathlib import Path as FilePath
@@ -74,7 +73,7 @@ class RunConfig:
         """Tells the summary without the values that are just a metric's last one, which `last` holds."""
         kept: Tree = {}
         for path, value in nested.leaves(self._summary):
-            same = path in last and json.dumps(last[path]) == json.dumps(value)  # NaN is NaN here
+            same = path in last and nested.spelled(last[path]) == nested.spelled(value)  # NaN is NaN, 1.0 is 1 here
             if not same and path[0] not in INTERNAL:
                 nested.merge(kept, path, value)
         self.add_metadata(summary=kept)
