@@ -1,46 +1,24 @@
 """Reads the two real stores: wandb's transaction log (the oracle) and SwanLab's run folder (what is tested).
 
-Independent of `wandb_swan`: its own reader of the LevelDB framing, wandb's protobuf, SwanLab's `DataStoreReader`.
+wandb's side is read as `wandb-swan verify` reads it (`parity.plain`: records to key, step, value), which shares nothing with
+the code that mirrors and converts; SwanLab's side with SwanLab's own `DataStoreReader`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import struct
 import time
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from wandb_swan.parity import plain
+
 YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
 """PyYAML, which writes SwanLab's config file, escapes these in some texts only, and reads the others as line folds."""
-
-
-def log_payloads(path: Path) -> list[bytes]:
-    """Every whole record of a transaction log."""
-    data = path.read_bytes()
-    assert data[:4] == b":W&B", path
-    payloads, parts, at = [], [], 7
-    while at + 7 <= len(data):
-        room = 32768 - at % 32768
-        if room < 7:
-            at += room
-            continue
-        checksum, length, kind = struct.unpack("<IHB", data[at : at + 7])
-        chunk = data[at + 7 : at + 7 + length]
-        if kind == 0 or len(chunk) < length:
-            break
-        assert zlib.crc32(chunk, zlib.crc32(bytes([kind]))) == checksum, f"damaged at {at}"
-        parts.append(chunk)
-        at += 7 + length
-        if kind in (1, 4):
-            payloads.append(b"".join(parts))
-            parts = []
-    return payloads
 
 
 def wait_for_exit(run_dir: Path, timeout: float = 10.0) -> None:
@@ -52,30 +30,9 @@ def wait_for_exit(run_dir: Path, timeout: float = 10.0) -> None:
         time.sleep(0.002)
 
 
-def _value(item: Any) -> Any:
-    if item.value_json:
-        return json.loads(item.value_json)
-    form = item.WhichOneof("value")
-    return None if form == "none" else json.loads(item.json) if form == "json" else getattr(item, form)
-
-
-def _set(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        if not isinstance(tree.get(key), dict):
-            tree[key] = {}
-        tree = tree[key]
-    tree[path[-1]] = value
-
-
-def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+def leaves(tree: dict[str, Any]) -> dict[tuple[str, ...], Any]:
     """Leaf paths of a nested dict; a dict with a `_type` (media) is a leaf."""
-    found = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and "_type" not in value:
-            found.update(leaves(value, (*above, key)))
-        else:
-            found[(*above, key)] = value
-    return found
+    return dict(plain.leaves(tree))
 
 
 @dataclass
@@ -96,17 +53,14 @@ class WandbStore:
 
     @classmethod
     def read(cls, run_dir: Path) -> WandbStore:
-        from wandb.proto import wandb_internal_pb2 as pb
-
         store = cls(run_dir)
-        for payload in log_payloads(next(run_dir.glob("run-*.wandb"))):
-            record = pb.Record.FromString(payload)
+        for record in map(plain.parsed, plain.payloads(next(run_dir.glob("run-*.wandb")))):
             store.records.append(record)
             kind = record.WhichOneof("record_type")
             if kind == "history":
                 row: dict[str, Any] = {}
                 for item in record.history.item:
-                    _set(row, list(item.nested_key) or [item.key], _value(item))
+                    plain.put(row, list(item.nested_key) or [item.key], plain.value_of(item))
                 step = record.history.step.num if record.history.HasField("step") else row["_step"]
                 assert step not in store.rows
                 store.timestamps[step] = row.get("_timestamp")
@@ -116,16 +70,16 @@ class WandbStore:
                     # When its name changes, the core writes the run again, in its own words: 0.0 as 0, no empty dict,
                     # no half of a surrogate pair. What the user wrote is in the first, and in config records.
                     if item.nested_key or item.key not in store.config:
-                        _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
+                        plain.put(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
                 store.run = record.run
             elif kind == "config":
                 for item in record.config.update:
-                    _set(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
+                    plain.put(store.config, list(item.nested_key) or [item.key], json.loads(item.value_json))
                 for item in record.config.remove:
                     store.config.pop(item.key, None)
             elif kind == "summary":
                 for item in record.summary.update:
-                    _set(store.summary, list(item.nested_key) or [item.key], json.loads(item.value_json))
+                    plain.put(store.summary, list(item.nested_key) or [item.key], json.loads(item.value_json))
             elif kind == "output_raw":
                 store.console += record.output_raw.line
             elif kind == "exit":

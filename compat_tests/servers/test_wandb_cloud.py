@@ -17,7 +17,8 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb = pytest.importorskip("wandb")
 
-from compat_tests.servers.wandb_cloud import WandbCloud, log_records  # noqa: E402
+from compat_tests.servers.wandb_cloud import WandbCloud  # noqa: E402
+from wandb_swan.parity.plain import parsed, payloads  # noqa: E402
 
 VERSION = tuple(int(part) for part in wandb.__version__.split(".")[:2])
 PRELUDE = """
@@ -158,7 +159,10 @@ def test_an_offline_run_loads_as_wandb_sync_would_bring_it(cloud: WandbCloud, cl
     cloud.load(folder, project="speed")
     loaded = client(READ)
     check_rows(loaded["rows"])
-    assert sum(record.WhichOneof("record_type") == "history" for record in log_records(folder / "run-r1.wandb")) == 14
+    assert (
+        sum(record.WhichOneof("record_type") == "history" for record in map(parsed, payloads(folder / "run-r1.wandb")))
+        == 14
+    )
     cloud.runs.clear(), cloud.artifacts.clear()
     sync = [sys.executable, "-m", "wandb", "sync", str(folder)]
     subprocess.run(sync, env=client.env, cwd=client.folder, check=True, timeout=150)

@@ -18,10 +18,9 @@ from werkzeug.wrappers import Request, Response
 
 from .graphql_operation import Operation
 from .wandb_answers import Answers
-from .wandb_log import log_records
 from .wandb_runs import CloudFile, CloudRun
 
-__all__ = ["WandbCloud", "log_records"]
+__all__ = ["WandbCloud"]
 
 
 class WandbCloud(Answers):

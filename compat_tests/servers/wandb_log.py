@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,53 +10,9 @@ from typing import Any
 
 import yaml
 
+from wandb_swan.parity.plain import parsed, payloads, put, seconds, value_of
+
 from .wandb_runs import CloudRun, Node
-
-
-def seconds(time_: Any) -> float:
-    """A protobuf timestamp as seconds since 1970."""
-    return time_.seconds + time_.nanos / 1e9
-
-
-def put(tree: dict[str, Any], item: Any, value: Any) -> None:
-    """Set a value at the key of a record's item, which may be nested."""
-    *parents, last = item.nested_key or [item.key]
-    for key in parents:
-        if not isinstance(tree.get(key), dict):
-            tree[key] = {}
-        tree = tree[key]
-    tree[last] = value
-
-
-def item_value(item: Any) -> Any:
-    """The value of a history item: JSON, or typed (from wandb 0.31, `x_history_value_encoding`)."""
-    kind = item.WhichOneof("value") if "value" in item.DESCRIPTOR.oneofs_by_name else None
-    if kind is None:
-        return json.loads(item.value_json) if item.value_json else None
-    return {"none": None, "json": json.loads(item.json or "null")}.get(kind, getattr(item, kind))
-
-
-def log_records(path: Path) -> Iterator[Any]:
-    """The records of a transaction log, up to its end or its first tear (current wandb has no reader in Python)."""
-    from wandb.proto import wandb_internal_pb2 as pb
-
-    data = path.read_bytes()
-    if data[:4] != b":W&B":
-        raise ValueError(f"not a transaction log: {path}")
-    at, whole = 7, b""
-    while at + 7 <= len(data):
-        if (left := 32768 - at % 32768) < 7:
-            at += left
-            continue
-        crc, size, kind = struct.unpack_from("<IHB", data, at)
-        chunk = data[at + 7 : at + 7 + size]
-        if len(chunk) < size or zlib.crc32(bytes([kind]) + chunk) != crc:
-            return
-        at += 7 + size
-        whole += chunk
-        if kind in (1, 4):  # FULL, LAST
-            yield pb.Record.FromString(whole)
-            whole = b""
 
 
 class LoggedRun:
@@ -74,7 +28,7 @@ class LoggedRun:
         self.metrics: list[Any] = []
         self.artifacts: list[Any] = []
         self.environment = pb.EnvironmentRecord() if hasattr(pb, "EnvironmentRecord") else None
-        for record in log_records(log):
+        for record in map(parsed, payloads(log)):
             kind = record.WhichOneof("record_type")
             if take := getattr(self, f"_{kind}", None):
                 take(getattr(record, kind))
@@ -109,7 +63,7 @@ class LoggedRun:
     @staticmethod
     def _change(tree: Node, changes: Any) -> None:
         for item in changes.update:
-            put(tree, item, json.loads(item.value_json))
+            put(tree, list(item.nested_key) or [item.key], json.loads(item.value_json))
         for item in changes.remove:
             tree.pop((list(item.nested_key) or [item.key])[0], None)
 
@@ -131,7 +85,7 @@ class LoggedRun:
     def _history(self, body: Any) -> None:
         row: Node = {}
         for item in body.item:
-            put(row, item, item_value(item))
+            put(row, list(item.nested_key) or [item.key], value_of(item))
         row.setdefault("_step", body.step.num)
         self.run.heartbeat = max(self.run.heartbeat, row.get("_timestamp", 0))
         self.history.append(json.dumps(row))
