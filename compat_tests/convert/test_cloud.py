@@ -58,6 +58,9 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
     assert not failures, "\n".join(failures) + said
     report = json.loads((online.dir / "r.json").read_text())
     assert all(run["identical"] for run in report["runs"]), said
+    assert not any(
+        "logged None" in notice for run in report["runs"] for notice in run["notices"] if run["run_id"] != "odd0numbers"
+    )
     swan = stores["whole"]
     assert (swan.start.name, list(swan.start.tags), swan.start.group) == ("everything", ["x", "y"], "g")
     assert swan.scalars["val/acc"] == {i: i / 6 for i in range(6)} and swan.columns["val/acc"].x_axis == "epoch"

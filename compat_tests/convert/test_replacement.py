@@ -234,6 +234,31 @@ def test_fewer_rows_than_the_source_counts(cloud: wandb_cloud.WandbCloud, online
     assert "1 converted" in online.cloud("--wb-project", "p") and len(online.stores()["r"].scalars["loss"]) == 60
 
 
+@pytest.mark.fault(
+    "`convert`: a W&B server gives at most 500 rows a page, whatever is asked for",
+    "What is missing is counted, the run is not identical, `--strict` fails; the same command tries again",
+)
+def test_a_server_whose_pages_are_capped(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", rows(2_000))
+    cloud.page_rows = 500
+    said = online.cloud("--wb-project", "p", "--strict", expect=1)
+    assert "W&B counts 2,000 rows of history, its client gives 1,000" in said and " NO " in said and "None" not in said
+    cloud.page_rows = None
+    assert "1 converted" in online.cloud("--wb-project", "p", "--strict")
+    assert len(online.stores()["r"].scalars["loss"]) == 2_000
+
+
+@pytest.mark.fault(
+    "`convert`: a W&B server knows no keys of a history that has rows (`historyKeys: null`)",
+    "The rows that its client does not give are counted, the run is not identical, `--strict` fails",
+)
+def test_a_history_without_keys(cloud: wandb_cloud.WandbCloud, online: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = cloud.add_run("p", "r", rows(500))
+    monkeypatch.setattr(run, "history_keys", lambda: None)
+    said = online.cloud("--wb-project", "p", "--strict", expect=1)
+    assert "W&B counts 500 rows of history, its client gives 0" in said and " NO " in said
+
+
 # -- interrupted -----------------------------------------------------------------------------------------------------
 
 

@@ -128,7 +128,7 @@ class Answers(Artifacts):
 
         def history(samples: int | None = None, minStep: int | None = None, maxStep: int | None = None) -> list[str]:
             self._readable(run)
-            return [line(one) for one in sample(run.between(minStep, maxStep), samples)]
+            return [line(one) for one in sample(run.between(minStep, maxStep), samples)][: self.page_rows]
 
         def sampled(specs: list[str]) -> list[list[Node]]:
             self._readable(run)

@@ -43,6 +43,8 @@ class State(LoopbackServer):
         self.alerts: list[Node] = []
         self.unknown: set[str] = set()
         self.poisoned: set[str] = set()
+        self.page_rows: int | None = None
+        """Rows of a page of history at most, however many are asked for: a self-hosted server may cap them."""
         self.forbidden: set[tuple[str, str]] = set()
         self._state = threading.RLock()
         self._numbers = itertools.count(1)

@@ -57,13 +57,14 @@ class CloudHistory:
             event = rows.event(row)
             if event is not None:
                 yield event
-        for key, (counted, seen) in rows.short_of(_counts(run)).items():
+        lines = run._attrs.get("historyLineCount")
+        short = isinstance(lines, int) and came < lines
+        if short:
+            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
+        for key, (counted, seen) in rows.short_of(_counts(run)).items() if not short else ():
             self.notices.append(
                 f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
             )
-        lines = run._attrs.get("historyLineCount")
-        if isinstance(lines, int) and came < lines:
-            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
 
     def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
         """The rows in order of their steps; after a failure it goes on behind the last one."""
@@ -122,6 +123,8 @@ class _Rows:
             if value is None and self._absent_is_null:
                 continue
             self._seen[key] += 1
+            if isinstance(value, dict):
+                self._seen.update(".".join((key, *path)) for path, _ in leaves(value))
             path: Path = self._nested.get(key) or (key,)
             merge(values, path, self._number(key, value))
         if not values:
