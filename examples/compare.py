@@ -12,9 +12,9 @@ from wandb_swan.parity.report import render
 def main() -> int:
     wandb_run = Path("wandb/latest-run").resolve()
     swanlab_run = max(Path("swanlog").glob("run-*"), key=lambda path: path.stat().st_mtime)
-    (pair,) = [found for found in pairs(str(wandb_run), swanlab_run) if isinstance(found, Pair)]
+    (pair,) = [found for found in pairs(str(wandb_run), str(swanlab_run)) if isinstance(found, Pair)]
     parity = pair.parity
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 130)
     console.print()
     console.print(render(parity))
     same = parity.identical

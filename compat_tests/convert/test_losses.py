@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.conftest import Record
 from compat_tests.convert.conftest import Cli, train
 from wandb_swan.convert.report import Lost, Report, RunReport
+from wandb_swan.journal.writer import JournalWriter
 
 pytestmark = pytest.mark.live
 
@@ -74,6 +77,72 @@ def test_the_terminal_counts_as_the_report_does() -> None:
     assert "r0: and 4 more notices" in text
     assert f"and {60 * 6 - 100} more lines of this kind (all.json has them all)" in text
     assert "and 10 more (all.json has them all)" in text
+
+
+def odd_log(folder: Path) -> Path:
+    """A wandb/ folder with a run whose log holds what no wandb of today writes."""
+    writer = JournalWriter(folder / "wandb" / "offline-run-20210101_000000-odd" / "run-odd.wandb")
+
+    def write(fill: Callable[[pb.Record], object]) -> None:
+        record = pb.Record()
+        fill(record)
+        writer.append(record.SerializeToString())
+
+    def begin(record: pb.Record) -> None:
+        record.run.run_id, record.run.project, record.run.start_time.seconds = "odd", "p", 1_600_000_000
+
+    def row(record: pb.Record) -> None:
+        record.history.step.num = 0
+        record.history.item.add(key="a", value_json="1")
+        record.history.item.add(key="deep", value_json='{"x":' * 400 + "1" + "}" * 400)
+        record.history.item.add(nested_key=["n"] * 300, value_json="1")
+        record.history.item.add(key="torn", value_json="{")
+
+    def stats(record: pb.Record) -> None:
+        record.stats.timestamp.seconds = 1_600_000_001
+        record.stats.item.add(key="cpu", value_json="12.5")
+        record.stats.item.add(key="network", value_json='{"sent": 17, "recv": 4.5}')  # wandb 0.10 to 0.13
+        record.stats.item.add(key="gpu", value_json='"busy"')
+
+    for fill in (begin, row, stats, lambda record: setattr(record.exit, "exit_code", 0)):
+        write(fill)
+    writer.append(b"\xe2\x12\x03new")  # a record of field 300
+    writer.close()
+    return folder / "wandb"
+
+
+def test_what_nobody_can_read_is_a_loss(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "wandb" / "offline-run-20210101_000000-odd").mkdir(parents=True)
+    wandb = odd_log(tmp_path)
+    cli.local(wandb, "--report", "r.json", "--strict", expect=1)
+    lost = {(item.key[:20], item.reason): item.count for item in report(cli).lost}
+    assert lost == {
+        ("deep", "cannot be read: nested too deeply"): 1,
+        ("n.n.n.n.n.n.n.n.n.n.", "cannot be read: nested too deeply"): 1,
+        ("torn", "cannot be read: no JSON"): 1,
+        ("system.gpu", "a value of a system metric that is no number"): 1,
+        ("record field 300", "a kind of wandb's records that is not known here"): 1,
+    }
+    assert report(cli).identical
+    (store,) = cli.stores().values()
+    assert store.scalars == {
+        "a": {0: 1.0},
+        "system/cpu": {0: 12.5},
+        "system/network/sent": {0: 17.0},
+        "system/network/recv": {0: 4.5},
+    }
+    assert "but for what its SwanLab run itself says was not carried over" in cli("verify", wandb, "swanlog")
+
+
+@pytest.mark.parametrize("key", ["deep", "torn", "record field 300", "system.gpu"])
+def test_a_loss_that_is_not_told_is_a_difference(tmp_path: Path, cli: Cli, key: str) -> None:
+    (tmp_path / "wandb" / "offline-run-20210101_000000-odd").mkdir(parents=True)
+    wandb = odd_log(tmp_path)
+    cli.local(wandb)
+    (config,) = (cli.dir / "swanlog").glob("run-*/files/config.yaml")
+    config.write_text(config.read_text().replace(f"key: {key}\n", "key: other\n"))
+    said = cli("verify", wandb, "swanlog", "--details", expect=1)
+    assert "0 of 1 runs identical" in said and key in said
 
 
 MIRRORED = """

@@ -10,9 +10,16 @@ NOT_COMPARED = 3
 """The exit code where nothing differs and something could not be compared."""
 
 
+def _swanlab(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    """The argument SWANLAB: a folder, or what can be an experiment in SwanLab's cloud."""
+    if not FilePath(given).is_dir() and (given.count("/") != 2 or given.startswith((".", "/"))):
+        raise click.BadParameter(f"'{given}' does not exist: no folder, and no workspace/project/run-id")
+    return given
+
+
 @click.command()
 @click.argument("wandb", metavar="WANDB")
-@click.argument("swanlab", metavar="SWANLAB")
+@click.argument("swanlab", metavar="SWANLAB", callback=_swanlab)
 @click.option("--details", is_flag=True, help="Of several runs, a table of every one that differs.")
 @click.option("--only-differences", is_flag=True, help="Say nothing of runs that are identical.")
 @click.option("--quiet", is_flag=True, help="Say the numbers alone.")

@@ -64,17 +64,15 @@ def pairs(wandb: str, swanlab: str, *, depth: Depth = "full", force: bool = Fals
     sources = _sources(wandb)
     held: list[StoredRun | CloudStored] = []
     single = True
-    if FilePath(swanlab).is_dir():
+    if not FilePath(swanlab).is_dir():
+        held.append(CloudStored(swanlab))
+    else:
         folders, single = _folders(FilePath(swanlab))
         for folder in folders:
             try:
                 held.append(StoredRun(folder))
             except (WandbSwanError, OSError) as error:
                 yield NotCompared(str(folder), f"the SwanLab run cannot be read: {error}")
-    elif swanlab.count("/") == 2 and not swanlab.startswith((".", "/")):
-        held.append(CloudStored(swanlab))
-    else:
-        raise WandbSwanError(f"{swanlab} is no folder and no workspace/project/run-id")
     if single and len(sources) > 1:
         raise WandbSwanError(
             f"{wandb} holds {len(sources)} runs and {swanlab} one; give one run folder, or a log directory"

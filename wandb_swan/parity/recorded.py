@@ -230,7 +230,11 @@ class _Reading:
         self._log = log
         self._files = log.parent / "files"
         self._console = {True: "", False: ""}
-        self._summary: dict[tuple[str, ...], str] = {}
+        self._summary: dict[Path, tuple[int, str]] = {}
+        """Path -> number of the record, JSON."""
+        self._summaries = 0
+        self._series: dict[str, Series] = {}
+        """By key; most values are numbers under a key that is not nested."""
         self._run: Any = None
         self._cut = recorded.rows > 0
 
@@ -269,7 +273,8 @@ class _Reading:
         for stderr, rest in self._console.items():
             if rest.strip("\r"):
                 self._line(rest, stderr)
-        for path, text in self._summary.items():
+        # The latest last: it wins over what lies above or below it in the tree.
+        for path, (_, text) in sorted(self._summary.items(), key=lambda held: held[1][0]):
             try:
                 plain.put(self._to.summary, path, json.loads(text))
             except (ValueError, RecursionError) as error:
@@ -318,17 +323,18 @@ class _Reading:
             self._set(self._to.config, item)
 
     def _on_summary(self, body: Any) -> None:
+        held = self._summary
+        self._summaries = number = self._summaries + 1
         for item in body.remove:
-            self._summary.pop(tuple(item.nested_key) or (item.key,), None)
-        for item in body.update:  # the latest last: it wins over what lies above or below it in the tree
-            path = tuple(item.nested_key) or (item.key,)
-            self._summary.pop(path, None)
-            self._summary[path] = item.value_json
+            held.pop(tuple(item.nested_key) or (item.key,), None)
+        for item in body.update:
+            held[tuple(item.nested_key) or (item.key,)] = number, item.value_json
 
     def _on_history(self, body: Any) -> None:
         to = self._to
         tree: Tree = {}
-        numbers: list[tuple[str, float]] = []
+        numbers: list[tuple[Series, float]] = []
+        known = self._series
         step: int | None = body.step.num if body.HasField("step") else None
         time = 0.0
         for item in body.item:
@@ -346,7 +352,7 @@ class _Reading:
                 elif key == "_step":
                     step = int(text) if step is None else step
                 elif key not in plain.OF_WANDB:
-                    numbers.append((key, float(text)))
+                    numbers.append((known.get(key) or self._series_of(key), float(text)))
             except (ValueError, RecursionError) as error:
                 to.not_understood[".".join(nested) or item.key, type(error).__name__] += 1
         if not 0 < time < 1e11:
@@ -357,11 +363,15 @@ class _Reading:
             to.forget_from(step)
             self._cut = False
         step = to.step_of(step)
-        for key, value in numbers:
-            to.number((key,), value, step, time)
+        for series, value in numbers:
+            series.add(step, value, time)
         if tree:
             to.values(plain.leaves(tree), step, time, self._files)
         to.happened(time)
+
+    def _series_of(self, key: str) -> Series:
+        series = self._series[key] = self._to.scalars.setdefault((key,), Series())
+        return series
 
     def _on_stats(self, body: Any) -> None:
         values: Tree = {}
