@@ -197,8 +197,10 @@ class Matcher:
             wrong = self._text_differs(name, step, text) if step in chosen else None
             if wrong:
                 tally.differs(step, wrong)
-            else:
-                tally.same += 1
+                continue
+            tally.same += 1
+            if step in chosen:
+                tally.how["same words"] += 1
         tally.extra = len(held.keys() - texts.keys())
         return self._result((path, "text", name), texts, held, tally, tally.compared("texts", len(chosen)))
 
