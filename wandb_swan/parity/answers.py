@@ -48,7 +48,7 @@ class Answers:
         if isinstance(last, _NUMBERS) and recorded.ended != "running" and last > recorded.last_step and not short:
             came = f"the last row that came is of step {recorded.last_step}" if recorded.rows else "no row came"
             short = [*short, f"W&B's summary is of step {int(last)}, {came}"]
-        recorded.short = tuple(short)
+        recorded.short += tuple(short)
         return recorded
 
     def _run(self, run: Any) -> None:

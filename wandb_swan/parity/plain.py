@@ -133,7 +133,7 @@ def media_items(value: Any) -> list[Tree]:
     listed = value.get(field)
     if not isinstance(listed, list):
         count = value.get("count")  # lists of wandb up to 0.12.10 name no files
-        return [{"_type": single or kind, **value}] * (count if single and isinstance(count, int) else 1)
+        return [{**value, "_type": single or kind}] * (count if single and isinstance(count, int) else 1)
     found = []
     for at, part in enumerate(listed):
         item = {**part, "_type": single} if isinstance(part, dict) else {"path": part, "_type": single}

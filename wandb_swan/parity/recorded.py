@@ -135,6 +135,10 @@ class Recorded:
             except (ValueError, RecursionError) as error:
                 self.not_understood[".".join(path), type(error).__name__] += 1
                 continue
+            counted = value.get("count") if isinstance(value, dict) and items else None
+            if isinstance(counted, int) and counted != len(items):
+                key = ".".join(path)
+                self.short += (f"{key} at step {step}: wandb counts {counted} items and names {len(items)}",)
             if items:
                 self.media.setdefault(path, {})[step] = Media(items, time, files, text)
             if not items or (isinstance(value, list) and len(items) < len(value)):
@@ -273,6 +277,10 @@ class _Reading:
         for stderr, rest in self._console.items():
             if rest.strip("\r"):
                 self._line(rest, stderr)
+        told = self._summary.get(("_step",), (0, ""))[1]
+        if self._to.exit_code is not None and told.isdecimal() and int(told) > self._to.last_step:
+            last = f"the last row of {self._log.name} is of step {self._to.last_step}"
+            self._to.short += (f"wandb's summary is of step {told}, {last}",)
         # The latest last: it wins over what lies above or below it in the tree.
         for path, (_, text) in sorted(self._summary.items(), key=lambda held: held[1][0]):
             try:
