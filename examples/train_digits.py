@@ -3,6 +3,8 @@
 Offline or online, the only thing that makes it record in SwanLab as well is its import of wandb.
 """
 
+from __future__ import annotations
+
 import argparse
 
 import numpy as np

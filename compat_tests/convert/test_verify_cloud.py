@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 """`wandb-swan verify` with an experiment in SwanLab's cloud (a loopback one): what can be read back is compared."""
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.convert.conftest import Cli, run_dirs
-from compat_tests.convert.test_swanlab_cloud_read import EXPORT, cloud, converted, kept, recorded  # noqa: F401
+from compat_tests.convert.experiment import EXPORT, cloud, converted, kept, recorded  # noqa: F401
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.servers.swanlab_state import Experiment
 from wandb_swan.parity.pairing import Pair, pairs
@@ -20,13 +21,13 @@ from wandb_swan.parity.report import Parity
 pytestmark = pytest.mark.live
 
 
-def compared(recorded: Path) -> Parity:  # noqa: F811
+def compared(recorded: Path) -> Parity:
     (pair,) = pairs(str(run_dirs(recorded)["read"]), "swan/p/read")
     assert isinstance(pair, Pair)
     return pair.parity
 
 
-def test_what_can_be_read_back_is_the_same(cloud: SwanLabCloud, recorded: Path) -> None:  # noqa: F811
+def test_what_can_be_read_back_is_the_same(cloud: SwanLabCloud, recorded: Path) -> None:
     parity = compared(recorded)
     assert parity.identical, parity.differences()
     assert {metric.metric: metric.points_wandb for metric in parity.metrics} == {
@@ -39,7 +40,7 @@ def test_what_can_be_read_back_is_the_same(cloud: SwanLabCloud, recorded: Path) 
     assert any("saved files" in what for what in parity.not_compared)
 
 
-def test_the_command(cloud: SwanLabCloud, recorded: Path, cli: Cli, tmp_path: Path) -> None:  # noqa: F811
+def test_the_command(cloud: SwanLabCloud, recorded: Path, cli: Cli, tmp_path: Path) -> None:
     cli.env.update(cloud.env(tmp_path / "swanlab"))
     said = cli("verify", run_dirs(recorded)["read"], "swan/p/read", "--json", "r.json")
     assert "1 of 1 runs identical" in said and "not compared: saved files" in said
@@ -70,9 +71,9 @@ def test_the_command(cloud: SwanLabCloud, recorded: Path, cli: Cli, tmp_path: Pa
     ],
 )
 def test_a_change_is_seen(
-    cloud: SwanLabCloud,  # noqa: F811
-    recorded: Path,  # noqa: F811
-    kept: Experiment,  # noqa: F811
+    cloud: SwanLabCloud,
+    recorded: Path,
+    kept: Experiment,
     change: Callable[[Experiment], object],
     named: str,
 ) -> None:
@@ -85,7 +86,7 @@ def test_a_change_is_seen(
     assert any(named in difference for difference in found), found
 
 
-def test_a_sample_of_the_points_is_no_difference(cloud: SwanLabCloud, recorded: Path) -> None:  # noqa: F811
+def test_a_sample_of_the_points_is_no_difference(cloud: SwanLabCloud, recorded: Path) -> None:
     cloud.fail(EXPORT, 404)
     parity = compared(recorded)
     assert parity.identical, parity.differences()

@@ -19,7 +19,7 @@ from wandb.proto import wandb_internal_pb2 as pb
 from compat_tests.conftest import Record, Recorded, clean_environment, recorder
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 from wandb_swan.journal.writer import JournalWriter
-from wandb_swan.swan.media.images import COLOURS
+from wandb_swan.swan.media.layers import COLOURS
 
 pytestmark = pytest.mark.live
 
@@ -414,7 +414,9 @@ def test_missing_broken_and_hostile_items_cost_themselves_alone(tmp_path: Path) 
     assert set(bad) <= set(reasons)
     assert lost(swan)["some", refused] == 1 and lost(swan)["some", f"boxes or masks: {refused}"] == 1
     saved = {save.name for save in swan.saves if save.name.startswith(("media", ".", "/", "secret"))}
-    assert saved == {"media/broken.mp4", "media/broken.wav"}, "what cannot be converted is kept as a file"
+    assert saved == {"media/broken.mp4", "media/broken.wav", "media/broken.png"}, (
+        "what cannot be converted is kept as a file"
+    )
     for path in ("media/folder/secret.png", "../secret.png", "/etc/hostname"):
         assert any("refused" in reason for reason in reasons[path]), path
     assert "torn: the picture is broken (step 0: media/torn.png" in done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
-from compat_tests.unit.test_past_runs import END, begin, log, record, row, summary
+from compat_tests.unit.logs import END, begin, log, record, row, summary
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.parity.plain import leaves, media_items, payloads
 from wandb_swan.parity.recorded import Line, read_logs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from ..journal.life import remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
 from ..parity.stored import checked
-from ..stream.events import Alert, Artifact, ConsoleLine, FileSaved, HistoryRow, NotRead, RunStarted
-from ..stream.records import Decoder
+from ..stream.events import Alert, ConsoleLine
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
 from .session import POLL, Session
@@ -24,9 +22,6 @@ log = logging.getLogger("wandb_swan")
 
 LOG_PATIENCE = 5.0
 """Seconds that wandb's core has, after a finished run, to write the end of its own log."""
-
-_ONCE = (ConsoleLine, FileSaved, Alert, Artifact, NotRead)
-"""Events that must not be written a second time when wandb's log repeats them."""
 
 
 class Ending:
@@ -49,18 +44,23 @@ class Ending:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if torn or not decoder.ended:
-            self._complete_from_log()
+        if torn or not decoder.ended:  # a full disk, damage, a kill: a whole log of wandb has the end
+            self._read_log_to_its_end()
+            decoder.finished = decoder.finished or checks.finished
         for event in decoder.finish("the training process ended without finishing the run (killed?)"):
             replay.write(event)
         self._read_log_to_its_end()
-        for event in checks.logged_summary():
-            replay.sink.write(event)
+        rest = list(checks.the_rest())
+        late = sum(isinstance(event, ConsoleLine | Alert) for event in rest)
         checks.finish()
         checks.close()
-        if checks.conflicts and checks.whole and session.mode != "online" and not replay.rows_from_log:
-            self._set_aside()
+        if (checks.conflicts or late) and checks.whole and session.mode != "online" and not replay.rows_from_log:
+            self._set_aside(late)
             return None
+        for event in rest:
+            replay.sink.write(event)
+        if late:  # of other processes, printed between other lines
+            replay.sink.add_metadata(late_lines=late)
         return self._close(reader.offset, torn, damaged=reader.damage is not None and not checks.whole)
 
     def _read_log_to_its_end(self) -> None:
@@ -76,30 +76,11 @@ class Ending:
             else:
                 return
 
-    def _complete_from_log(self) -> None:
-        """The journal ends early (a full disk, damage): what a whole log of wandb has besides is taken from it."""
-        self._read_log_to_its_end()
-        replay = self._session.replay
-        path = replay.checks.path
-        if path is None or not replay.checks.whole:
-            return
-        repeated = Counter(replay.written)
-        decoder = Decoder()
-        with LogReader(path) as reader:
-            for payload in reader:
-                for event in decoder.feed(payload):
-                    if isinstance(event, HistoryRow | RunStarted):
-                        continue
-                    if isinstance(event, _ONCE) and repeated[type(event)] > 0:
-                        repeated[type(event)] -= 1
-                        continue
-                    replay.sink.write(event)
-        replay.decoder.finished = replay.decoder.finished or decoder.finished
-
-    def _set_aside(self) -> None:
-        """The live steps were wrong (a process without the tap logged to the run): its SwanLab run is replaced."""
+    def _set_aside(self, late: int) -> None:
+        """The live steps or lines were wrong (a process without the tap used the run): its SwanLab run is replaced."""
         session, replay = self._session, self._session.replay
-        log.warning("%d values differ from wandb's log: the SwanLab run is made anew from it", replay.checks.conflicts)
+        what = f"{replay.checks.conflicts} values and {late} console lines and alerts"
+        log.warning("%s are otherwise in wandb's log: the SwanLab run is made anew from it", what)
         if replay.sink.run_dir is not None:
             session.tries.superseded.append(replay.sink.run_dir)
         replay.sink.close("crashed", "replaced by a run with the rows of wandb's log")

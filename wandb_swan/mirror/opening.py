@@ -84,6 +84,7 @@ class Opening:
         if run.log_written and run.log and not run.shared:
             replay.checks = Reconciler(Path(run.log))
             replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
+            replay.checks.lines_from_log = replay.rows_from_log
         session.report("running", force=True)
 
     def _target(self) -> Target:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..journal.reader import LogReader
-from ..stream.events import Event, HistoryRow, NotRead, RunFinished, SummaryChanged, Tree
+from ..stream.events import Alert, ConsoleLine, Event, HistoryRow, RunFinished, Tree
 from ..stream.nested import leaves, merge
 from ..stream.records import Decoder
 from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
+from .rest import Rest
 
 log = logging.getLogger("wandb_swan")
 
@@ -35,6 +36,8 @@ class Reconciler:
         self.path = path
         self.from_log = False
         """Whether the rows come from the log alone: the live steps cannot be trusted (any more)."""
+        self.lines_from_log = False
+        """Whether console lines and alerts do too, in their order: the run is made anew from a whole log."""
         self.whole = False
         """Whether the log was read to its exit record."""
         self.compared = 0
@@ -44,15 +47,21 @@ class Reconciler:
         self.conflicts = 0
         """Values that SwanLab has otherwise than wandb's log."""
         self._waiting: dict[int, Mapping[str, Any]] = {}
-        self._early: deque[HistoryRow] = deque()
+        self._early: deque[HistoryRow | ConsoleLine | Alert] = deque()
         self._decoder = Decoder()
         self._summary = LoggedSummary()
+        self.rest = Rest()
         self._reader: LogReader | None = None
         self._stream: Iterator[bytes] | None = None
 
     @property
     def active(self) -> bool:
         return self.path is not None
+
+    @property
+    def finished(self) -> RunFinished | None:
+        """The run's end, if the log has it."""
+        return self._decoder.finished if self.path is not None and self.whole else None
 
     def live(self, row: HistoryRow) -> None:
         """A row that was written from the journal."""
@@ -64,26 +73,35 @@ class Reconciler:
             self.path = None
             self._waiting.clear()
 
-    def follow(self, current: int, *, drained: bool) -> Iterator[HistoryRow]:
-        """Rows, or parts of rows, that the log has and SwanLab has not.
+    def follow(self, current: int, *, drained: bool) -> Iterator[Event]:
+        """Rows, or parts of rows, that the log has and SwanLab has not, and what they have to be read with.
 
         `current` is the live step; `drained` says that the journal held nothing more after the last `read_ahead`, so
         that every row in the log has had its chance to come live.
         """
-        while self._early and (drained or self.from_log or (self._early[0].step or 0) < current):
-            row = self._early.popleft()
-            if row.step is not None:
-                yield from self._match(row)
+        if drained or self.from_log:
+            yield from self.rest.before_rows()
+        while self._early:
+            first = self._early[0]
+            if not isinstance(first, HistoryRow):
+                yield first
+            elif not (drained or self.from_log or (first.step or 0) < current):
+                break
+            elif first.step is not None:
+                yield from self._match(first)
+            self._early.popleft()
 
     def read_ahead(self) -> bool:
         """Reads what wandb's core has flushed, at most some thousand rows; whether there was any."""
         if self._early:
             return True
         for event in self._events():
-            if isinstance(event, HistoryRow):
+            if isinstance(event, HistoryRow) or (self.lines_from_log and isinstance(event, ConsoleLine | Alert)):
                 self._early.append(event)
                 if len(self._early) >= READ_AHEAD:
                     break
+            else:
+                self.rest.logged(event)
         return bool(self._early)
 
     def finish(self) -> None:
@@ -94,9 +112,12 @@ class Reconciler:
             self._differ(f"step {step} was mirrored live, wandb's log does not have it", len(self._waiting[step]))
         self._waiting.clear()
 
-    def logged_summary(self) -> Iterator[SummaryChanged | NotRead]:
-        """wandb's summary of the run, if the log is whole: wandb's core alone knows what `define_metric` declares."""
+    def the_rest(self) -> Iterator[Event]:
+        """What a whole log has besides rows and SwanLab has not; its summary, of which wandb's core alone knows what
+        `define_metric` declares.
+        """
         if self.path is not None and self.whole:
+            yield from self.rest.finish()
             yield from self._summary.events()
 
     def summary(self) -> dict[str, Any]:

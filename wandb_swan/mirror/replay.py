@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..stream.events import Event, HistoryRow, RunStarted
+from ..stream.events import Alert, ConsoleLine, Event, HistoryRow, RunStarted
 from ..stream.records import Decoder
 from .reconcile import Reconciler
 
@@ -23,8 +22,6 @@ class Replay:
         self.decoder = Decoder()
         self.checks = Reconciler(None)
         self.rows_from_log = from_log
-        self.written: Counter[type[Event]] = Counter()
-        """Events of each kind that came from the journal and were written."""
         self._sink: Sink | None = None
 
     @property
@@ -60,16 +57,19 @@ class Replay:
             if self.checks.from_log and self.checks.active:
                 return
             self.checks.live(event)
-        elif isinstance(event, RunStarted):
+        elif self.checks.lines_from_log and isinstance(event, ConsoleLine | Alert):
             return
-        self.written[type(event)] += 1
+        else:
+            self.checks.rest.live(event)
+            if isinstance(event, RunStarted):
+                return
         self.sink.write(event)
 
     def take_from_log(self, *, drained: bool) -> None:
-        """Writes the rows that wandb's log alone has; `drained`: the journal held nothing more at the last look."""
-        rows = 0
-        for row in self.checks.follow(self.decoder.step, drained=drained):
-            self.sink.write(row)
-            rows += 1
-        if rows:
+        """Writes what wandb's log alone has; `drained`: the journal held nothing more at the last look."""
+        written = 0
+        for event in self.checks.follow(self.decoder.step, drained=drained):
+            self.sink.write(event)
+            written += 1
+        if written:
             self.sink.flush()

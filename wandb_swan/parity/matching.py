@@ -234,7 +234,12 @@ class Matcher:
                 kinds = KINDS.get(str(item.get("_type")), TEXT)
                 groups.setdefault(kinds, {}).setdefault(step, (media, []))[1].append(item)
         for kinds, steps in groups.items():
-            yield self._media_of(path, kinds, steps)
+            chart = self._recorded.chart_of(path) if "echarts" in kinds else None
+            chart_name = self._named(chart, kinds, steps) if chart else None
+            if chart and chart_name:
+                yield self._media_of(chart, kinds, steps, path)
+            if not chart_name or self._named(path, kinds, steps):
+                yield self._media_of(path, kinds, steps)
         original = (*path, "original")
         layered = {
             step: (media, [{k: v for k, v in item.items() if k not in ("boxes", "masks")} for item in drawn])
@@ -245,10 +250,10 @@ class Matcher:
             yield self._media_of(original, KINDS["image-file"], layered)  # WANDB_SWAN_KEEP_ORIGINAL
 
     def _media_of(
-        self, path: Path, kinds: tuple[str, ...], by_step: dict[int, tuple[Media, list[Tree]]]
+        self, path: Path, kinds: tuple[str, ...], by_step: dict[int, tuple[Media, list[Tree]]], *table: Path
     ) -> MetricParity:
-        chart = self._recorded.chart_of(path) if "echarts" in kinds else None
-        name = self._named(path, kinds, by_step) or (self._named(chart, kinds, by_step) if chart else None)
+        """`path` is where SwanLab shows them, `table` the key of the table of a chart."""
+        name = self._named(path, kinds, by_step)
         as_text = self._named(path, TEXT, by_step)
         held = self._stored.media.get(name, {}) if name else {}
         if name:
@@ -271,9 +276,7 @@ class Matcher:
                 tally.example(f"step {step}: not in SwanLab")
         tally.extra = len(held.keys() - by_step.keys())
         compared = tally.compared(NOUNS[kinds[-1]], looked_into)
-        shown = chart if chart and name in self._candidates(chart) else path
-        more = (path,) if shown != path else ()
-        return self._result((shown, "media", name or ""), by_step, held, tally, compared, *more)
+        return self._result((path, "media", name or ""), by_step, held, tally, compared, *table)
 
     def _items(
         self,

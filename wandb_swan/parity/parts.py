@@ -143,6 +143,10 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     beyond = theirs[len(ours) :]
     if stored.error and beyond and _flow(beyond) == " ".join(_visible(stored.error).split()):
         theirs = theirs[: len(ours)]
+    late = stored.metadata.get("late_lines")
+    if isinstance(late, int) and 0 < late <= len(theirs) and _interleaved(ours, theirs[:-late], theirs[-late:]):
+        compared = f"{len(ours):,} of {len(ours):,} lines, those of other processes ({late:,}) at the end"
+        return PartParity(part="console", compared=compared)
     same = sum(one == other for one, other in zip(ours, theirs, strict=False))
     streams = ", by stream" if recorded.lines_have_streams else ""
     compared = f"{same:,} of {len(ours):,} lines, in order{streams}"
@@ -156,6 +160,19 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     if len(ours) != len(theirs):
         what = f"{len(ours)} lines in wandb, {len(theirs)} in SwanLab; {what}"
     return PartParity(part="console", compared=compared, differences=(what,))
+
+
+def _interleaved(whole: list[Line], one: list[Line], other: list[Line]) -> bool:
+    """Whether `whole` is made of two lists of lines, each in its order."""
+    places = [0, 0]
+    for line in whole:
+        for which, lines in enumerate((one, other)):
+            if places[which] < len(lines) and lines[places[which]] == line:
+                places[which] += 1
+                break
+        else:
+            return False
+    return places == [len(one), len(other)]
 
 
 def _visible(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .pictures import compare_pictures, decoded, pillow_is_there
+from .pictures import compare_pictures, decoded, pillow_is_there, upright
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, Verdict, located
 
 _NO_CLASS = frozenset({"", "background", "bg", "void", "none", "unlabeled", "class_0"})
@@ -29,8 +29,8 @@ def drawn(
     # The one place where the code that converts is asked: outlines, labels and their font are pixels, and a second
     # drawing of ours would only be the same code again.
     from ...swan.files import RunFiles, UnusableError
-    from ...swan.media.images import Layers
     from ...swan.media.item import Item
+    from ...swan.media.layers import Layers
 
     lost: list[str] = []
     item = Item(
@@ -44,8 +44,11 @@ def drawn(
     original = decoded(content)
     if original is None:
         return BROKEN_SOURCE
+    original = upright(original)
     try:
         layers = Layers(item)
+        if lost:
+            return Verdict(None, lost[0][:200])
         again = layers.draw(content) if layers else content
     except (
         UnusableError,
@@ -58,8 +61,6 @@ def drawn(
         struct.error,
     ) as error:
         return Verdict(None, f"boxes and masks cannot be drawn again: {type(error).__name__}")
-    if lost:
-        return Verdict(None, lost[0][:200])
     picture = decoded(again)
     if picture is None:
         return BROKEN_SOURCE

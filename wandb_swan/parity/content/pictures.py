@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,15 @@ def compare_pictures(original: Any, stored: Path, *, size: int, copied: bool) ->
     if held is None:
         return BROKEN_STORED
     ways = _orientation(original), _orientation(held)
-    if ways[0] != ways[1]:
-        return Verdict(False, f"orientation {ways[0]} (EXIF) in wandb, {ways[1]} in SwanLab")
-    raw = original.width * original.height * len(original.getbands())  # as PNG it is no larger, but for a little
+    found = _compare_upright(upright(original), upright(held), content, size=size, copied=copied)
+    if found.same or ways[0] == ways[1]:
+        return found
+    return Verdict(False, f"orientation {ways[0]} (EXIF) in wandb, {ways[1]} in SwanLab")
+
+
+def _compare_upright(original: Any, held: Any, content: bytes, *, size: int, copied: bool) -> Verdict:
+    channels = 2 if original.mode in _WIDE else len(original.getbands())
+    raw = original.width * original.height * channels  # bytes: as PNG it is no larger, but for a little
     may_be_cut = size > limits.MEDIA_BYTES or (not copied and raw > 0.9 * limits.MEDIA_BYTES)
     if may_be_cut and content.startswith(b"\xff\xd8\xff"):
         return _smaller(original, held, len(content))
@@ -91,6 +98,13 @@ def _orientation(picture: Any) -> int:
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
+def upright(picture: Any) -> Any:
+    """The picture as it is shown. What is encoded again is turned, and what is copied has its EXIF still."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(picture) if _orientation(picture) != 1 else picture
+
+
 def differing(one: Any, other: Any) -> int:
     """How many pixels of two pictures of one size differ, all that a PNG can keep of them considered."""
     from PIL import ImageChops
@@ -107,13 +121,40 @@ def differing(one: Any, other: Any) -> int:
 
 
 def _differing_wide(one: Any, other: Any) -> int:
-    """Pixels of more than 8 bits. A PNG keeps 16: what has fractions, or is out of their range, is in 8 bits there."""
-    if one.mode in ("I", "F"):
-        low, high = one.getextrema()
-        whole = one.mode == "I" or one.tobytes() == one.convert("I").convert("F").tobytes()
-        if not (whole and low >= 0 and high <= 65535):
-            return differing(one.convert("L"), other) if other.mode not in _WIDE else _count(one, other, "F")
+    """Pixels of more than 8 bits. A PNG keeps 16: what has fractions, or is out of range, is scaled to 8 there."""
+    if not _fits_16_bits(one):
+        return _differing_scaled(one, other) if other.mode not in _WIDE else _count(one, other, "F")
     return _count(one, other, "I")
+
+
+def _fits_16_bits(picture: Any) -> bool:
+    if picture.mode not in ("I", "F"):
+        return True
+    low, high = picture.getextrema()
+    whole = picture.mode == "I" or picture.tobytes() == picture.convert("I").convert("F").tobytes()
+    return bool(whole and low >= 0 and high <= 65535)
+
+
+def _differing_scaled(one: Any, other: Any) -> int:
+    """Pixels that are more than a rounding away from the scale of the least number (0) to the greatest one (255)."""
+    from PIL import ImageChops
+
+    bands = ImageChops.difference(_scaled(one).convert("RGB"), other.convert("RGB")).split()
+    red, green, blue = bands
+    histogram: list[int] = ImageChops.lighter(red, ImageChops.lighter(green, blue)).histogram()
+    return sum(histogram[2:])
+
+
+def _scaled(picture: Any) -> Any:
+    """A picture of 32 bits a pixel in 8. What is no number is black."""
+    low, high = picture.getextrema()
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = [value for value in memoryview(picture.tobytes()).cast("f") if math.isfinite(value)]
+        low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    if low == high:
+        return picture.point(lambda value: value * 0.0).convert("L")
+    factor = 255 / (high - low)
+    return picture.point(lambda value: value * factor + (0.5 - low * factor)).convert("L")
 
 
 def _count(one: Any, other: Any, mode: str) -> int:
@@ -138,10 +179,12 @@ def flat(picture: Any) -> Any:
     """The picture in RGB, as it is seen on white."""
     from PIL import Image
 
-    if picture.mode.startswith("I;16"):  # Pillow 13 makes all above 255 white
-        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
-    if picture.mode in _WIDE:
+    if not _fits_16_bits(picture):
+        return _scaled(picture).convert("RGB")
+    if picture.mode in ("I", "F") and picture.getextrema()[1] <= 255:
         return picture.convert("L").convert("RGB")
+    if picture.mode in _WIDE:  # Pillow 13 makes all above 255 white
+        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     seen = _common(picture)
     white = Image.new("RGB", seen.size, (255, 255, 255))
     white.paste(seen, mask=seen.getchannel("A"))

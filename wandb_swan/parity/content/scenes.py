@@ -69,7 +69,7 @@ def _cloud(source: Path, stored: Path) -> Verdict:
         scene = json_of(source)
         scene = scene if isinstance(scene, dict) else {"points": scene}
         given = _list(scene.get("points"))
-        points = [[float(number) for number in point] for point in given]
+        points = [point for point in map(_place, given) if point]
         boxes = _boxes(scene)
     except (ValueError, TypeError, OverflowError):
         return BROKEN_SOURCE
@@ -79,8 +79,7 @@ def _cloud(source: Path, stored: Path) -> Verdict:
         counts = len(held_points), len(held_boxes)
     except (ValueError, KeyError, TypeError):
         return BROKEN_STORED
-    width = len(points[0]) if points else 3
-    points = [point for point in points if len(point) == width and all(map(math.isfinite, point))]
+    points = [point for point in points if len(point) == len(points[0])]
     if not points:
         corners = [list(corner) for box in boxes for corner in box["corners"] if isinstance(corner, list)]
         points = corners or [[0.0, 0.0, 0.0]]
@@ -101,6 +100,15 @@ def _cloud(source: Path, stored: Path) -> Verdict:
         if found is not None:
             return found
     return Verdict(True, "same points" if stride == 1 else f"same points, every {stride}. of {len(points)}")
+
+
+def _place(point: Any) -> list[float]:
+    """The numbers of a point: three, with a category or a colour; none if it has no place."""
+    try:
+        numbers = [float(number) for number in point]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return numbers if len(numbers) in (3, 4, 6) and all(map(math.isfinite, numbers)) else []
 
 
 def _had_to_be_thinned(whole: int, kept: int, boxes: list[dict[str, Any]]) -> bool:

@@ -11,14 +11,14 @@ from ...swan import limits
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, SAME_BYTES, Verdict, counted, over_limit, same_bytes
 
 _QUANTUM = 1.5 / 32768
-"""SwanLab writes 16 bits: libsndfile rounds or cuts, by one step at most (1.2)."""
+"""What is no PCM has 16 bits in SwanLab: libsndfile rounds or cuts, by one step at most (1.2)."""
 _BLOCK = 1 << 16
 _ROOM = limits.MEDIA_BYTES - (64 << 10)
 """What a sound that was cut fills at least, in bytes."""
 
 
 def sound(source: Path, stored: Path) -> Verdict:
-    """A sound: a WAV file as it is, up to 10 MB of it; any other format as a WAV of its samples."""
+    """A sound: a WAV file as it is, up to 10 MB of it; any other format as a WAV of its samples, up to 10 MB."""
     if same_bytes(source, stored):
         return SAME_BYTES
     with source.open("rb") as file:
@@ -92,10 +92,10 @@ def _samples(source: Path, stored: Path) -> Verdict:
         except failures:
             return BROKEN_STORED
         with theirs:
-            return _compare_samples(ours, theirs, failures)
+            return _compare_samples(ours, theirs, failures, cut=stored.stat().st_size >= _ROOM)
 
 
-def _compare_samples(ours: Any, theirs: Any, failures: tuple[type[Exception], ...]) -> Verdict:
+def _compare_samples(ours: Any, theirs: Any, failures: tuple[type[Exception], ...], *, cut: bool) -> Verdict:
     if ours.samplerate != theirs.samplerate:
         return counted("samples a second", ours.samplerate, theirs.samplerate)
     if ours.channels != theirs.channels:
@@ -115,6 +115,8 @@ def _compare_samples(ours: Any, theirs: Any, failures: tuple[type[Exception], ..
                 number = at + place // ours.channels
                 return Verdict(False, f"sample {number}: {mine:.5f} in wandb, {its:.5f} in SwanLab")
         if len(one) != len(other):
+            if cut and len(other) < len(one):
+                return Verdict(True, f"same samples, the first {theirs.frames} of {ours.frames}")
             return counted("samples", ours.frames, theirs.frames)
         if not one:
             return Verdict(True, f"same samples, in {theirs.subtype.replace('_', ' ')}")

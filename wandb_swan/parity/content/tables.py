@@ -16,6 +16,8 @@ from .verdict import BROKEN_SOURCE, BROKEN_STORED, Verdict, counted, difference,
 _DOT = "\u2024"
 _LEFT_OUT = re.compile(r"… (\d+) of (\d+) rows are left out here")
 _SLACK = 64 << 10
+_GROWN = 200_000
+"""Rows of a growing table that SwanLab gets."""
 _FULLER = {
     "Image": "image-file",
     "Audio": "audio-file",
@@ -37,6 +39,8 @@ class _Rows(NamedTuple):
     rows: list[list[Any]]
     total: int
     """Rows that there are; W&B's file may hold fewer."""
+    there: int = 0
+    """Rows of the file, those that are no lists among them."""
 
 
 class TableSoFar:
@@ -49,9 +53,11 @@ class TableSoFar:
         """The table of a metric with the rows of one more file, and whether all files before it were there."""
         last, before, whole = self._tables.get(path, (-1, new, True))
         follows = isinstance(number, int) and number == last + 1
-        rows = [*before.rows, *new.rows] if follows and last >= 0 and before.columns == new.columns else new.rows
+        rows, total = new.rows, new.total
+        if follows and last >= 0 and before.columns == new.columns:
+            rows, total = [*before.rows, *rows], max(total, before.total + new.there)
         whole = (whole and follows and before.columns == new.columns) or number == 0
-        grown = _Rows(new.columns, rows, new.total)
+        grown = _Rows(new.columns, rows[:_GROWN], total)
         self._tables[path] = number, grown, whole
         return grown, whole
 
@@ -92,7 +98,7 @@ def _rows_of(source: Path, total: Any) -> _Rows | None:
         return None
     kept = [row for row in rows if isinstance(row, list)]
     known = total if isinstance(total, int) and not isinstance(total, bool) else 0
-    return _Rows([limits.clean_text(str(name)) for name in columns], kept, max(known, len(kept)))
+    return _Rows([limits.clean_text(str(name)) for name in columns], kept, max(known, len(rows)), len(rows))
 
 
 def _compare_tables(wanted: _Rows, held: dict[str, Any], stored: Path) -> Verdict:

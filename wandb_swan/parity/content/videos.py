@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
+import shutil
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from .pictures import differing, pillow_is_there
@@ -58,7 +60,10 @@ def video(source: Path, stored: Path) -> Verdict:
     if held is None:
         return BROKEN_STORED
     try:
-        return _compare_frames(ffmpeg, source, held)
+        with TemporaryDirectory(prefix="wandb-swan-") as folder:
+            copy = Path(folder) / "video"  # to ffmpeg a name with %d is many files
+            shutil.copyfile(source, copy)
+            return _compare_frames(ffmpeg, copy, held)
     except _FAILURES:
         return Verdict(None, "ffmpeg cannot decode the source file")
 
@@ -112,7 +117,7 @@ def _compare_frames(ffmpeg: Any, source: Path, held: _Gif) -> Verdict:
         skip = math.ceil(len(frames) / most)
         chosen = frames[::skip]
         fitted = _fitted(_fitted(size, _BOUNDS[0][0]), side)
-        there = _as_played(held, round(1000 * stride * skip / rate))
+        there = _as_played(held, 1000 * stride * skip / rate)
         if held.frames[0].size != fitted:
             told = told or Verdict(False, f"{fitted} pixels of {size} in wandb, {held.frames[0].size} in SwanLab")
         elif there is None or len(there) != len(chosen):
@@ -143,7 +148,7 @@ def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
     return probe.size
 
 
-def _as_played(held: _Gif, milliseconds: int) -> list[int] | None:
+def _as_played(held: _Gif, milliseconds: float) -> list[int] | None:
     """For each frame of the video the number of the GIF's frame; None if the times make no sense.
 
     Pillow writes frames that are the same once, to stay for as long as all of them. A GIF has hundredths of a second.
@@ -151,7 +156,7 @@ def _as_played(held: _Gif, milliseconds: int) -> list[int] | None:
     order: list[int] = []
     for index, hundredths in enumerate(held.hundredths):
         times = round(hundredths * 10 / milliseconds)
-        if times < 1 or abs(times * milliseconds - hundredths * 10) > 10:
+        if times < 1 or abs(times * milliseconds - hundredths * 10) > 10.01:  # both ends are rounded
             return None
         order += [index] * times
     return order

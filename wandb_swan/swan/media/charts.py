@@ -13,16 +13,53 @@ from pyecharts.charts import Bar, HeatMap, Line, Scatter
 from ...stream.events import ChartDefined, Tree
 from .. import limits
 from ..files import UnusableError
-from .tables import Table
+from .tables import Lose, Table
 
 
 def plot(chart: ChartDefined, table: Table) -> Any | None:
     """The pyecharts chart of a `wandb.plot` spec; None for a user's own spec, or if the table lacks its columns."""
-    if not chart.fields and chart.spec in PANELS:
-        spec, fields = PANELS[chart.spec]
-        chart = chart.changed(spec=spec, fields=fields, strings={"title": chart.key})
+    chart = _resolved(chart)
     draw = SPECS.get(chart.spec)
     return draw(chart, table) if draw else None
+
+
+def _resolved(chart: ChartDefined) -> ChartDefined:
+    if chart.fields or chart.spec not in PANELS:
+        return chart
+    spec, fields = PANELS[chart.spec]
+    return chart.changed(spec=spec, fields=fields, strings={"title": chart.key})
+
+
+def tell(chart: ChartDefined, table: Table, drawn: Any, lose: Lose) -> None:
+    """Counts what a table has and its chart, `drawn`, does not show. NaN is a gap in both."""
+    table.tell(lose)
+    chart = _resolved(chart)
+    if chart.spec != "wandb/histogram/v0":
+        tell_infinities(drawn, lose)
+        return
+    cells = [cell for cell in table.column(chart.fields.get("value")) or () if cell is not None]
+    odd = [cell for cell in cells if not isinstance(cell, int | float)]
+    _tell_infinities(cells, lose)
+    if odd:
+        lose("a histogram has no place for what is no number", f"{len(odd)} cells")
+
+
+def shows_all(chart: ChartDefined, table: Table) -> bool:
+    """Whether every column of the table is in the chart."""
+    return {*table.columns} <= {str(name) for name in _resolved(chart).fields.values()}
+
+
+def tell_infinities(drawn: Any, lose: Lose) -> None:
+    """Counts the infinite numbers of a chart, which JSON has not."""
+    points = [point for series in drawn.options["series"] for point in series["data"]]
+    points = [point["value"] if isinstance(point, dict) else point for point in points]
+    _tell_infinities([cell for point in points for cell in (point if isinstance(point, list) else [point])], lose)
+
+
+def _tell_infinities(cells: list[Any], lose: Lose) -> None:
+    count = sum(isinstance(cell, float) and math.isinf(cell) for cell in cells)
+    if count:
+        lose("a chart has no place for infinite numbers", f"{count} numbers are gaps")
 
 
 def histogram(value: Tree) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,9 +12,6 @@ from .. import limits
 from ..files import RunFiles, Staged
 from . import tables
 
-Lose = Callable[[str, str], None]
-"""Takes a reason and a detail: part of a value that SwanLab does not get."""
-
 
 @dataclass
 class Item:
@@ -23,13 +20,15 @@ class Item:
     path: Path
     value: Tree
     files: RunFiles
-    lose: Lose
+    lose: tables.Lose
     plotly_inline: bool = False
     keep_original: bool = False
     mask_labels: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
     tables: tables.Increments = field(default_factory=tables.Increments)
     staged: Staged = field(default_factory=Staged)
+    beside: Any | None = None
+    """The table of a chart that does not show all of its columns: it is shown too, under its own key."""
 
     @property
     def file(self) -> str:
@@ -45,8 +44,3 @@ class Item:
     @property
     def suffix(self) -> str:
         return FilePath(self.file).suffix.lower()
-
-
-def as_list(value: Any) -> list[Any]:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +12,18 @@ from .. import limits
 from ..files import UnusableError
 from ..sdk.ready_media import ready
 from . import charts, plotly_page, tables
-from .item import Item, as_list
+from .echarts import echarts
+from .item import Item
 
 
 def _image(item: Item) -> Any:
-    from . import images
+    from . import images, layers
 
     content = item.files.read(item.file)
-    layers = images.Layers(item)
-    if layers:
+    drawn = layers.Layers(item)
+    if drawn:
         try:
-            content = layers.draw(content)
+            content = drawn.draw(content)
         except UnusableError:
             raise
         except Exception as error:  # a font that is not there, a box that makes no sense
@@ -34,36 +33,14 @@ def _image(item: Item) -> Any:
 
 
 def _audio(item: Item) -> Any:
+    from . import sounds
+
     content = item.files.read(item.file)
-    if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
-        if len(content) > limits.MEDIA_BYTES:
-            content = _cut_wave(content, item)
-        return _ready(swanlab.Audio, item, content, sample_rate=int.from_bytes(content[24:28], "little"))
-    try:
-        return swanlab.Audio(str(item.files.find(item.file)), caption=item.caption)
-    except Exception as error:  # soundfile is not there, or does not know the format
-        raise UnusableError(
-            "a sound that cannot be made WAV: kept as a run file", str(error), keep=item.file
-        ) from error
-
-
-def _cut_wave(content: bytes, item: Item) -> bytes:
-    """The first seconds, as many as fit."""
-    import wave
-
-    try:
-        with wave.open(io.BytesIO(content)) as source:
-            params = source.getparams()
-            frames = (limits.MEDIA_BYTES - 1000) // (params.sampwidth * params.nchannels)
-            cut = io.BytesIO()
-            with wave.open(cut, "wb") as target:
-                target.setparams(params)
-                target.writeframes(source.readframes(frames))
-    except (wave.Error, EOFError) as error:
-        raise UnusableError("over SwanLab's 10 MB: kept as a run file", str(error), keep=item.file) from error
-    seconds = (frames / params.framerate, params.nframes / params.framerate)
-    item.lose("a sound was cut to SwanLab's 10 MB", "{:.1f} of {:.1f} seconds kept".format(*seconds))
-    return cut.getvalue()
+    if not sounds.is_wave(content):
+        content = sounds.as_wave(content, item)
+    if len(content) > limits.MEDIA_BYTES:
+        content = sounds.cut(content, item)
+    return _ready(swanlab.Audio, item, content, sample_rate=int.from_bytes(content[24:28], "little"))
 
 
 def _video(item: Item) -> Any:
@@ -71,20 +48,28 @@ def _video(item: Item) -> Any:
     if content[:6] not in (b"GIF87a", b"GIF89a") or len(content) > limits.MEDIA_BYTES:
         from . import video
 
-        content = video.gif(item.files.find(item.file), item)
+        content = video.gif(content, item)
     return _ready(swanlab.Video, item, content, format="gif")
 
 
 def _html(item: Item) -> Any:
     content = item.files.read(item.file)
-    _bounded(content, item)
-    return swanlab.Html(limits.clean_text(content.decode("utf-8", "replace")), caption=item.caption)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        item.lose("a page that is no valid UTF-8 has lost letters", str(error))
+        text = content.decode("utf-8", "replace")
+    return _page(text, item)
+
+
+def _page(text: str, item: Item) -> Any:
+    """A page as a stream: SwanLab takes a text that is the path of a page for that page."""
+    _bounded(text.encode(), item)
+    return swanlab.Html(io.StringIO(text, newline=""), caption=item.caption)
 
 
 def _plotly(item: Item) -> Any:
-    page = plotly_page.figure_page(item.files.json(item.file), inline=item.plotly_inline)
-    _bounded(page.encode(), item)
-    return swanlab.Html(page, caption=item.caption)
+    return _page(plotly_page.figure_page(item.files.json(item.file), inline=item.plotly_inline), item)
 
 
 def _object3d(item: Item) -> Any:
@@ -97,30 +82,11 @@ def _object3d(item: Item) -> Any:
 
 
 def _point_cloud(item: Item) -> Any:
-    scene = item.files.json(item.file)
-    scene = scene if isinstance(scene, dict) else {"points": scene}
-    points = as_list(scene.get("points"))
-    boxes = [
-        {"color": [255, 255, 255], "label": "", **box}
-        for box in as_list(scene.get("boxes"))
-        if isinstance(box, dict) and isinstance(box.get("corners"), list)
-    ]
-    if scene.get("vectors"):
-        item.lose("SwanLab shows no vectors in a point cloud", f"{len(scene['vectors'])} left out")
-    width = len(points[0]) if points else 3
-    numbers = [[float(number) for number in point] for point in points]
-    points = [point for point in numbers if len(point) == width and all(map(math.isfinite, point))]
-    if len(points) < len(numbers):
-        item.lose("points without a place were left out of a point cloud", f"{len(points)} of {len(numbers)} kept")
-    room = max(1, (limits.MEDIA_BYTES - len(json.dumps(boxes)) - 1000) // 140)  # six numbers as JSON, at their longest
-    if len(points) > room:
-        stride = -(-len(points) // room)
-        item.lose("a point cloud was thinned to SwanLab's 10 MB", f"every {stride}. of {len(points)} points kept")
-        points = points[::stride]
-    if not points:  # boxes alone: SwanLab wants a point
-        points = [list(corner) for box in boxes for corner in box["corners"]] or [[0.0, 0.0, 0.0]]
+    from . import point_clouds
+
+    scene = point_clouds.scene(item.files.json(item.file), item)
     try:
-        return swanlab.Object3D({"points": points, "boxes": boxes}, caption=item.caption)
+        return swanlab.Object3D(scene, caption=item.caption)
     except ImportError as error:
         raise UnusableError("numpy is not installed: a point cloud is kept as a run file", keep=item.file) from error
 
@@ -129,8 +95,10 @@ def _molecule(item: Item) -> Any:
     content = item.files.read(item.file)
     if item.suffix == ".pdb":
         return _ready(swanlab.Molecule, item, content)
+    from . import molecules
+
     try:
-        return swanlab.Molecule(item.files.find(item.file), caption=item.caption)
+        return swanlab.Molecule(molecules.read(content, item), caption=item.caption)
     except Exception as error:  # rdkit is not there, or the format is not SwanLab's
         raise UnusableError(
             "SwanLab cannot read this molecule: kept as a run file", str(error), keep=item.file
@@ -145,14 +113,31 @@ def _table(item: Item) -> Any:
         table = table.with_media(staged)
     if grows:
         table = item.tables.grown(item.path, table, item.value)
-    if item.chart is not None:
-        chart = charts.plot(item.chart, table)
-        if chart is not None:
-            media = swanlab.ECharts(chart, caption=item.caption)
-            if len(media.json_content.encode()) <= limits.MEDIA_BYTES:
-                return media
+    chart = _chart(table, item) if item.chart is not None else None
+    return chart or echarts(tables.echart(table, item.lose), item.caption)
+
+
+def _chart(table: tables.Table, item: Item) -> Any | None:
+    """The chart of a table; None, and counted, if there is none to draw."""
+    assert item.chart is not None
+    try:
+        drawn = charts.plot(item.chart, table)
+        media = echarts(drawn, item.caption) if drawn is not None else None
+    except Exception as error:  # cells of a kind that no chart has
+        item.lose("a chart that cannot be drawn: its table is shown", f"{item.chart.spec}: {error!r}")
+        return None
+    if media is None:
         item.lose("a chart that is not known: its table is shown", item.chart.spec)
-    return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
+        return None
+    size = len(media.json_content.encode())
+    if size > limits.MEDIA_BYTES:
+        detail = f"{item.chart.spec}: {size} of {limits.MEDIA_BYTES} bytes"
+        item.lose("a chart over SwanLab's 10 MB: its table is shown", detail)
+        return None
+    charts.tell(item.chart, table, drawn, item.lose)
+    if not charts.shows_all(item.chart, table):
+        item.beside = echarts(tables.echart(table, item.lose), item.caption)
+    return media
 
 
 def _joined_table(item: Item) -> Any:
@@ -162,11 +147,13 @@ def _joined_table(item: Item) -> Any:
     if not parts or None in parts:
         raise UnusableError("the data of a joined table is not on this machine: kept as text", as_text=True)
     table = tables.joined(tables.Table.parse(parts[0]), tables.Table.parse(parts[1]), joined.get("join_key"))
-    return swanlab.ECharts(tables.echart(table, item.lose), caption=item.caption)
+    return echarts(tables.echart(table, item.lose), item.caption)
 
 
 def _histogram(item: Item) -> Any:
-    return swanlab.ECharts(charts.histogram(item.value), caption=item.caption)
+    drawn = charts.histogram(item.value)
+    charts.tell_infinities(drawn, item.lose)
+    return echarts(drawn, item.caption)
 
 
 KINDS: dict[str, Callable[[Item], Any]] = {

@@ -8,8 +8,9 @@ from typing import Any
 from ...stream.events import ChartDefined, MaskLabels, Path, Tree
 from ..files import RunFiles, Staged, UnusableError
 from . import tables
-from .item import Item, Lose
+from .item import Item
 from .kinds import KINDS
+from .tables import Lose
 
 
 class MediaReader:
@@ -57,6 +58,8 @@ class MediaReader:
             staged=self.staged,
         )
         yield (path if chart is None else (chart.key,)), convert(item)
+        if item.beside is not None:
+            yield path, item.beside
         if self._keep_original and kind == "image-file" and (value.get("boxes") or value.get("masks")):
             bare = {key: part for key, part in value.items() if key not in ("boxes", "masks")}
             yield from self.read((*path, "original"), bare, lose)

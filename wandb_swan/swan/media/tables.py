@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import swanlab
@@ -14,17 +14,38 @@ from ...stream.events import Path, Tree
 from .. import limits
 from ..files import UnusableError
 
+Lose = Callable[[str, str], None]
+"""Takes a reason and a detail: part of a value that SwanLab does not get."""
 _GROWN_ROWS = 200_000
 """Rows of a growing table that are remembered."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The columns and rows of a `*.table.json`; `missing` rows are known of but not here."""
+    """The columns and rows of a `*.table.json`, and how many rows are known of but not here."""
 
     columns: list[str]
     rows: list[list[Any]]
     missing: int = 0
+    """Rows that W&B's file lacks."""
+    odd: int = 0
+    """Rows that are no lists."""
+    cut: int = 0
+    """Rows beyond what is remembered of a growing table."""
+
+    @property
+    def total(self) -> int:
+        return len(self.rows) + self.missing + self.odd + self.cut
+
+    def tell(self, lose: Lose) -> None:
+        """Counts the rows that are not here."""
+        kept = f"{len(self.rows)} of {self.total} rows kept"
+        if self.missing:
+            lose("W&B itself left out rows of a long table", kept)
+        if self.odd:
+            lose("rows of a table that are no lists are left out", kept)
+        if self.cut:
+            lose(f"a growing table was cut to {_GROWN_ROWS:,} rows", kept)
 
     @classmethod
     def parse(cls, content: Any, total: Any = None) -> Table:
@@ -38,8 +59,8 @@ class Table:
         if not isinstance(columns, list) or not isinstance(rows, list):
             raise UnusableError("the file is broken", "no table")
         names = [limits.clean_text(str(name)) for name in columns]
-        rows = [row for row in rows if isinstance(row, list)]
-        return cls(names, rows, max(0, total - len(rows)) if isinstance(total, int) else 0)
+        lists = [row for row in rows if isinstance(row, list)]
+        return cls(names, lists, max(0, _count(total) - len(rows)), len(rows) - len(lists))
 
     def with_media(self, staged: Any) -> Table:
         """The table with its media cells, which W&B's run file holds as `Image` alone, from the table's artifact."""
@@ -52,7 +73,7 @@ class Table:
             else row
             for row, other in zip(self.rows, whole, strict=False)
         ]
-        return Table(self.columns, rows + self.rows[len(rows) :], self.missing)
+        return replace(self, rows=rows + self.rows[len(rows) :])
 
     def column(self, name: Any) -> list[Any] | None:
         """The cells of a column, or None if there is no such column."""
@@ -83,7 +104,7 @@ def joined(left: Table, right: Table, keys: Any) -> Table:
     for key, others in by_key.items():
         if key not in matched:
             rows += [[*[None] * len(left.columns), *other] for other in others]
-    return Table([*left.columns, *right.columns], rows)
+    return Table([*left.columns, *right.columns], rows, odd=left.odd + right.odd)
 
 
 class Increments:
@@ -94,22 +115,29 @@ class Increments:
 
     def grown(self, path: Path, table: Table, value: Tree) -> Table:
         """All rows of the table so far."""
-        number, rows_logged = value.get("increment_num"), value.get("nrows")
+        number = value.get("increment_num")
         last, before = self._tables.get(path, (-1, None))
-        rows = table.rows
+        rows, odd, cut = table.rows, table.odd, 0
         if before is not None and number == last + 1 and before.columns == table.columns:
-            rows = [*before.rows, *rows]
-        missing = max(0, rows_logged - len(rows)) if isinstance(rows_logged, int) else 0
-        whole = Table(table.columns, rows[:_GROWN_ROWS], missing)
+            rows, odd, cut = [*before.rows, *rows], before.odd + odd, before.cut
+        cut += max(0, len(rows) - _GROWN_ROWS)
+        rows = rows[:_GROWN_ROWS]
+        missing = max(0, _count(value.get("nrows")) - len(rows) - odd - cut)
+        whole = Table(table.columns, rows, missing, odd, cut)
         self._tables[path] = (number if isinstance(number, int) else -1, whole)
         return whole
 
 
-def echart(table: Table, lose: Callable[[str, str], None]) -> Any:
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def echart(table: Table, lose: Lose) -> Any:
     """SwanLab's table. Cells keep their types; what is no JSON scalar becomes readable text."""
     headers = _headers(table.columns)
     room = limits.MEDIA_BYTES - 2000 - len(json.dumps(headers)) * 2
     rows: list[list[Any]] = []
+    beyond = 0
     for row in table.rows:
         cells = [_cell(value) for value in row[: len(headers)]]
         cells += [None] * (len(headers) - len(cells))
@@ -117,9 +145,11 @@ def echart(table: Table, lose: Callable[[str, str], None]) -> Any:
         if room < 0:
             break
         rows.append(cells)
-    whole = len(table.rows) + table.missing
-    if table.missing:
-        lose("W&B itself left out rows of a long table", f"{len(table.rows)} of {whole} rows kept")
+        beyond += max(0, len(row) - len(headers))
+    whole = table.total
+    table.tell(lose)
+    if beyond:
+        lose("cells beyond the columns of a table are left out", f"{beyond} cells")
     if len(rows) < len(table.rows):
         lose("a table was cut to SwanLab's 10 MB", f"{len(rows)} of {whole} rows kept")
     left_out = whole - len(rows)

@@ -1,0 +1,77 @@
+"""Processes that use the run they were given: all that wandb's log has of them is in SwanLab at the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from compat_tests.conftest import Record
+
+pytestmark = pytest.mark.live
+
+WORKER = """
+import multiprocessing, os, sys
+import wandb_swan as wandb
+
+def work(run):
+    LOG
+    run.config["from worker"] = {"n": [1, 0.5]}
+    run.summary["by worker"] = 7
+    with open("w.txt", "w") as file:
+        file.write("worker")
+    run.save("w.txt")
+    run.alert("from", "worker")
+    artifact = wandb.Artifact("of-worker", "dataset")
+    artifact.add_file("w.txt")
+    run.log_artifact(artifact)
+    print("line of the worker")
+    sys.stdout.flush()
+
+def main():
+    run = wandb.init(project="p", id="r1", config={"lr": 0.5})
+    run.define_metric("best", summary="max")
+    print("line 1")
+    for i in range(3):
+        run.log({"a": i, "best": -i})
+    START
+    print("line 2")
+    run.log({"a": 4})
+    run.finish()
+
+if __name__ == "__main__":
+    main()
+"""
+LOGS = {
+    "rows": 'run.log({"w": 1, "table": wandb.Table(columns=["a"], data=[[1], [2]])})',
+    "no rows": "pass",
+}
+FORK = """
+    pid = os.fork()
+    if not pid:
+        work(run)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+SPAWN = """
+    worker = multiprocessing.get_context("spawn").Process(target=work, args=(run,))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+"""
+
+
+@pytest.mark.parametrize("logs", LOGS)
+@pytest.mark.parametrize("start", [FORK, SPAWN], ids=["fork", "spawn"])
+def test_a_worker_that_uses_the_run(record: Record, start: str, logs: str) -> None:
+    script = WORKER.replace("    LOG\n", f"    {LOGS[logs]}\n").replace("    START\n", start)
+    result = record(script)
+    assert result.returncode == 0, result.explain()
+    wandb, swan = result.pair()  # `wandb-swan verify` says the same of both
+    assert wandb.config["from worker"] == swan.config["from worker"] == {"n": [1, 0.5]}
+    assert swan.about["summary"]["by worker"] == 7 and swan.about["summary"]["best"] == {"max": 0}
+    assert [(item["name"]) for item in swan.about["artifacts"]] == ["of-worker"]
+    assert (swan.dir / "files" / "w.txt").read_text() == "worker"
+    (alert,) = swan.texts("alerts").values()
+    assert alert.endswith("from: worker")
+    assert swan.console().count("line 1") == swan.console().count("line 2") == 1
+    assert ("line of the worker" in wandb.console) == ("line of the worker" in swan.console())
+    assert logs == "no rows" or (swan.scalars["w"] and swan.kinds["table"] == "ECHARTS")
