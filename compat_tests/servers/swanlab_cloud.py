@@ -78,6 +78,8 @@ class SwanLabCloud(SwanLabReads):
         self.api_key, self.username, self.version = api_key, username, version
         self.summary_lag, self.unique_ids = summary_lag, unique_ids
         self.silence, self.reopens = silence, reopens
+        self.renames = True
+        """Whether an experiment that is there takes a name that is posted again."""
         self.unknown: list[str] = []
         self._sessions: set[str] = set()
         self._ids = (f"c{n:024d}" for n in itertools.count(1))
@@ -188,6 +190,13 @@ class SwanLabCloud(SwanLabReads):
         if experiment is None and self.unique_ids and any(e.run_id == run_id for e in self.experiments):
             raise Conflict(f"{run_id} belongs to another project")
         if known := experiment is not None:
+            if (
+                "name" in body and self.renames
+            ):  # assumption: "update mode" (a comment in SwanLab's client) takes what is given
+                experiment.name, experiment.description = body["name"], body.get("description", experiment.description)
+                experiment.group = body.get("cluster", experiment.group)
+                experiment.job_type = body.get("job", experiment.job_type)
+                experiment.tags = [label["name"] for label in body.get("labels", [])] or experiment.tags
             if self.reopens or not experiment.interrupted:
                 experiment.state, experiment.finished_at, experiment.interrupted = "RUNNING", None, False
                 experiment.states.append("RUNNING")

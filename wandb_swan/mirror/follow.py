@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..exceptions import ExperimentEnded, WandbSwanError
 from ..journal.reader import LogReader
-from ..stream.events import Event, RunChanged
+from ..stream.events import Event, HistoryRow, RunChanged
 from .ending import Ending
 from .opening import Opening
 from .session import POLL, Session
@@ -23,6 +23,11 @@ BACKLOG = 50_000
 
 READ_PATIENCE = 60.0
 """Seconds for which a journal that cannot be read is tried again once its training has ended."""
+OPEN_AFTER = 5.0
+"""Seconds after which the SwanLab run is opened, if no row is there: what is set until then (a name that tells the
+learning rate, tags) it has from its start."""
+HELD = 10_000
+"""Events that may wait for it."""
 EXPERIMENTS = 5
 """SwanLab experiments that one mirror tries, where SwanLab's server ends them in the middle of the run."""
 
@@ -37,6 +42,10 @@ class Follower:
         self._ending = Ending(session)
         self._unread: float | None = None
         """Since when (monotonic) the journal cannot be read."""
+        self._held: list[Event] = []
+        """What waits for the SwanLab run to be opened."""
+        self._since = 0.0
+        """When (monotonic) the wandb run was seen to have started."""
 
     def run(self) -> int:
         """Follows the journal, from its start again if SwanLab's server has ended the experiment meanwhile.
@@ -63,6 +72,7 @@ class Follower:
         """One replay, to the end of the journal: the exit code; None if it has to be made anew from wandb's log."""
         session, replay = self._session, self._session.replay
         session.report("starting")
+        self._held = []
         with LogReader(session.journal, patient=True) as reader:
             while True:
                 alive = session.may_grow()  # asked before the read: what was written before the death is read
@@ -70,13 +80,13 @@ class Follower:
                     time.sleep(POLL)
                     continue
                 logged = replay.checks.read_ahead()
-                drained = self._turn(reader)
+                drained = self._turn(reader, alive=alive)
                 if replay.is_open:
                     replay.take_from_log(drained=drained)
                 if drained and (replay.decoder.ended or not alive):
                     return self._ending.end(reader)
                 problem = reader.damage or (replay.uploads.problem if replay.uploads is not None else None)
-                session.report("running", offset=reader.offset, reason=problem)
+                session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
                 if drained and not logged:
                     time.sleep(POLL)
 
@@ -95,7 +105,7 @@ class Follower:
         self._session.report("running", reason=reason)
         return True
 
-    def _turn(self, reader: LogReader) -> bool:
+    def _turn(self, reader: LogReader, *, alive: bool) -> bool:
         """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
         replay = self._session.replay
         events: list[Event] = []
@@ -108,13 +118,23 @@ class Follower:
         if replay.decoder.rows_from_core:
             replay.checks.from_log = True
         if not replay.is_open and replay.decoder.started is not None:
-            # A name or tags set right after init are known by now: SwanLab takes them only at the start.
-            changes = [event for event in events if isinstance(event, RunChanged)]
-            started = replay.decoder.started
-            self._opening.open(started.changed(**changes[-1].model_dump()) if changes else started)
+            events = self._held = [*self._held, *events]
+            if self._opens(alive=alive and reader.damage is None):
+                changes = [event for event in events if isinstance(event, RunChanged)]
+                started = replay.decoder.started
+                self._opening.open(started.changed(**changes[-1].model_dump()) if changes else started)
+                self._held = []
         if replay.is_open:
             replay.write_all(events)
         return count < RECORDS_A_TURN and self._readable(reader)
+
+    def _opens(self, *, alive: bool) -> bool:
+        """Whether it is time to open the SwanLab run: SwanLab takes names and tags at the start, if at all."""
+        self._since = self._since or time.monotonic()
+        decoder = self._session.replay.decoder
+        over = decoder.ended or decoder.finished is not None or not alive
+        rows = any(isinstance(event, HistoryRow) for event in self._held)
+        return over or rows or len(self._held) > HELD or time.monotonic() - self._since > OPEN_AFTER
 
     def _readable(self, reader: LogReader) -> bool:
         """Whether the journal could be read; if not, waits a moment.

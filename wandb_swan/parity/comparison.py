@@ -40,7 +40,7 @@ def compare_runs(
     metrics = list(matcher.metrics(system=system))
     about = recorded.about
     if not same_source:
-        not_compared.append("name, notes, tags, group, job type, state and times: SwanLab's run was not made from this")
+        not_compared.append("state and times, and names that W&B's server gave: the SwanLab run was not made from this")
     return Parity(
         run_id=about.get("id", ""),
         name=about.get("name") or about.get("id", ""),

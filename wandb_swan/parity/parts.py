@@ -110,7 +110,7 @@ def _summary(recorded: Recorded, stored: Stored) -> PartParity:
             if kept.get(key) != text:
                 found.append(f"{key}: {text} in wandb, {kept.get(key, 'nothing')} in SwanLab")
     found += [f"{key} = {text}: not in wandb" for key, text in kept.items() if key not in wanted]
-    compared = f"{declared:,} of {every:,} values that are no metric's last"
+    compared = f"{declared:,} of {every:,} values that are no metric's last" if every else "the metrics' last values"
     return PartParity(part="summary", compared=compared, differences=tuple(found))
 
 
@@ -262,6 +262,17 @@ def _run(recorded: Recorded, stored: Stored, *, same_source: bool) -> PartParity
             found.append(f"{name}: {ours!r} in wandb, {theirs!r} in SwanLab")
 
     about, described = recorded.about, stored.description
+    live = "versions" in stored.metadata and stored.metadata.get("mode") in ("offline", "local")
+    if live and about:  # what is empty here, W&B's server may have given
+        for name, ours in (
+            ("name", limits.name(about["name"])),
+            ("notes", limits.description(about["notes"])),
+            ("group", limits.name(about["group"])),
+            ("job_type", limits.name(about["job_type"])),
+            ("tags", limits.tags(tuple(about["tags"]))),
+        ):
+            if ours:
+                check(name, ours, described.get({"notes": "description"}.get(name, name)))
     if same_source and about:
         check("name", limits.name(about["name"]) or limits.name(about["id"]), described.get("name"))
         check("notes", limits.description(about["notes"]) or "", described.get("description"))

@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import Any
 
-from ..stream.events import Path, RunStarted
+from ..stream.events import Path, RunChanged, RunStarted
 
 PROJECT_LENGTH = 100
 WORKSPACE_LENGTH = 25
@@ -82,7 +82,7 @@ def tags(texts: tuple[str, ...]) -> list[str]:
     return [_cut(clean_text(text), TAG_LENGTH) for text in texts if text][:TAGS]
 
 
-def described(run: RunStarted) -> dict[str, Any]:
+def described(run: RunStarted | RunChanged) -> dict[str, Any]:
     """A run's name, notes, tags, group and job type as SwanLab takes them, by SwanLab's words for them."""
     return {
         "name": name(run.name),

@@ -11,11 +11,12 @@ from typing import Any
 import swanlab
 
 from ..exceptions import ExperimentEnded, WandbSwanError
-from ..stream.events import RunStarted
+from ..stream.events import RunChanged, RunStarted
 from ..stream.state import State
 from . import limits
 from .sdk import capabilities
 from .sdk.capabilities import Capability, found
+from .sdk.description import rewrite, show_in_dashboard, update_experiment
 from .sdk.presence import Presence
 from .sdk.session import Session
 from .sdk.survey import survey
@@ -41,6 +42,10 @@ class SwanLabRun:
         """What an online run still has to send."""
         self.continues: str | None = None
         """The URL of the experiment that SwanLab's server had ended, in whose place this one is."""
+        self._described: dict[str, Any] = {}
+        """What SwanLab calls name, description, tags, group and job type of the run."""
+        self._changed = False
+        """Whether SwanLab has others."""
 
     @property
     def dir(self) -> str | None:
@@ -111,6 +116,7 @@ class SwanLabRun:
         described["name"] = described["name"] or limits.name(started.run_id)
         if ended:
             described["description"] = limits.description(notes)
+        self._described = described
         return swanlab.init(
             mode=target.mode,
             log_dir=str(target.log_dir),
@@ -136,12 +142,41 @@ class SwanLabRun:
             needed.remove(capabilities.READ_BACK)
         return [capability for capability in needed if not found.has(capability)]
 
+    def describe(self, now: RunChanged) -> None:
+        """Name, description, tags, group and job type, as they are now. An online run gets them by `tell_server`, any
+        other has them when it is finished.
+        """
+        if not self.own:
+            return
+        described = limits.described(now)
+        described["name"] = described["name"] or self._described["name"]
+        if described == self._described:
+            return
+        self._described = described
+        self._changed = True
+
+    def tell_server(self) -> None:
+        """Tells SwanLab's server what has changed of them. Raises whatever it, or SwanLab's client, says no with."""
+        if self.uploads is not None and self._changed:
+            self._changed = False
+            update_experiment(self.session, self._described)
+
     def finish(self, state: State, reason: str | None, *, error_line_is_there: bool) -> None:
         """Ends the SwanLab run. `error_line_is_there`: an earlier try has sent the run's error as a console line."""
         if self.uploads is not None and error_line_is_there:
             self.uploads.without_error_line()
         self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
         self.session.release_watcher()
+        if self._changed and self.uploads is None:
+            self._write_described(FilePath(self._run.dir))
+
+    def _write_described(self, run_dir: FilePath) -> None:
+        try:
+            rewrite(run_dir, self._described)
+            if self._target.mode == "local":
+                show_in_dashboard(run_dir, self._described)
+        except Exception as error:  # `wandb_run` in the config has them
+            log.warning("%s keeps the name it was started with: %s: %s", run_dir, type(error).__name__, error)
 
     def raise_if_broken(self) -> None:
         """Raises ExperimentEnded or WandbSwanError where this process cannot bring the run to its end."""

@@ -210,6 +210,7 @@ class Sink:
                 self._on_dropped(event)
             case RunChanged():
                 self._config.run_changed(event)
+                self._swan.describe(event)
             case RunPreempting():
                 self.add_metadata(preempting=True)
             case NotRead():
@@ -226,6 +227,12 @@ class Sink:
         assert self._writer is not None
         self._writer.flush()
         self._write_config()
+        try:
+            self._swan.tell_server()
+        except Exception as error:
+            reason = "SwanLab's server does not take a new name, description, tags, group or job type"
+            log.warning("%s: %s: %s", reason, type(error).__name__, error)
+            self.losses.counts["run", reason] = 1  # however often it changes
         self._swan.raise_if_broken()
 
     def _write_config(self) -> None:

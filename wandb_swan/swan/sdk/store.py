@@ -25,7 +25,13 @@ def can_be_read() -> bool:
 
 
 def records(run_dir: Path) -> Iterator[Any]:
-    """Every record of a run folder's store (SwanLab's `record.v1.Record`).
+    """Every record of a run folder's store (SwanLab's `record.v1.Record`). Raises as `payloads`."""
+    for _, record in payloads(run_dir):
+        yield record
+
+
+def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
+    """Every record of a run folder's store, as its bytes and as SwanLab's message.
 
     Raises:
         WandbSwanError: there is none, or one that cannot be read, by this SwanLab or at all.
@@ -42,7 +48,7 @@ def records(run_dir: Path) -> Iterator[Any]:
     try:
         reader.open(str(file))
         for payload in reader:
-            yield Record.FromString(payload)
+            yield payload, Record.FromString(payload)
     except Exception as error:  # SwanLab's DataStoreError, protobuf's DecodeError, a disk that fails
         raise WandbSwanError(f"{file} cannot be read: {error}") from error
     finally:
