@@ -52,6 +52,7 @@ def test_tensorboard_rows_arrive(train: Train, unharmed: Check, module: str) -> 
     training = train(TENSORBOARD.format(module=module), gates=False).end().mirrored()
     swan = assert_whole(training)
     assert len(swan.scalars["loss"]) == 30
+    assert {swan.columns[key].x_axis for key in ("loss", "val/acc")} == {"global_step"}
     check = training.statuses[0]["self_check"]
     assert check["differences"] == 0
     assert check["log_read_to_its_end"]

@@ -58,3 +58,14 @@ def test_swanlabs_server_is_told(record: Record, tmp_path: Path, takes: bool) ->
         reason = "SwanLab's server does not take a new name, description, tags, group or job type"
         lost = [] if takes else [{"key": "run", "reason": reason, "count": 1}]
         assert result.statuses[0]["not_mirrored"] == lost, json.dumps(result.statuses, indent=1)
+
+
+def test_a_run_of_a_sweep_is_in_its_group(record: Record) -> None:
+    script = """
+    import wandb_swan as wandb
+    wandb.init(project="p").finish()
+    wandb.init(project="p", group="mine").finish()
+    """
+    of_sweep, of_user = (swan for _, swan in record(script, WANDB_SWEEP_ID="sweep1").pairs().values())
+    assert (of_sweep.start.group, of_user.start.group) == ("sweep1", "mine")
+    assert of_sweep.about["sweep_id"] == "sweep1" and "group" not in of_sweep.about

@@ -60,7 +60,7 @@ class Answers:
             "name": run.name or "",
             "notes": attributes.get("notes") or attributes.get("description") or "",
             "tags": list(run.tags or ()),
-            "group": attributes.get("group") or "",
+            "group": attributes.get("group") or attributes.get("sweepName") or "",
             "job_type": attributes.get("jobType") or "",
         }
         for key, held in (run.rawconfig or {}).items():  # each value in a dict, under `value`

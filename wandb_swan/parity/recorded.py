@@ -308,7 +308,7 @@ class _Reading:
             "name": run.display_name,
             "notes": run.notes,
             "tags": list(run.tags),
-            "group": run.run_group,
+            "group": run.run_group or run.sweep_id,
             "job_type": run.job_type,
         }
 

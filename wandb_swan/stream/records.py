@@ -37,7 +37,7 @@ from .events import (
 )
 from .items import NUMBER_STARTS, item_path, item_value, number, spelled_path
 from .nested import merge, why_not
-from .steps import Steps, history_row
+from .steps import INTERNAL, Steps, history_row
 from .wire import first_field, record_field
 
 log = logging.getLogger("wandb_swan")
@@ -45,6 +45,8 @@ log = logging.getLogger("wandb_swan")
 _CTRL_C = 255
 """The exit code that wandb gives a run ended by Ctrl-C (`wandb/sdk/lib/exit_hooks.py`)."""
 
+TENSORBOARD_STEP = "global_step"
+"""The key under which wandb's core writes TensorBoard's step into its rows."""
 _POLICIES = ("now", "end", "live")
 
 
@@ -73,6 +75,8 @@ class Decoder:
         self._config_as_given: Any = None
         self._console = {True: Console(stderr=True), False: Console(stderr=False)}
         self._cause = CauseNote()
+        self._defined: set[str] = set()
+        """The metrics that have an axis: the user's, or TensorBoard's."""
         self._own_config: dict[tuple[str, str], ChartDefined | MaskLabels] = {}
         self._exit_code: int | None = None
 
@@ -235,7 +239,7 @@ class Decoder:
             message.action.flush if message.HasField("action") else None,
         )
 
-    def _on_history(self, message: Any) -> Iterator[HistoryRow]:
+    def _on_history(self, message: Any) -> Iterator[HistoryRow | MetricDefined]:
         row: dict[str, Any] = {}
         for item in message.item:
             try:
@@ -252,8 +256,17 @@ class Decoder:
         step = row.get("_step")
         if message.HasField("step"):
             step = message.step.num
+        if self.rows_from_core and TENSORBOARD_STEP in row:
+            yield from self._on_tensorboards_axis(row)
         if row:
             yield history_row(row, step if type(step) is int else None)
+
+    def _on_tensorboards_axis(self, row: Tree) -> Iterator[MetricDefined]:
+        """wandb's row number is not TensorBoard's step, which its rows carry beside their values."""
+        for key in row.keys() - self._defined - INTERNAL - {TENSORBOARD_STEP}:
+            self._defined.add(key)
+            if not any(name.endswith("*") and key.startswith(name[:-1]) for name in self._defined):
+                yield MetricDefined(name=key, step_metric=TENSORBOARD_STEP)
 
     def _on_config(self, message: Any) -> Iterator[Event]:
         items = self._items(message.update)
@@ -288,6 +301,7 @@ class Decoder:
             overwrite=bool(control is not None and control.overwrite),
         )
         if message.name or message.glob_name:
+            self._defined.add(message.name or message.glob_name)
             yield MetricDefined(
                 name=message.name or message.glob_name,
                 step_metric=message.step_metric,

@@ -43,6 +43,8 @@ class RunConfig:
             "forked_from": started.forked_from,
         }
         taken = limits.described(started)
+        if taken["group"] != limits.name(started.group):
+            taken["group"] = None  # the sweep's
         taken |= {"notes": taken["description"], "tags": tuple(taken["tags"])}
         self._metadata |= {
             field: value for field in FIELDS if (value := getattr(started, field)) != (taken[field] or type(value)())

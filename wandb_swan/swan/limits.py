@@ -83,12 +83,15 @@ def tags(texts: tuple[str, ...]) -> list[str]:
 
 
 def described(run: RunStarted | RunChanged) -> dict[str, Any]:
-    """A run's name, notes, tags, group and job type as SwanLab takes them, by SwanLab's words for them."""
+    """A run's name, notes, tags, group and job type as SwanLab takes them, by SwanLab's words for them.
+
+    A run of a sweep that has no group is in the sweep's.
+    """
     return {
         "name": name(run.name),
         "description": description(run.notes),
         "tags": tags(run.tags),
-        "group": name(run.group),
+        "group": name(run.group or getattr(run, "sweep_id", "")),
         "job_type": name(run.job_type),
     }
 

@@ -149,7 +149,8 @@ class SwanLabRun:
         if not self.own:
             return
         described = limits.described(now)
-        described["name"] = described["name"] or self._described["name"]
+        for field in ("name", "group"):  # the id and the sweep, where the user gave none
+            described[field] = described[field] or self._described[field]
         if described == self._described:
             return
         self._described = described

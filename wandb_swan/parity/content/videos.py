@@ -15,7 +15,7 @@ from .pictures import differing, pillow_is_there
 from .scenes import other_bytes
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, SAME_BYTES, Verdict, counted, over_limit, same_bytes
 
-_BOUNDS = ((480, 150), (320, 100), (240, 60), (160, 30))
+_BOUNDS = ((640, 150), (480, 150), (320, 100), (240, 60), (160, 30))
 """Pixels of the longer side and frames, at most; the next pair where a GIF would be over SwanLab's limit."""
 _FASTEST = 50
 """Frames a second, at most."""

@@ -17,7 +17,7 @@ from ..files import UnusableError
 if TYPE_CHECKING:
     from .item import Item
 
-_BOUNDS = ((480, 150), (320, 100), (240, 60), (160, 30))
+_BOUNDS = ((640, 150), (480, 150), (320, 100), (240, 60), (160, 30))
 """Pixels of the longer side and frames, at most; the next pair is tried where a GIF is over SwanLab's limit."""
 _DECODED = 20_000
 _FASTEST = 50
