@@ -20,7 +20,7 @@ import pytest
 
 from compat_tests.stores import SwanStore, WandbStore
 from wandb_swan.parity.comparison import compare_runs
-from wandb_swan.parity.recorded import read_logs
+from wandb_swan.parity.logs import read_logs
 from wandb_swan.parity.stored import StoredRun
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

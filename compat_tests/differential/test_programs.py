@@ -19,7 +19,7 @@ from compat_tests.differential.conftest import Worker
 from compat_tests.differential.worker import Made, Operation
 from compat_tests.stores import YAML_BREAKS, SwanStore, WandbStore, assert_same_values, wait_for_exit
 from wandb_swan.parity.comparison import compare_runs
-from wandb_swan.parity.recorded import read_logs
+from wandb_swan.parity.logs import read_logs
 from wandb_swan.parity.stored import StoredRun
 
 pytestmark = pytest.mark.live

@@ -11,8 +11,9 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.unit.logs import END, begin, log, record, row, summary
 from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.parity.logs import read_logs
 from wandb_swan.parity.plain import leaves, media_items, payloads
-from wandb_swan.parity.recorded import Line, read_logs
+from wandb_swan.parity.recorded import Line
 
 
 def test_rows_that_a_resumed_run_logged_again(tmp_path: Path) -> None:

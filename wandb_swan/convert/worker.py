@@ -16,7 +16,7 @@ from typing import IO, Any
 from ..exceptions import WandbSwanError
 from ..parity.answers import Answers
 from ..parity.comparison import compare_runs
-from ..parity.recorded import read_logs
+from ..parity.logs import read_logs
 from ..parity.stored import StoredRun, checked
 from ..sources import exports
 from ..sources.local_run import LocalRun

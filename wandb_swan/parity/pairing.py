@@ -14,8 +14,9 @@ from ..swan import limits
 from .answers import Answers
 from .cloud import CloudStored
 from .comparison import compare_runs
+from .logs import read_logs
 from .matching import Depth
-from .recorded import Recorded, read_logs
+from .recorded import Recorded
 from .report import Parity
 from .stored import StoredRun
 

@@ -1,0 +1,229 @@
+"""The plain reading of a run's transaction logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+from ..journal.kinds import LEFT_OUT_RECORDS
+from ..stream.nested import Path, Tree
+from ..stream.series import Series
+from ..stream.wire import record_field
+from . import plain
+from .recorded import OF_TABLES, Line, Recorded
+
+_NUMBER_STARTS = frozenset("-0123456789")
+_RUN = 17
+"""Its field number in `wandb_internal.Record`."""
+
+
+def read_logs(logs: list[FilePath]) -> Recorded:
+    """The run of some transaction logs; where there are several, each goes on where the one before it was left.
+
+    Raises:
+        WandbSwanError: one is no transaction log.
+        OSError: one cannot be read.
+    """
+    recorded = Recorded()
+    for log in sorted(logs, key=_begun):
+        _Reading(recorded, log).read()
+    return recorded
+
+
+def _begun(log: FilePath) -> tuple[float, str]:
+    for payload in plain.payloads(log):
+        if record_field(payload) == _RUN and (record := plain.parsed(payload)).HasField("run"):
+            return plain.seconds(record.run.start_time), log.parent.name
+    return 0.0, log.parent.name
+
+
+class _Reading:
+    """Brings one log into what is recorded."""
+
+    def __init__(self, recorded: Recorded, log: FilePath) -> None:
+        self._to = recorded
+        self._log = log
+        self._files = log.parent / "files"
+        self._console = {True: "", False: ""}
+        self._summary: dict[Path, tuple[int, str]] = {}
+        """Path -> number of the record, JSON."""
+        self._summaries = 0
+        self._series: dict[str, Series] = {}
+        """By key; most values are numbers under a key that is not nested."""
+        self._run: Any = None
+        self._cut = recorded.rows > 0
+
+    def read(self) -> None:
+        take: dict[str, Callable[[Any], None]] = {
+            "history": self._on_history,
+            "summary": self._on_summary,
+            "config": self._on_config,
+            "run": self._on_run,
+            "stats": self._on_stats,
+            "output": self._on_output,
+            "output_raw": self._on_output,
+            "output_logger": self._on_output_logger,
+            "files": self._on_files,
+            "artifact": self._on_artifact,
+            "use_artifact": self._on_use_artifact,
+            "alert": lambda body: self._to.alert(body.level, body.title, body.text),
+            "exit": lambda body: setattr(self._to, "exit_code", body.exit_code),
+            "metric": lambda body: None,  # how values are shown
+            "tbrecord": lambda body: None,  # names the folder of TensorBoard's files; the rows made of them come too
+            "preempting": lambda body: None,
+            "request": lambda body: None,  # what wandb's processes say to each other; no log holds any
+        }
+        self._to.exit_code = None
+        for payload in plain.payloads(self._log):
+            try:
+                record = plain.parsed(payload)
+            except ValueError as error:
+                self._to.not_understood["record", str(error)] += 1
+                continue
+            kind = record.WhichOneof("record_type")
+            if kind in take:
+                take[kind](getattr(record, kind))
+            elif kind not in LEFT_OUT_RECORDS and (kind or record_field(payload)):
+                self._to.not_understood[kind or f"record field {record_field(payload)}", "no handler"] += 1
+        for stderr, rest in self._console.items():
+            if rest.strip("\r"):
+                self._line(rest, stderr)
+        told = self._summary.get(("_step",), (0, ""))[1]
+        if self._to.exit_code is not None and told.isdecimal() and int(told) > self._to.last_step:
+            last = f"the last row of {self._log.name} is of step {self._to.last_step}"
+            self._to.short += (f"wandb's summary is of step {told}, {last}",)
+        # The latest last: it wins over what lies above or below it in the tree.
+        for path, (_, text) in sorted(self._summary.items(), key=lambda held: held[1][0]):
+            try:
+                plain.put(self._to.summary, path, json.loads(text))
+            except (ValueError, RecursionError) as error:
+                self._to.not_understood[".".join(path), type(error).__name__] += 1
+
+    def _on_run(self, run: Any) -> None:
+        to = self._to
+        for item in run.config.update:
+            # When its name changes, wandb's core writes the run again, in its own words: 0.0 as 0, no empty dict, no
+            # half of a surrogate pair. What the user wrote is in the first, and in config records.
+            if self._run is None or item.nested_key or item.key not in to.config:
+                self._set(to.config, item)
+        if self._run is None:
+            if run.starting_step:
+                to.forget_from(run.starting_step)
+                self._cut = False
+            to.started_at = to.started_at or plain.seconds(run.start_time)
+        self._run = run
+        to.about = {
+            "id": run.run_id,
+            "entity": run.entity,
+            "project": run.project,
+            "name": run.display_name,
+            "notes": run.notes,
+            "tags": list(run.tags),
+            "group": run.run_group or run.sweep_id,
+            "job_type": run.job_type,
+        }
+
+    def _set(self, tree: Tree, item: Any) -> None:
+        path = list(item.nested_key) or [item.key]
+        try:
+            plain.put(tree, path, plain.value_of(item))
+        except (ValueError, RecursionError) as error:
+            self._to.not_understood[".".join(path), type(error).__name__] += 1
+
+    def _on_config(self, body: Any) -> None:
+        for item in body.remove:
+            *above, last = list(item.nested_key) or [item.key]
+            tree: Any = self._to.config
+            for key in above:
+                tree = tree.get(key) if isinstance(tree, dict) else None
+            if isinstance(tree, dict):
+                tree.pop(last, None)
+        for item in body.update:
+            self._set(self._to.config, item)
+
+    def _on_summary(self, body: Any) -> None:
+        held = self._summary
+        self._summaries = number = self._summaries + 1
+        for item in body.remove:
+            held.pop(tuple(item.nested_key) or (item.key,), None)
+        for item in body.update:
+            held[tuple(item.nested_key) or (item.key,)] = number, item.value_json
+
+    def _on_history(self, body: Any) -> None:
+        to = self._to
+        tree: Tree = {}
+        numbers: list[tuple[Series, float]] = []
+        known = self._series
+        step: int | None = body.step.num if body.HasField("step") else None
+        time = 0.0
+        for item in body.item:
+            nested = item.nested_key
+            text = item.value_json
+            try:
+                if len(nested) > 1:
+                    plain.put(tree, list(nested), plain.value_of(item))
+                    continue
+                key = nested[0] if nested else item.key
+                if not text or text[0] not in _NUMBER_STARTS:
+                    tree[key] = plain.value_of(item)
+                elif key == "_timestamp":
+                    time = float(text)
+                elif key == "_step":
+                    step = int(text) if step is None else step
+                elif key not in plain.OF_WANDB:
+                    numbers.append((known.get(key) or self._series_of(key), float(text)))
+            except (ValueError, RecursionError) as error:
+                to.not_understood[".".join(nested) or item.key, type(error).__name__] += 1
+        if not 0 < time < 1e11:
+            time = 0.0
+        for key in plain.OF_WANDB:
+            tree.pop(key, None)
+        if self._cut and step is not None:
+            to.forget_from(step)
+            self._cut = False
+        step = to.step_of(step)
+        for series, value in numbers:
+            series.add(step, value, time)
+        if tree:
+            to.values(plain.leaves(tree), step, time, self._files)
+        to.happened(time)
+
+    def _series_of(self, key: str) -> Series:
+        series = self._series[key] = self._to.scalars.setdefault((key,), Series())
+        return series
+
+    def _on_stats(self, body: Any) -> None:
+        values: Tree = {}
+        for item in body.item:
+            try:
+                values[item.key] = plain.value_of(item)
+            except (ValueError, RecursionError) as error:
+                self._to.not_understood[f"system.{item.key}", type(error).__name__] += 1
+        self._to.sample(plain.leaves(values), plain.seconds(body.timestamp))
+
+    def _on_output(self, body: Any) -> None:
+        stderr = body.output_type == body.STDERR
+        *lines, self._console[stderr] = (self._console[stderr] + body.line).split("\n")
+        for line in lines:
+            self._line(line, stderr)
+        self._to.happened(plain.seconds(body.timestamp))
+
+    def _on_output_logger(self, body: Any) -> None:
+        self._line(body.line.rstrip("\n"), stderr=False)
+
+    def _line(self, text: str, stderr: bool) -> None:
+        self._to.lines.append(Line(text.rstrip("\r").rpartition("\r")[2], stderr))
+
+    def _on_files(self, body: Any) -> None:
+        for item in body.files:
+            if item.type != item.WANDB and not item.path.startswith("media/"):
+                self._to.saved[item.path] = self._files
+
+    def _on_artifact(self, body: Any) -> None:
+        if body.type not in OF_TABLES:
+            self._to.artifacts.append((body.name, body.digest, False))
+
+    def _on_use_artifact(self, body: Any) -> None:
+        self._to.artifacts.append((body.name or body.id, "", True))
