@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
 import click
@@ -51,6 +53,9 @@ def _in_one_line(error: click.UsageError) -> Exception:
 @click.version_option(package_name="wandb-swan", prog_name="wandb-swan")
 def main() -> None:
     """Record wandb runs in SwanLab as well."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal's encoding does not have is no failure
 
 
 for command in (run, status, resume, convert, verify, doctor):

@@ -57,6 +57,17 @@ def test_one_line_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
         WandbConverter(mode="sideways")
 
 
+def test_names_that_the_terminal_cannot_show(tmp_path: Path, cli: Cli) -> None:
+    script = 'wandb.init(project="\u9879\u76ee", name="\u540d \U0001f600", id="r1").log({"\u51c6": 1})'
+    wandb = train(tmp_path / "source", script)
+    cli.env["PYTHONIOENCODING"] = "ascii:strict"
+    for command in (("--dry-run",), (), ()):
+        cli.local(wandb, *command)
+    assert "1 of 1 runs identical" in cli("verify", wandb, "swanlog")
+    (store,) = cli.stores().values()
+    assert store.start.name == "\u540d \U0001f600"
+
+
 def test_no_swanlab_login(cli: Cli, cases: Path) -> None:
     said = cli("convert", "-t", "wandb-local", "--wb-dir", cases, expect=2)
     assert "swanlab login" in said and "--mode offline" in said
