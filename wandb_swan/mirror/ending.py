@@ -44,14 +44,17 @@ class Ending:
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
-        if torn or not decoder.ended:  # a full disk, damage, a kill: a whole log of wandb has the end
+        whole = decoder.ended and not torn
+        if not whole:  # a full disk, damage, a kill: a whole log of wandb has the end
             self._read_log_to_its_end()
-            decoder.finished = decoder.finished or checks.finished
+            if decoder.finished is None and checks.finished is not None:
+                decoder.finished = checks.finished
+                replay.write(checks.finished)
         for event in decoder.finish("the training process ended without finishing the run (killed?)"):
             replay.write(event)
         self._read_log_to_its_end()
         rest = list(checks.the_rest())
-        late = sum(isinstance(event, ConsoleLine | Alert) for event in rest)
+        late = sum(isinstance(event, ConsoleLine | Alert) for event in rest) if whole else 0
         checks.finish()
         checks.close()
         if (checks.conflicts or late) and checks.whole and session.mode != "online" and not replay.rows_from_log:
