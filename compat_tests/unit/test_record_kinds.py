@@ -49,9 +49,9 @@ def start() -> bytes:
     return record.SerializeToString()
 
 
-def end() -> bytes:
+def end(exit_code: int = 0) -> bytes:
     record = pb.Record()
-    record.exit.exit_code = 0
+    record.exit.exit_code = exit_code
     return record.SerializeToString()
 
 
@@ -160,3 +160,18 @@ def test_a_conversion_tells_of_them(tmp_path: Path) -> None:
     assert [(lost.key, lost.count) for lost in report.lost] == [("record field 300", 1)]
     assert not report.whole
     assert SwanStore.read(tmp_path / "swanlog" / "run-made").config["wandb_run"]["preempting"] is True
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_run_whose_machine_was_taken_away_is_preempted(tmp_path: Path, exit_code: int) -> None:
+    folder = tmp_path / "offline-run-20260101_000000-r1"
+    folder.mkdir()
+    writer = JournalWriter(folder / "run-r1.wandb")
+    for payload in (start(), preempting(), end(exit_code)):
+        writer.append(payload)
+    writer.close()
+    reference = LocalRun([writer.path]).reference()
+    job = Job(reference=reference, run_id="r1", options=Options(log_dir=tmp_path / "swanlog"), run_dir="run-made")
+    assert convert(job, lambda points: None).identical
+    about = SwanStore.read(tmp_path / "swanlog" / "run-made").config["wandb_run"]
+    assert about.get("state") == ("preempted" if exit_code else None)

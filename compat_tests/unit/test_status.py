@@ -45,6 +45,11 @@ LOST = [{"key": "a", "reason": f"reason {number}", "count": number + 1} for numb
             "SwanLab run at u; self-check: 2 values are not those of wandb's log, see r1-20260101_000000.log",
         ),
         (
+            {"state": "finished", "mode": "online", "url": "u", "counts": {"rows dropped by wandb": 3}},
+            "SwanLab run at u; wandb itself dropped 3 calls of log() whose step= lies behind an earlier one: let steps "
+            "grow, or leave step= out",
+        ),
+        (
             {"state": "failed", "reason": "no room"},
             "the run is not whole in SwanLab (no room); nothing is lost: type "
             "`wandb-swan resume r1-20260101_000000.journal`",

@@ -26,6 +26,10 @@ def outcome(journal: Path, *, ended: bool) -> str:
         differences = (status.get("self_check") or {}).get("differences")
         if differences:
             more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
+        dropped = (status.get("counts") or {}).get("rows dropped by wandb")
+        if dropped:
+            more += f"; wandb itself dropped {dropped} calls of log() whose step= lies behind an earlier one"
+            more += ": let steps grow, or leave step= out"
         part = status.get("part") or {}
         moved = part.get("step_offset")
         if moved:

@@ -78,6 +78,7 @@ class Sink:
         self._config: RunConfig
         self._last: dict[Path, Any] = {}
         self._samples = 0
+        self._preempting = False
         self._writer: Writer | None = None
         self._values: Values
         self._check = check
@@ -212,11 +213,14 @@ class Sink:
                 self._config.run_changed(event)
                 self._swan.describe(event)
             case RunPreempting():
+                self._preempting = True
                 self.add_metadata(preempting=True)
             case NotRead():
                 self.losses.add(event.path, event.reason)
             case RunFinished():
                 self.add_metadata(exit_code=event.exit_code)
+                if self._preempting and event.exit_code:  # as W&B calls it; SwanLab has no such state
+                    self.add_metadata(state="preempted")
             case RunStarted():
                 pass  # `open` has it
             case _:
