@@ -10,15 +10,16 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from ..journal.reader import LogReader
 from ..stream.events import Alert, ConsoleLine, Event, HistoryRow, RunFinished, Tree
-from ..stream.nested import leaves, merge
+from ..stream.nested import Path, leaves, merge
 from ..stream.records import Decoder
 from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
+from ..swan.limits import clean_text
 from .rest import Rest
 
 log = logging.getLogger("wandb_swan")
@@ -32,7 +33,7 @@ WAITING = 200_000
 class Reconciler:
     """Compares the rows of one run, live and logged. Rows are matched by step."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: FilePath | None) -> None:
         self.path = path
         self.from_log = False
         """Whether the rows come from the log alone: the live steps cannot be trusted (any more)."""
@@ -165,11 +166,11 @@ class Reconciler:
         if live == row.values:
             return
         missing: Tree = {}
-        seen = dict(leaves(live))
+        seen = {_clean(path): value for path, value in leaves(live)}
         for path, value in leaves(row.values):
-            if path not in seen:
+            if _clean(path) not in seen:
                 merge(missing, path, value)
-            elif not _same(seen.pop(path), value):
+            elif not _same(seen.pop(_clean(path)), value):
                 self._differ(f"{'.'.join(path)} at step {row.step}: not the value in wandb's log")
         for path in seen:
             self._differ(f"{'.'.join(path)} at step {row.step} is not in wandb's log")
@@ -184,6 +185,11 @@ class Reconciler:
             log.warning("self-check: %s", what)
 
 
+def _clean(path: Path) -> Path:
+    """A path as wandb's core writes it: no half of a surrogate pair."""
+    return tuple(map(clean_text, path))
+
+
 def _same(live: Any, logged: Any) -> bool:
     if isinstance(live, int | float) and isinstance(logged, int | float):
         try:
@@ -196,5 +202,5 @@ def _same(live: Any, logged: Any) -> bool:
     if isinstance(live, dict) and isinstance(logged, dict):
         return live.keys() == logged.keys() and all(_same(value, logged[key]) for key, value in live.items())
     if isinstance(live, str) and isinstance(logged, str):
-        return live == logged or live.encode("utf-8", "replace") == logged.encode("utf-8", "replace")
+        return logged in (live, clean_text(live), live.encode("utf-8", "replace").decode())
     return bool(live == logged)
