@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.mirror import reconcile
+from wandb_swan.mirror.process import Mirror
 from wandb_swan.mirror.reconcile import Reconciler
-from wandb_swan.stream.events import HistoryRow
+from wandb_swan.mirror.replay import Replay
+from wandb_swan.stream.events import Event, HistoryRow
 
 Rows = Mapping[int, Mapping[str, str]]
 
@@ -112,3 +115,38 @@ def test_more_rows_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     check, added = checked(log, {step: {"a": step} for step in range(0, 50, 2)})
     assert (check.compared, check.added, check.conflicts) == (25, 25, 0)
     assert [row.step for row in added] == list(range(1, 50, 2))
+
+
+def test_large_rows_are_read_a_few_at_once(tmp_path: Path) -> None:
+    text = json.dumps("x" * 1_000_000)
+    check = Reconciler(log_of(tmp_path, {step: {"a": text} for step in range(30)}))
+    sizes = []
+    while check.read_ahead():
+        sizes.append(len(check._early))
+        assert len(list(check.follow(100, drained=True))) == sizes[-1]
+    assert sum(sizes) == 30 and max(sizes) < 10
+    check.close()
+
+
+def test_large_records_of_a_journal_are_replayed_a_few_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = JournalWriter(tmp_path / "r1-20260101_000000.journal")
+    writer.note(type="begin", format=1, settings={"mode": "offline", "log_dir": str(tmp_path / "swanlog")}, run={})
+    begin = pb.Record()
+    begin.request.run_start.run.run_id, begin.request.run_start.run.project = "r1", "p"
+    writer.append(begin.SerializeToString())
+    for _ in range(30):
+        row = pb.Record()
+        row.request.partial_history.item.add(key="a", value_json=json.dumps("x" * 1_000_000))
+        writer.append(row.SerializeToString())
+    writer.note(type="end", exit_code=0)
+    writer.close()
+    turns = []
+    write_all = Replay.write_all
+
+    def counted(self: Replay, events: Sequence[Event]) -> None:
+        turns.append(sum(isinstance(event, HistoryRow) for event in events))
+        write_all(self, events)
+
+    monkeypatch.setattr(Replay, "write_all", counted)
+    assert Mirror(writer.path).run() == 0
+    assert sum(turns) == 30 and max(turns) < 10

@@ -16,7 +16,8 @@ from .session import POLL, Session
 
 log = logging.getLogger("wandb_swan")
 
-RECORDS_A_TURN = 5_000
+RECORDS_A_TURN, BYTES_A_TURN = 5_000, 8_000_000
+"""Records that are held in memory at once, at most, and about how large they may be together."""
 
 BACKLOG = 50_000
 """Records that SwanLab's server has not taken, above which the journal is left to wait: memory stays bounded."""
@@ -109,11 +110,13 @@ class Follower:
         """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
         replay = self._session.replay
         events: list[Event] = []
-        count = 0
-        for payload in reader:
-            count += 1
+        size = 0
+        whole = True
+        for count, payload in enumerate(reader, 1):
+            size += len(payload)
             events.extend(replay.decoder.feed(payload))
-            if count >= RECORDS_A_TURN:
+            if count >= RECORDS_A_TURN or size >= BYTES_A_TURN:
+                whole = False
                 break
         if replay.decoder.rows_from_core:
             replay.checks.from_log = True
@@ -126,7 +129,7 @@ class Follower:
                 self._held = []
         if replay.is_open:
             replay.write_all(events)
-        return count < RECORDS_A_TURN and self._readable(reader)
+        return whole and self._readable(reader)
 
     def _opens(self, *, alive: bool) -> bool:
         """Whether it is time to open the SwanLab run: SwanLab takes names and tags at the start, if at all."""

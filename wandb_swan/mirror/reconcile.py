@@ -24,8 +24,8 @@ from .rest import Rest
 
 log = logging.getLogger("wandb_swan")
 
-READ_AHEAD = 5_000
-"""Rows of the log that are read at once."""
+READ_AHEAD, READ_AHEAD_BYTES = 5_000, 8_000_000
+"""Rows of the log that are read at once, and about how large its records may be together."""
 WAITING = 200_000
 """Live rows without a row in the log, after which the log is taken to be not written at all."""
 
@@ -52,6 +52,8 @@ class Reconciler:
         self._decoder = Decoder()
         self._summary = LoggedSummary()
         self.rest = Rest()
+        self._read = 0
+        """Bytes of the log that `read_ahead` has read."""
         self._reader: LogReader | None = None
         self._stream: Iterator[bytes] | None = None
 
@@ -96,10 +98,11 @@ class Reconciler:
         """Reads what wandb's core has flushed, at most some thousand rows; whether there was any."""
         if self._early:
             return True
+        self._read = 0
         for event in self._events():
             if isinstance(event, HistoryRow) or (self.lines_from_log and isinstance(event, ConsoleLine | Alert)):
                 self._early.append(event)
-                if len(self._early) >= READ_AHEAD:
+                if len(self._early) >= READ_AHEAD or self._read >= READ_AHEAD_BYTES:
                     break
             else:
                 self.rest.logged(event)
@@ -144,6 +147,7 @@ class Reconciler:
             except OSError:
                 return  # not there yet
         for payload in self._reader:
+            self._read += len(payload)
             if record_field(payload) == SUMMARY:
                 self._summary.take(payload)
                 continue
