@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
-from compat_tests.conftest import Recorded, recorder
+from compat_tests.conftest import Record, Recorded, recorder
 from compat_tests.stores import SwanStore, WandbStore
 from wandb_swan.stream.records import Decoder
 
@@ -96,6 +97,29 @@ def test_artifacts_are_listed(stores: tuple[WandbStore, SwanStore]) -> None:
     assert set(listed["data"]["aliases"]) == {"v1", "train", "latest"}
     assert (listed["weights"]["type"], listed["weights"]["size"]) == ("model", 5)
     assert [item["type"] for item in listed.values()].count("code") == 1
+
+
+SAVED = """
+import pathlib, shutil
+import wandb_swan as wandb
+run = wandb.init(project="p", id="r1")
+pathlib.Path("mine.bin").write_bytes(b"m" * 3000)
+run.save("mine.bin")
+(pathlib.Path(run.dir) / "theirs.bin").write_bytes(b"t" * 3000)
+run.save("theirs.bin")
+run.log({"a": 1})
+run.finish()
+"""
+
+
+def test_saved_files_stay_when_wandbs_folder_goes(record: Record) -> None:
+    result = record(SAVED)
+    (wandb_dir,), (swan_dir,) = result.wandb_dirs, result.swan_dirs()
+    mine, theirs = (swan_dir / "files" / name for name in ("mine.bin", "theirs.bin"))
+    assert theirs.samefile(wandb_dir / "files" / "theirs.bin"), "not stored twice on one file system"
+    shutil.rmtree(result.dir / "wandb")
+    assert (mine.read_bytes(), theirs.read_bytes()) == (b"m" * 3000, b"t" * 3000)
+    assert not mine.is_symlink() and not theirs.is_symlink()
 
 
 def test_a_used_artifact_is_an_event() -> None:

@@ -32,20 +32,32 @@ class UnusableError(Exception):
         self.as_text = as_text
 
 
-def own_copies(folder: FilePath) -> dict[str, OSError]:
+def own_copies(folder: FilePath, *, past: bool) -> dict[str, OSError]:
     """Puts the files themselves in the place of the links that SwanLab 0.10 makes to saved files.
 
-    What a run of the past has must not go with the folder or the cache that it came from. Returns what failed, by
-    relative path; such a link stays.
+    What a run has must not go with wandb's folder or the cache that it came from. A file is linked (a hard link) where
+    the file system allows it, else copied. Of a run of the past, a file that wandb itself only links to is copied: its
+    owner may go on writing into it. Returns what failed, by relative path; such a link stays.
     """
     failed: dict[str, OSError] = {}
     for link in [path for path in folder.rglob("*") if path.is_symlink()]:
         try:
+            theirs = (link.parent / link.readlink()).is_symlink()
             with replacing(link) as fresh:
-                shutil.copyfile(link, fresh)
+                fresh.unlink(missing_ok=True)
+                if (past and theirs) or not _hard_link(link.resolve(), fresh):
+                    shutil.copyfile(link, fresh)
         except OSError as error:
             failed[str(link.relative_to(folder))] = error
     return failed
+
+
+def _hard_link(file: FilePath, fresh: FilePath) -> bool:
+    try:
+        fresh.hardlink_to(file)
+    except OSError:  # another file system, one without hard links, a file of somebody else
+        return False
+    return True
 
 
 class RunFiles:

@@ -169,8 +169,9 @@ class Sink:
         self.flush()
         if self._swan.own:
             self._swan.finish(state, reason, error_line_is_there=self._writer.skip_lines > 0)
-            if self._target.past:
-                for path, error in own_copies(FilePath(self._swan.handle.dir) / "files").items():
+            if self._target.past or self._target.mode != "online":
+                files = FilePath(self._swan.handle.dir) / "files"
+                for path, error in own_copies(files, past=self._target.past).items():
                     self.losses.add((path,), f"file only linked, not copied: {type(error).__name__}", str(error))
         self._swan.raise_if_broken()
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
