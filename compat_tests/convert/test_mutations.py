@@ -370,3 +370,14 @@ def test_the_command_names_it(converted: tuple[Path, Path, Path], tmp_path: Path
     changed = changed_copy(run, tmp_path, "a cell")
     said = Cli(tmp_path, clean_environment(folder, WANDB_MODE=None))("verify", wandb, changed, expect=1)
     assert "0 of 1 runs identical" in said and "cell 1/x: 2.5 in wandb, 2.25 in SwanLab" in said
+
+
+def test_what_cannot_be_compared_is_not_called_identical(converted: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    wandb, run, folder = converted
+    shutil.copytree(wandb, tmp_path / "wandb", symlinks=True)
+    for media in (tmp_path / "wandb").glob("offline-run-*/files/media"):
+        shutil.rmtree(media)
+    cli = Cli(tmp_path, clean_environment(folder, WANDB_MODE=None))
+    said = cli("verify", tmp_path / "wandb", run, expect=3)
+    assert "1 of 1 runs identical, 1 of them but for content that could not be compared" in said
+    assert "the source file is not there" in said

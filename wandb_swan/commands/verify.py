@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 import click
 
 NOT_COMPARED = 3
-"""The exit code where nothing differs and something could not be compared."""
+"""The exit code where nothing differs and a run, or the content of something in it, could not be compared."""
 
 
 def _swanlab(context: click.Context, parameter: click.Parameter, given: str) -> str:
@@ -60,7 +60,8 @@ def verify(  # noqa: PLR0917  (one for each option)
     SwanLab run folder, a log directory, where each wandb run finds its own, or workspace/project/run-id in SwanLab's
     cloud: of it, numbers, steps, columns, captions and the config are compared, and what cannot be is said.
 
-    Exit code 1 on any difference, 3 where nothing differs and something could not be compared.
+    Exit code 1 on any difference, 3 where nothing differs and something (a run, the content of an item) could not
+    be compared.
     """
     from ..parity.page import report_page
     from ..parity.pairing import NotCompared, Pair, pairs
@@ -85,5 +86,5 @@ def verify(  # noqa: PLR0917  (one for each option)
         html_file.write_text(report_page(compared), "utf-8")
     if not all(pair.parity.identical for pair in compared):
         raise click.exceptions.Exit(1)
-    if left_out:
+    if left_out or any(pair.parity.unseen for pair in compared):
         raise click.exceptions.Exit(NOT_COMPARED)

@@ -54,6 +54,8 @@ class RunReport(BaseModel):
     verified: str = ""
     """How it was compared: full: the content of everything; fast: counts, steps, times and numbers of all, and the
     content of a sample of media, texts and files."""
+    not_compared: tuple[str, ...] = ()
+    """Whose content could not be compared, and why."""
     differences: tuple[str, ...] = ()
     short: bool = False
     """Whether the source has given less than it counts: the same command tries again."""
@@ -127,7 +129,8 @@ class Report(BaseModel):
         odd_first = sorted(self.runs, key=lambda run: run.state not in ("failed", "interrupted"))
         for run in odd_first[:every]:
             verdict = {True: "yes", False: "NO", None: ""}[run.identical]
-            verdict += f" ({run.verified})" if run.verified else ""
+            unseen = f", {len(run.not_compared)} not compared" if run.not_compared else ""
+            verdict += f" ({run.verified}{unseen})" if run.verified else ""
             table.add_row(
                 run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict, run.reason or run.swanlab
             )

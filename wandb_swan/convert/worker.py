@@ -147,7 +147,8 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         parity = compare_runs(
             recorded, StoredRun(run_dir), reference.source, depth=options.verify, system=True, same_source=True
         )
-        facts |= {"identical": parity.identical, "differences": parity.differences(), "verified": options.verify}
+        facts |= {"identical": parity.identical, "differences": parity.differences()}
+        facts |= {"verified": options.verify, "not_compared": parity.unseen}
         if options.mode != "online":
             how = f"compared with its source ({options.verify})"
             amend_metadata(run_dir, parity=checked(how=how, identical=parity.identical))

@@ -103,6 +103,11 @@ class Parity(BaseModel):
         return sum(bool(metric.told) for metric in self.metrics) + sum(len(part.told) for part in self.parts)
 
     @property
+    def unseen(self) -> tuple[str, ...]:
+        """Whose content could not be compared, one sentence each."""
+        return tuple(f"{metric.metric}: {why}" for metric in self.metrics for why in metric.not_compared)
+
+    @property
     def points(self) -> int:
         return sum(metric.points_wandb for metric in self.metrics)
 
@@ -111,7 +116,9 @@ class Parity(BaseModel):
         """In a few words."""
         if not self.identical:
             return "DIFFERENT"
-        return f"identical but for {self.told} that its SwanLab run names" if self.told else "identical"
+        but = [f"{self.told} that its SwanLab run names"] if self.told else []
+        but += [f"{len(self.unseen)} that could not be compared"] if self.unseen else []
+        return f"identical but for {' and '.join(but)}" if but else "identical"
 
     def differences(self) -> tuple[str, ...]:
         """What differs, one sentence each."""
@@ -184,6 +191,11 @@ def _sum(runs: Sequence[Parity], not_compared: int) -> str:
     text = f"{same} of {len(runs)} runs identical"
     if told:
         text += f", {told} of them but for what its SwanLab run itself says was not carried over"
+    unseen = sum(run.identical and bool(run.unseen) for run in runs)
+    if unseen:
+        text += f", {unseen} of them but for content that could not be compared"
+    if any(run.depth == "counts" for run in runs):
+        text += " (numbers, steps, columns and captions)"
     if any(run.depth == "fast" for run in runs):
         text += " (fast: counts of all, content of a sample)"
     return f"{text}, {not_compared} not compared" if not_compared else text
