@@ -262,7 +262,7 @@ def _run(recorded: Recorded, stored: Stored, *, same_source: bool) -> PartParity
             found.append(f"{name}: {ours!r} in wandb, {theirs!r} in SwanLab")
 
     about, described = recorded.about, stored.description
-    live = "versions" in stored.metadata and stored.metadata.get("mode") in ("offline", "local")
+    live = "versions" in stored.metadata and stored.metadata.get("mode") not in (None, "online")
     if live and about:  # what is empty here, W&B's server may have given
         for name, ours in (
             ("name", limits.name(about["name"])),
