@@ -60,6 +60,14 @@ def test_swanlabs_server_is_told(record: Record, tmp_path: Path, takes: bool) ->
         assert result.statuses[0]["not_mirrored"] == lost, json.dumps(result.statuses, indent=1)
 
 
+def test_what_is_set_before_the_first_row_needs_no_change(record: Record, tmp_path: Path) -> None:
+    with SwanLabCloud() as cloud:
+        cloud.renames = False
+        record(LATE.replace("BEFORE", "0.6"), **cloud.env(tmp_path / "swanlab"))
+        kept = cloud.experiment("late")
+        assert (kept.name, kept.tags, kept.description, kept.group) == ("lr=0.5", ["x", "y"], "why", "g")
+
+
 def test_a_run_of_a_sweep_is_in_its_group(record: Record) -> None:
     script = """
     import wandb_swan as wandb

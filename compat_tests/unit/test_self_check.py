@@ -15,7 +15,8 @@ from wandb_swan.mirror import reconcile
 from wandb_swan.mirror.process import Mirror
 from wandb_swan.mirror.reconcile import Reconciler
 from wandb_swan.mirror.replay import Replay
-from wandb_swan.stream.events import Event, HistoryRow
+from wandb_swan.mirror.rest import Rest
+from wandb_swan.stream.events import ChartDefined, ConsoleLine, Event, HistoryRow, MaskLabels, NotRead
 
 Rows = Mapping[int, Mapping[str, str]]
 
@@ -115,6 +116,25 @@ def test_more_rows_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     check, added = checked(log, {step: {"a": step} for step in range(0, 50, 2)})
     assert (check.compared, check.added, check.conflicts) == (25, 25, 0)
     assert [row.step for row in added] == list(range(1, 50, 2))
+
+
+def test_half_of_a_surrogate_pair_in_what_is_no_row() -> None:
+    """wandb's JSON can spell one: in a chart's title, in a class name, in a printed line."""
+
+    def every(half: str) -> list[Event]:
+        return [
+            ChartDefined(key="c", spec="s", table_key="t", fields={}, strings={"title": half}),
+            MaskLabels(key="m", layer="l", labels={"1": half}),
+            ConsoleLine(text=half, stderr=False, timestamp=0.0),
+            NotRead(path=(half,), reason="why"),
+        ]
+
+    rest = Rest()
+    for event in every("\ud800"):
+        rest.live(event)
+    for event in every("\ufffd"):
+        rest.logged(event)
+    assert list(rest.finish()) == []
 
 
 def test_large_rows_are_read_a_few_at_once(tmp_path: Path) -> None:

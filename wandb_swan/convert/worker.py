@@ -15,9 +15,8 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from ..exceptions import WandbSwanError
-from ..parity.answers import Answers
+from ..parity.answers import noted
 from ..parity.comparison import compare_runs
-from ..parity.logs import read_logs
 from ..parity.stored import StoredRun, checked
 from ..sources import exports
 from ..sources.local_run import LocalRun
@@ -77,8 +76,8 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
     reference, options = job.reference, job.options
     source = source_of(reference, options)
     selection = Selection(options)
-    answers = Answers()
-    source.on_answer = answers.take
+    depth = options.verify if can_be_read() else "none"
+    recorded = noted(source) if depth != "none" else None
     events = selection.of(source.events())
     started = next(events)
     assert isinstance(started, RunStarted)
@@ -127,7 +126,6 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
             StoredRun(run_dir)  # read back, before the other one goes
         else:
             check(options.log_dir / job.replaces, run_dir)
-    compares = options.verify != "none" and can_be_read()
     facts: dict[str, Any] = {
         "state": "converted",
         "name": started.name,
@@ -137,20 +135,22 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
         "lost": tuple(Lost(**item) for item in sink.lost()),
         "notices": (
             *source.notices,
-            *(() if compares else source.short),
+            *(source.short if depth == "none" else ()),
             *(f"{count} {LEFT_OUT[what]}" for what, count in selection.left_out.items()),
         ),
     }
-    if compares and options.verify != "none":
-        recorded = read_logs(source.logs) if isinstance(source, LocalRun) else answers.finish(source.short)
-        recorded.about["id"] = started.run_id
-        parity = compare_runs(
-            recorded, StoredRun(run_dir), reference.source, depth=options.verify, system=True, same_source=True
-        )
-        facts |= {"identical": parity.identical, "differences": parity.differences()}
-        facts |= {"verified": options.verify, "not_compared": parity.unseen}
+    if recorded is not None and depth != "none":
+        theirs = recorded()
+        theirs.about["id"] = started.run_id
+        parity = compare_runs(theirs, StoredRun(run_dir), reference.source, depth=depth, system=True, same_source=True)
+        facts |= {
+            "identical": parity.identical,
+            "differences": parity.differences(),
+            "verified": depth,
+            "not_compared": parity.unseen,
+        }
         if options.mode != "online":
-            how = f"compared with its source ({options.verify})"
+            how = f"compared with its source ({depth})"
             amend_metadata(run_dir, parity=checked(how=how, identical=parity.identical))
     return facts
 

@@ -75,6 +75,7 @@ class Reconciler:
             log.warning("wandb writes no transaction log at %s: no self-check", self.path)
             self.path = None
             self._waiting.clear()
+            self.rest = Rest()
 
     def follow(self, current: int, *, drained: bool) -> Iterator[Event]:
         """Rows, or parts of rows, that the log has and SwanLab has not, and what they have to be read with.

@@ -60,7 +60,8 @@ class Replay:
         elif self.checks.lines_from_log and isinstance(event, ConsoleLine | Alert):
             return
         else:
-            self.checks.rest.live(event)
+            if self.checks.active:
+                self.checks.rest.live(event)
             if isinstance(event, RunStarted):
                 return
         self.sink.write(event)

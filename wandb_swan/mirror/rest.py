@@ -6,6 +6,7 @@ and console lines in wandb's log alone. What is in both is written once.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
@@ -26,6 +27,7 @@ from ..stream.events import (
     RunStarted,
     Tree,
 )
+from ..swan.limits import clean_text
 
 
 class Rest:
@@ -115,12 +117,13 @@ class Rest:
 
 
 def _key(event: Event) -> Hashable:
+    """Equal for an event of the journal and that of the log; wandb's core writes no half of a surrogate pair."""
     match event:
         case ConsoleLine():
-            return hash((event.stderr, event.text))
+            return hash((event.stderr, clean_text(event.text)))
         case FileSaved():
             return event.path
         case Artifact():
             return event.name, event.digest, event.used
         case _:
-            return type(event), event.model_dump_json()
+            return type(event), clean_text(json.dumps(event.model_dump(), ensure_ascii=False, sort_keys=True))

@@ -9,11 +9,26 @@ from typing import Any
 
 from ..sources.cloud_history import only_texts, reads_exports
 from ..sources.downloads import seconds
+from ..sources.local_run import LocalRun
+from ..sources.reference import Source
 from . import plain
+from .logs import read_logs
 from .recorded import OF_TABLES, Line, Recorded
 
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _NUMBERS = int | float
+
+
+def noted(source: Source) -> Callable[[], Recorded]:
+    """From now on notes what a source answers; what is given back says what it recorded, once its events were read.
+
+    Of a local run the logs are read then. Raises WandbSwanError or OSError where one cannot be.
+    """
+    if isinstance(source, LocalRun):
+        return lambda: read_logs(source.logs)
+    answers = Answers()
+    source.on_answer = answers.take
+    return lambda: answers.finish(source.short)
 
 
 class Answers:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..stream.series import Series
 from ..swan.sdk.cloud_reader import CloudExperiment, CloudItem
-from .stored import SYSTEM_PREFIX
+from .stored import SYSTEM_PREFIX, metadata_in
 
 
 class CloudStored:
@@ -72,10 +72,7 @@ class CloudStored:
     @property
     def metadata(self) -> dict[str, Any]:
         """What we put under the reserved config key; empty if the run is not ours."""
-        for key in ("wandb_run_", "wandb_run"):
-            if isinstance(self.config.get(key), dict):
-                return dict(self.config[key])
-        return {}
+        return metadata_in(self.config)
 
     def content(self, key: str, step: int) -> list[bytes]:
         """The bytes of every item of a media metric at a step, fetched now: its address is good for some time only.

@@ -14,7 +14,7 @@ from ..stream.nested import DEEPEST, Path, Tree
 from ..stream.series import Series
 from ..swan import limits
 from .cloud import CloudStored
-from .content import KINDS, TableSoFar, compare, sha256_of
+from .content import KINDS, TableSoFar, compare, located
 from .recorded import Media, Recorded, Text, json_digest, text_digest
 from .report import MetricParity
 from .stored import StoredRun
@@ -96,7 +96,7 @@ class Matcher:
 
     def told(self, path: Path, values: int, *more: Path) -> str:
         """Why so many values of a metric are not in SwanLab as wandb has them, in the run's own words; "" if it does
-        not say so of as many."""
+        not say so of as many. What it says of them is used up: it does not explain others too."""
         keys = {limits.config_text(limits.clean_text(".".join(of))) for of in (path, *more)}
         if len(path) > DEEPEST:
             keys |= {".".join(path[:at]) for at in range(1, len(path))}
@@ -105,7 +105,11 @@ class Matcher:
             return "left out by --no-media"
         if not values or sum(self.losses[key] for key in found) < values:
             return ""
-        return "; ".join(sorted(reason for key in found for reason in self.reasons[key]))
+        for key in found:
+            used = min(values, self.losses[key])
+            self.losses[key] -= used
+            values -= used
+        return "; ".join(sorted({reason for key in found for reason in self.reasons[key]}))
 
     # -- scalars ---------------------------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class Matcher:
         if not len(series):  # all its rows were replaced when the run was resumed
             return self._result((path, kind, ""), [], {}, Tally(), "")
         names = [name for name in self._candidates(path) if name in self._stored.scalars and name not in self._claimed]
-        found = [self._compare_series(path, kind, series, name) for name in names]
+        found = [(name, *self._compare_series(series, self._stored.scalars[name])) for name in names]
         if not found and isinstance(self._stored, CloudStored):
             for name in self._candidates(path):
                 if self._stored.kinds.get(name) == "scalar" and name not in self._claimed:
@@ -123,9 +127,14 @@ class Matcher:
             tally = Tally()
             tally.missing = len(series)
             return self._result((path, kind, ""), series.steps, {}, tally, f"0 of {len(series):,} values")
-        best = min(found, key=lambda metric: metric.missing + metric.extra + metric.different)
-        self._claimed.add(best.swanlab_key)
-        return best
+        name, tally, largest = min(found, key=lambda one: one[1].missing + one[1].extra + one[1].different)
+        self._claimed.add(name)
+        same = len(series) - tally.missing - tally.different
+        timed = any(series.times) and not tally.other_time
+        how = (", same bits and times" if timed else ", same bits") if same else ""
+        whole = f"{same:,} of {len(series):,} values{how}"
+        held = self._stored.scalars[name]
+        return self._result((path, kind, name), series.steps, held, tally, whole, largest=largest)
 
     def _counted(self, path: Path, kind: str, ours: Series, name: str, stored: CloudStored) -> MetricParity:
         """A metric of which SwanLab's cloud gives a part of the points: how many there are at least, and the last."""
@@ -140,8 +149,8 @@ class Matcher:
         whole = f"{points:,} points or more of {len(ours):,}, last step {last}"
         return self._result((path, kind, name), ours.steps, dict.fromkeys(range(points)), tally, whole)
 
-    def _compare_series(self, path: Path, kind: str, ours: Series, name: str) -> MetricParity:
-        theirs = self._stored.scalars[name]
+    def _compare_series(self, ours: Series, theirs: Series) -> tuple[Tally, float]:
+        """What differs between two series, and the largest difference of two values."""
         clock = self._stored.clock
         tally = Tally()
         largest = 0.0
@@ -170,9 +179,7 @@ class Matcher:
             elif one == 0.0 and math.copysign(1.0, one) != math.copysign(1.0, two):
                 tally.differs(ours.steps[at], f"{one!r} in wandb, {two!r} in SwanLab")
             tally.time(ours.times[at], theirs.times[other], clock)
-        same = len(ours) - tally.missing - tally.different
-        whole = f"{same:,} of {len(ours):,} values, same bits and times"
-        return self._result((path, kind, name), ours.steps, theirs, tally, whole, largest=largest)
+        return tally, largest
 
     # -- texts -----------------------------------------------------------------------------------------------------
 
@@ -303,10 +310,9 @@ class Matcher:
                 tally.same += 1
                 continue
             file = self._file(name, kept)
-            if kept.sha256 and file.is_file() and sha256_of(file) != kept.sha256:
-                wrong.append(f"item {at}: its file is not the one that SwanLab wrote (SHA-256)")
-                continue
-            verdict = compare(item, media.files, file, kind, table=tables, labels=self._labels, path=path)
+            verdict = compare(
+                item, media.files, file, kind, sha256=kept.sha256, table=tables, labels=self._labels, path=path
+            )
             if verdict.same is None:
                 tally.not_compared[verdict.how] += 1
             elif verdict.same:
@@ -321,7 +327,7 @@ class Matcher:
         """The items that SwanLab can have: where it has fewer, those of which wandb's file is there."""
         if kept >= len(items) or media.files is None:
             return items
-        there = [item for item in items if (media.files / str(item.get("path"))).is_file()]
+        there = [item for item in items if located(media.files, item.get("path"))]
         return there if len(there) == kept else items
 
     def _file(self, name: str, item: Any) -> FilePath:

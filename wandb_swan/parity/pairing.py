@@ -11,10 +11,9 @@ from ..sources.local_discovery import discover
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from ..swan import limits
-from .answers import Answers
+from .answers import noted
 from .cloud import CloudStored
 from .comparison import compare_runs
-from .logs import read_logs
 from .matching import Depth
 from .recorded import Recorded
 from .report import Parity
@@ -149,15 +148,13 @@ def read(source: Source) -> Recorded:
         WandbSwanError: it cannot be read.
         OSError: a log cannot be read.
     """
-    if isinstance(source, LocalRun):
-        recorded = read_logs(source.logs)
-        recorded.about["id"] = source.run_id
-        return recorded
-    answers = Answers()
-    source.on_answer = answers.take
-    for _ in source.events():
-        pass
-    return answers.finish(source.short)
+    said = noted(source)
+    if not isinstance(source, LocalRun):
+        for _ in source.events():
+            pass
+    recorded = said()
+    recorded.about["id"] = source.run_id
+    return recorded
 
 
 def _identity(source: Source, wandb: str) -> _Identity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path as FilePath
@@ -144,7 +145,7 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     if stored.error and beyond and _flow(beyond) == " ".join(_visible(stored.error).split()):
         theirs = theirs[: len(ours)]
     late = stored.metadata.get("late_lines")
-    if isinstance(late, int) and 0 < late <= len(theirs) and _interleaved(ours, theirs[:-late], theirs[-late:]):
+    if late and Counter(ours) == Counter(theirs):
         compared = f"{len(ours):,} of {len(ours):,} lines, those of other processes ({late:,}) at the end"
         return PartParity(part="console", compared=compared)
     same = sum(one == other for one, other in zip(ours, theirs, strict=False))
@@ -160,19 +161,6 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     if len(ours) != len(theirs):
         what = f"{len(ours)} lines in wandb, {len(theirs)} in SwanLab; {what}"
     return PartParity(part="console", compared=compared, differences=(what,))
-
-
-def _interleaved(whole: list[Line], one: list[Line], other: list[Line]) -> bool:
-    """Whether `whole` is made of two lists of lines, each in its order."""
-    places = [0, 0]
-    for line in whole:
-        for which, lines in enumerate((one, other)):
-            if places[which] < len(lines) and lines[places[which]] == line:
-                places[which] += 1
-                break
-        else:
-            return False
-    return places == [len(one), len(other)]
 
 
 def _visible(text: str) -> str:
@@ -199,30 +187,38 @@ def _said(line: Line | None) -> str:
 def _files(recorded: Recorded, stored: StoredRun, matcher: Matcher, depth: Depth) -> PartParity:
     found: list[str] = []
     told: list[str] = []
+    unseen: list[str] = []
     same = looked_into = 0
     for path, folder in recorded.saved.items():
         kept = stored.dir / "files" / path
         reason = matcher.told((path,), 1)
-        wrong: str | None = None
         if reason:
             told.append(f"{path}: {reason}")
-        elif not kept.is_file():
-            wrong = "not in SwanLab"
-        elif folder is None or not (folder / path).is_file():
-            wrong = "wandb's file of it is not there, so it cannot be compared"
-        else:
-            whole = depth == "full" or looked_into < FILES
-            looked_into += whole
-            wrong = _bytes_differ(folder / path, kept, whole=whole)
-        if wrong is None and path in recorded.sizes and kept.is_file() and kept.stat().st_size != recorded.sizes[path]:
-            wrong = f"{recorded.sizes[path]} bytes as W&B says, {kept.stat().st_size} in SwanLab"
+            continue
+        if FilePath(path).is_absolute() or ".." in FilePath(path).parts:
+            found.append(f"{path}: a path that leaves the folder")
+            continue
+        if not kept.is_file():
+            found.append(f"{path}: not in SwanLab")
+            continue
+        if path in recorded.sizes and kept.stat().st_size != recorded.sizes[path]:
+            found.append(f"{path}: {recorded.sizes[path]} bytes as W&B says, {kept.stat().st_size} in SwanLab")
+            continue
+        if folder is None or not (folder / path).is_file():
+            unseen.append(f"{path}: the source file is not there")
+            continue
+        whole = depth == "full" or looked_into < FILES
+        looked_into += whole
+        wrong = _bytes_differ(folder / path, kept, whole=whole)
         if wrong:
             found.append(f"{path}: {wrong}")
-        elif not reason:
+        else:
             same += 1
-    how = "same bytes" if looked_into == len(recorded.saved) else f"same size, {looked_into} of them same bytes"
+    how = "same bytes" if same <= looked_into else f"same size, {looked_into} of them looked into: same bytes"
     compared = f"{same:,} of {len(recorded.saved):,} files, {how}"
-    return PartParity(part="files", compared=compared, differences=tuple(found), told=tuple(told))
+    return PartParity(
+        part="files", compared=compared, differences=tuple(found), told=tuple(told), not_compared=tuple(unseen)
+    )
 
 
 def _bytes_differ(ours: FilePath, theirs: FilePath, *, whole: bool) -> str | None:

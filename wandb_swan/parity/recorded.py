@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -178,16 +179,18 @@ class Recorded:
 
     def chart_of(self, path: Path) -> Path | None:
         """The key under which SwanLab shows the table at `path`, if a chart is made of it."""
+        table = ".".join(path)
+        for key, query in self._charts:
+            if f'"value": {json.dumps(table)}' in query if '"tableKey"' in query else table == f"{key}_table":
+                return (key,)
+        return None
+
+    @cached_property
+    def _charts(self) -> list[tuple[str, str]]:
+        """The key and the JSON of every chart, of a config that is complete."""
         own = self.config.get("_wandb")
         charts = own.get("visualize") if isinstance(own, dict) else None
-        for key, panel in charts.items() if isinstance(charts, dict) else ():
-            query = json.dumps(panel)
-            table = ".".join(path)
-            if f'"value": {json.dumps(table)}' in query and '"tableKey"' in query:
-                return (str(key),)
-            if table == f"{key}_table" and '"tableKey"' not in query:
-                return (str(key),)
-        return None
+        return [(str(key), json.dumps(panel)) for key, panel in charts.items()] if isinstance(charts, dict) else []
 
     def mask_labels(self) -> dict[tuple[str, str], dict[str, str]]:
         """(key, layer) -> the names of the classes of its masks, by number."""

@@ -65,6 +65,8 @@ class PartParity(BaseModel):
     """One sentence each."""
     told: tuple[str, ...] = ()
     """What is not in SwanLab, as the SwanLab run itself says."""
+    not_compared: tuple[str, ...] = ()
+    """What could not be compared, and why."""
 
 
 class Parity(BaseModel):
@@ -105,7 +107,8 @@ class Parity(BaseModel):
     @property
     def unseen(self) -> tuple[str, ...]:
         """Whose content could not be compared, one sentence each."""
-        return tuple(f"{metric.metric}: {why}" for metric in self.metrics for why in metric.not_compared)
+        metrics = (f"{metric.metric}: {why}" for metric in self.metrics for why in metric.not_compared)
+        return (*metrics, *(f"{part.part} {why}" for part in self.parts for why in part.not_compared))
 
     @property
     def points(self) -> int:
@@ -240,7 +243,8 @@ def render(parity: Parity, *, every: int = 40) -> Table:
         if len(part.differences) > every:
             lines.append(f"[red]... and {len(part.differences) - every} more[/]")
         lines += [f"[yellow]{escape(text)}[/]" for text in part.told[:every]]
-        table.add_row(part.part, "", "", "", escape(part.compared), "\n".join(lines) or "[green]identical[/]")
+        compared = escape("; ".join((part.compared, *part.not_compared[:every])))
+        table.add_row(part.part, "", "", "", compared, "\n".join(lines) or "[green]identical[/]")
     return table
 
 

@@ -106,7 +106,7 @@ class StoredRun:
     @property
     def metadata(self) -> dict[str, Any]:
         """What we put under the reserved config key; empty if the run is not ours."""
-        return _metadata_in(self.config)
+        return metadata_in(self.config)
 
     def file_of(self, key: str, item: Any) -> Path:
         """The file of one of the items of a media metric."""
@@ -116,7 +116,7 @@ class StoredRun:
 def metadata_of(run_dir: Path) -> dict[str, Any]:
     """`StoredRun.metadata` without reading the run; empty where there is none."""
     try:
-        return _metadata_in(_config(run_dir))
+        return metadata_in(_config(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
 
@@ -137,7 +137,8 @@ def _config(run_dir: Path) -> dict[str, Any]:
     return {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
 
 
-def _metadata_in(config: dict[str, Any]) -> dict[str, Any]:
+def metadata_in(config: dict[str, Any]) -> dict[str, Any]:
+    """What we put under the reserved key of a config; empty if there is none."""
     for key in ("wandb_run_", "wandb_run"):
         if isinstance(config.get(key), dict):
             return dict(config[key])

@@ -263,10 +263,10 @@ class Decoder:
 
     def _on_tensorboards_axis(self, row: Tree) -> Iterator[MetricDefined]:
         """wandb's row number is not TensorBoard's step, which its rows carry beside their values."""
-        for key in row.keys() - self._defined - INTERNAL - {TENSORBOARD_STEP}:
-            self._defined.add(key)
-            if not any(name.endswith("*") and key.startswith(name[:-1]) for name in self._defined):
-                yield MetricDefined(name=key, step_metric=TENSORBOARD_STEP)
+        fresh = sorted(row.keys() - self._defined - INTERNAL - {TENSORBOARD_STEP})
+        globs = tuple(name[:-1] for name in self._defined if name.endswith("*")) if fresh else ()
+        self._defined.update(fresh)
+        yield from (MetricDefined(name=key, step_metric=TENSORBOARD_STEP) for key in fresh if not key.startswith(globs))
 
     def _on_config(self, message: Any) -> Iterator[Event]:
         items = self._items(message.update)

@@ -13,7 +13,7 @@ from . import bins, layers, pages, pictures, scenes, sounds, tables, texts, vide
 from .tables import TableSoFar
 from .verdict import NO_SOURCE, Verdict, located, sha256_of
 
-__all__ = ["KINDS", "TableSoFar", "Verdict", "compare", "sha256_of"]
+__all__ = ["KINDS", "TableSoFar", "Verdict", "compare", "located"]
 
 KINDS = {
     "image-file": ("image",),
@@ -46,6 +46,7 @@ def compare(
     stored: Path,
     kind: str,
     *,
+    sha256: str = "",
     table: TableSoFar | None = None,
     labels: Mapping[tuple[str, str], Mapping[str, str]] = {},
     path: tuple[str, ...] = (),
@@ -57,6 +58,7 @@ def compare(
         files: The wandb run's files folder; nothing outside of it is read. None: it is not known.
         stored: SwanLab's file.
         kind: SwanLab's kind of the metric's column, in lower case.
+        sha256: The digest that SwanLab has noted of its file, if any.
         table: The rows so far of the growing tables of a run, which come in the order of their steps.
         labels: The class names of masks, by (last part of the metric's key, layer).
         path: The metric's key path.
@@ -64,6 +66,8 @@ def compare(
     try:
         if not stored.is_file():
             return Verdict(False, "the file is gone")
+        if sha256 and sha256_of(stored) != sha256:
+            return Verdict(False, "its file is not the one that SwanLab wrote (SHA-256)")
         found = _compared(value, files, stored, kind, table=table, labels=labels, path=path)
         if found.same is False and _was_changed(value, files):
             return Verdict(None, "the source file is not the one that was logged")

@@ -52,9 +52,9 @@ def show_in_dashboard(run_dir: Path, described: dict[str, Any]) -> None:
 
 
 def update_experiment(session: Session, described: dict[str, Any]) -> None:
-    """Tells SwanLab's server, and asks whether it has them.
+    """Tells SwanLab's server, and asks whether it has the name; what is empty stays there as it was.
 
-    Source: SwanLab 0.10, `api/experiment.py`: what posts an experiment whose id is there gets "200: it exists, update
+    Source: SwanLab 0.10, `api/experiment.py`: who posts an experiment whose id is there gets "200: it exists, update
     mode". What a server makes of it is not documented: so it is asked.
 
     Raises:
