@@ -131,6 +131,8 @@ class Held:
     kind: str
     key: str
     step: int
+    whole: Path | None = None
+    """SwanLab's table of a chart that does not show all."""
 
     def compare(self, stored: Path | None = None, **more: Any) -> Verdict:
         return compare(
@@ -140,6 +142,8 @@ class Held:
             self.kind,
             labels=LABELS,
             path=(self.key,),
+            charted=self.key in CHARTS and self.key != "own",
+            beside=self.whole,
             **more,
         )
 
@@ -159,10 +163,12 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Held]]:
             key = "/".join(path)
             key = key.removesuffix("_table") if key.removesuffix("_table") in CHARTS else key
             kept = store.media.get(key, {}).get(step, [])
+            tables = store.media.get(f"{key}_table", {}).get(step, [])
+            whole = store.dir / "media" / "echarts" / tables[0].filename if tables else None
             for single, item in zip(items(value), kept, strict=True):
                 kind = store.kinds[key].lower()
                 stored = store.dir / "media" / kind / item.filename
-                found.setdefault(key, []).append(Held(single, run / "files", stored, kind, key, step))
+                found.setdefault(key, []).append(Held(single, run / "files", stored, kind, key, step, whole))
     return found
 
 
@@ -205,13 +211,13 @@ SAME = {
     "growing": "same cells",
     "histogram": "same bins",
     "uneven": "same bins",
-    "line": "same points",
+    "line": "same points, same cells",
     "stroke": "same points",
     "words": "same points",
     "series": "same points",
-    "scatter": "same points",
+    "scatter": "same points, same cells",
     "bar": "same points",
-    "bins": "same bins",
+    "bins": "same bins, same cells",
     "confusion": "same cells",
     "roc": "same points",
     "pr": "same points",

@@ -36,9 +36,13 @@ run.log({"pictures": pictures, "boxes": wandb.Image(
     boxes={"predictions": {"box_data": [box], "class_labels": {1: "cat"}}},
 )})
 xy = wandb.Table(columns=["x", "y"], data=[[0, 1.5], [1, 0.25], [2, 7]])
+xyz = wandb.Table(columns=["x", "y", "z"], data=[[0, 1.5, "a"], [1, 0.25, "b"]])
+scores = wandb.Table(columns=["metric_name", "metric_value", "model_name"], data=[["recall", 0.5, "forest"]])
 run.log({"histogram": wandb.Histogram(np_histogram=([1, 2, 3], [0.0, 0.1, 5.0, 7.5])),
          "table": wandb.Table(columns=["x", "name"], data=[[1, "a"], [2.5, "b"]]),
          "chart": wandb.plot.line(xy, "x", "y", title="t"),
+         "part": wandb.plot.line(xyz, "x", "y", title="t"),
+         "scores": wandb.visualize("wandb/metrics/v1", scores),
          "page": wandb.Html("<b>bold</b>", inject=False),
          "sound": wandb.Audio(numpy.sin(numpy.arange(4000) / 5) * 0.5, sample_rate=8000),
          "cloud": wandb.Object3D(numpy.arange(15.0).reshape(5, 3) / 7)})
@@ -179,6 +183,16 @@ def item_twice(record: Any) -> bool:
     return True
 
 
+def first_item_gone(record: Any) -> bool:
+    del record.media.value.items[0]
+    return True
+
+
+def last_item_twice(record: Any) -> bool:
+    record.media.value.items.add().CopyFrom(record.media.value.items[-1])
+    return True
+
+
 def uncaptioned(record: Any) -> bool:
     record.media.value.items[0].caption = ""
     return True
@@ -313,6 +327,12 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
     "the text of a cell": (content("table", swap(b'"a"', b'"A"')), "table"),
     "the name of a column": (content("table", swap(b'"name"', b'"Name"')), "table"),
     "a point of a chart": (content("chart", swap(b"0.25", b"0.125")), "chart"),
+    "a cell beside a chart that does not show it": (content("part_table", swap(b'"b"', b'"B"')), "part_table"),
+    "the table of a chart that does not show all": (media("part_table", without), "part"),
+    "a cell after a chart that does not show it": (content("scores", swap(b"forest", b"woods"), item=1), "scores"),
+    "the table after a chart": (media("scores", last_item_gone), "scores"),
+    "the chart before a table": (media("scores", first_item_gone), "scores"),
+    "the table after a chart twice": (media("scores", last_item_twice), "scores"),
     "a word of a page": (content("page", swap(b"bold", b"bald")), "page"),
     "a sample of a sound": (content("sound", one_byte), "sound"),
     "a point of a cloud": (content("cloud", swap(b"1.0", b"1.5")), "cloud"),

@@ -213,6 +213,21 @@ def killed(training: Training, gate: str) -> Training:
     return training.end(expect=-signal.SIGKILL)
 
 
+@pytest.mark.fault(
+    "A node dies, wandb's log has no last block",
+    "SwanLab has more than wandb's log; `verify` says that it came after the log's end, with exit code 3",
+)
+def test_verify_of_a_log_that_was_cut(train: Train) -> None:
+    training = killed(train(LONG), "middle")
+    training.command("resume", "swanlog")
+    (log,) = training.dir.glob("wandb/*run-*/*.wandb")
+    log.write_bytes(log.read_bytes()[:32768])  # as far as a block that reached the disk
+    said = training.command("verify", "wandb", "swanlog", expect=3)
+    (loss,) = (line for line in said.splitlines() if "loss" in line)
+    assert "in SwanLab, after the end of wandb's log, which was cut" in loss and "different" not in said
+    assert "1 of 1 runs identical, 1 of them but for content that could not be compared" in said
+
+
 FORK = (
     START
     + """

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import sub
-from pathlib import Path as FilePath
 from typing import Any, Literal
 
 from ..stream.nested import DEEPEST, Path, Tree
 from ..stream.series import Series
 from ..swan import limits
 from .cloud import CloudStored
-from .content import KINDS, TableSoFar, compare, located
+from .content import KINDS, TableSoFar
+from .items import Held, Items, file_of
 from .recorded import Media, Recorded, Text, json_digest, text_digest
 from .report import MetricParity
 from .stored import StoredRun
-from .tally import NOUNS, Tally
+from .tally import BEYOND, NOUNS, Tally
 
 Depth = Literal["full", "fast", "counts"]
 """How far a comparison goes: into the content of everything; counts for all and content for a sample of it; or no
@@ -37,7 +37,7 @@ class Matcher:
         self._recorded = recorded
         self._stored = stored
         self._depth = depth
-        self._labels = recorded.mask_labels()
+        self._items = Items(stored, recorded.mask_labels())
         self._renamed: dict[str, str] = metadata.get("keys") or {}
         self._names: dict[str, list[str]] = {}
         for name, dotted in self._renamed.items():
@@ -166,7 +166,8 @@ class Matcher:
             places = {step: at for at, step in enumerate(theirs.steps)}
             absent = [step for step in ours.steps if step not in places]
             tally.missing = len(absent)
-            tally.extra = len(theirs) - (len(ours) - tally.missing)
+            known = set(ours.steps)
+            self._more(tally, [step for step in theirs.steps if step not in known], max(ours.steps, default=-1))
             for step in absent[:3]:
                 tally.example(f"step {step}: not in SwanLab")
             pairs = ((at, places[step]) for at, step in enumerate(ours.steps) if step in places)
@@ -208,7 +209,7 @@ class Matcher:
             tally.same += 1
             if step in chosen:
                 tally.how["same words"] += 1
-        tally.extra = len(held.keys() - texts.keys())
+        self._more(tally, held.keys() - texts.keys(), self._recorded.last_step - (path == ("alerts",)))
         return self._result((path, "text", name), texts, held, tally, tally.compared("texts", len(chosen)))
 
     def _is_media(self, name: str, step: int) -> bool:
@@ -220,7 +221,7 @@ class Matcher:
         if len(items) != 1:
             return f"{len(items)} texts in SwanLab"
         try:
-            found = self._file(name, items[0]).read_bytes().decode("utf-8", "replace")
+            found = file_of(self._stored, name, items[0]).read_bytes().decode("utf-8", "replace")
         except OSError:
             return "its file is gone"
         if not text.is_json:
@@ -265,6 +266,7 @@ class Matcher:
         held = self._stored.media.get(name, {}) if name else {}
         if name:
             self._claimed.add(name)
+        tables_name = self._named(table[0], kinds, by_step) if table else None
         tally, chosen, tables = Tally(), self._chosen(by_step), TableSoFar()
         looked_into = 0
         for step, (media, items) in by_step.items():
@@ -274,65 +276,22 @@ class Matcher:
                 grows = any(item.get("_type") == "incremental-table-file" for item in items)
                 looks = step in chosen and not (grows and self._depth == "fast")
                 looked_into += len(items) if looks else 0
-                self._items(tally, (path, name, step), (media, items), tables if looks else None)
+                kept = Held(name, held[step])
+                if table and tables_name:  # the whole tables of charts, under a key of their own or after the charts
+                    more = self._stored.media[tables_name].get(step, [])
+                    kept = Held(name, held[step], tables_name, more, charted=True)
+                elif table:
+                    kept = Held(name, held[step][: len(items)], name, held[step][len(items) :], charted=True)
+                self._items.compare(tally, (path, step), (media, items), kept, tables if looks else None)
             elif as_text and self._is_kept_as_text(as_text, step, media):
                 tally.missing += 1
                 tally.example(f"step {step}: kept as text")
             else:
                 tally.missing += 1
                 tally.example(f"step {step}: not in SwanLab")
-        tally.extra = len(held.keys() - by_step.keys())
+        self._more(tally, held.keys() - by_step.keys(), self._recorded.last_step)
         compared = tally.compared(NOUNS[kinds[-1]], looked_into)
         return self._result((path, "media", name or ""), by_step, held, tally, compared, *table)
-
-    def _items(
-        self,
-        tally: Tally,
-        where: tuple[Path, str, int],
-        of_step: tuple[Media, list[Tree]],
-        tables: TableSoFar | None,
-    ) -> None:
-        """The items of one step on both sides, in order; `tables` None: their number and captions alone."""
-        path, name, step = where
-        media, items = of_step
-        held = self._stored.media[name][step]
-        kind = self._stored.kinds.get(name, "")
-        wrong: list[str] = []
-        if len(held) != len(items):
-            wrong.append(f"{len(items)} items in wandb, {len(held)} in SwanLab")
-        for at, (item, kept) in enumerate(zip(self._aligned(items, media, len(held)), held, strict=False)):
-            caption = item.get("caption")
-            ours = limits.clean_text(str(caption)) if caption not in (None, "", False) else ""
-            theirs = str(kept.caption)
-            if kind != "text" and theirs not in (ours, ours or " "):  # online, " " stands for none
-                wrong.append(f"item {at}: the caption {ours!r} in wandb, {theirs!r} in SwanLab")
-            if tables is None:
-                tally.same += 1
-                continue
-            file = self._file(name, kept)
-            verdict = compare(
-                item, media.files, file, kind, sha256=kept.sha256, table=tables, labels=self._labels, path=path
-            )
-            if verdict.same is None:
-                tally.not_compared[verdict.how] += 1
-            elif verdict.same:
-                tally.same += 1
-                tally.how[verdict.how] += 1
-            else:
-                wrong.append(f"item {at}: {verdict.how}" if len(items) > 1 else verdict.how)
-        if wrong:
-            tally.differs(step, "; ".join(wrong[:2]))
-
-    def _aligned(self, items: list[Tree], media: Media, kept: int) -> list[Tree]:
-        """The items that SwanLab can have: where it has fewer, those of which wandb's file is there."""
-        if kept >= len(items) or media.files is None:
-            return items
-        there = [item for item in items if located(media.files, item.get("path"))]
-        return there if len(there) == kept else items
-
-    def _file(self, name: str, item: Any) -> FilePath:
-        assert isinstance(self._stored, StoredRun)  # of the cloud, no content is compared
-        return self._stored.file_of(name, item)
 
     def _is_kept_as_text(self, name: str, step: int, media: Media) -> bool:
         if step not in self._stored.media[name]:
@@ -349,6 +308,13 @@ class Matcher:
             return set(every)
         return {every[round(at * (len(every) - 1) / (SAMPLE - 1))] for at in range(SAMPLE)}
 
+    def _more(self, tally: Tally, steps: Collection[int], last: int) -> None:
+        """Counts points that SwanLab has and wandb does not; after the end of a cut log, nobody knows."""
+        after = sum(step > last for step in steps) if self._recorded.is_cut else 0
+        tally.extra += len(steps) - after
+        if after:
+            tally.not_compared[BEYOND] += after
+
     # -- results ---------------------------------------------------------------------------------------------------
 
     def _unclaimed(self) -> Iterator[MetricParity]:
@@ -362,7 +328,7 @@ class Matcher:
             steps = [step for step in steps if not self._is_media(name, step)]
             if steps:
                 tally = Tally()
-                tally.extra = len(steps)
+                self._more(tally, steps, self._recorded.last_step)
                 yield self._result(((name,), kind, name), [], dict.fromkeys(steps), tally, "not in wandb")
 
     def _result(

@@ -19,6 +19,7 @@ from .matching import Depth, Matcher
 from .recorded import Line, Recorded
 from .report import PartParity
 from .stored import StoredRun, config_json
+from .tally import BEYOND, NO_END
 
 Stored = StoredRun | CloudStored
 CLOCK = 1e-3
@@ -56,12 +57,16 @@ def _config(recorded: Recorded, stored: Stored) -> PartParity:
     reserved = {"wandb_run_"} if "wandb_run" in recorded.config else {"wandb_run"}
     theirs = _flat({key: value for key, value in stored.config.items() if key not in reserved})
     found = [f"{key} = {value}: not in SwanLab" for key, value in ours.items() if key not in theirs]
-    found += [f"{key} = {value}: not in wandb" for key, value in theirs.items() if key not in ours]
+    more = [f"{key} = {value}: not in wandb" for key, value in theirs.items() if key not in ours]
+    found += [] if recorded.is_cut else more
     other = [key for key, value in ours.items() if key in theirs and theirs[key] != value]
     found += [f"{key}: {ours[key]} in wandb, {theirs[key]} in SwanLab" for key in other]
     same = sum(theirs.get(key) == value for key, value in ours.items())
     return PartParity(
-        part="config", compared=f"{same:,} of {len(ours):,} values, with their types", differences=tuple(found)
+        part="config",
+        compared=f"{same:,} of {len(ours):,} values, with their types",
+        differences=tuple(found),
+        not_compared=(f"{len(more)} x values {BEYOND}",) if more and recorded.is_cut else (),
     )
 
 
@@ -112,6 +117,8 @@ def _summary(recorded: Recorded, stored: Stored) -> PartParity:
                 found.append(f"{key}: {text} in wandb, {kept.get(key, 'nothing')} in SwanLab")
     found += [f"{key} = {text}: not in wandb" for key, text in kept.items() if key not in wanted]
     compared = f"{declared:,} of {every:,} values that are no metric's last" if every else "the metrics' last values"
+    if found and recorded.is_cut:  # wandb's core writes it at the end
+        return PartParity(part="summary", compared=compared, not_compared=(f"{len(found)} x values: {NO_END}",))
     return PartParity(part="summary", compared=compared, differences=tuple(found))
 
 
@@ -153,6 +160,9 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     compared = f"{same:,} of {len(ours):,} lines, in order{streams}"
     if ours == theirs:
         return PartParity(part="console", compared=compared)
+    if recorded.is_cut and ours == theirs[: len(ours)]:
+        more = (f"{len(theirs) - len(ours)} x lines {BEYOND}",)
+        return PartParity(part="console", compared=compared, not_compared=more)
     reason = matcher.told(("console output",), len(ours) - len(theirs)) if not theirs else ""
     if reason:
         return PartParity(part="console", compared=compared, told=(f"{len(ours)} lines: {reason}",))

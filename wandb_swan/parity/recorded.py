@@ -173,6 +173,11 @@ class Recorded:
 
     # -- derived ---------------------------------------------------------------------------------------------------
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the source has no end: a killed run's log. SwanLab may have more, which came after it."""
+        return self.exit_code is None and not self.ended
+
     def numbers_last(self, path: Path) -> float | None:
         series = self.scalars.get(path)
         return series.values[-1] if series else None
@@ -183,7 +188,9 @@ class Recorded:
         for key, query in self._charts:
             if f'"value": {json.dumps(table)}' in query if '"tableKey"' in query else table == f"{key}_table":
                 return (key,)
-        return None
+        own = self.config.get("_wandb")
+        panels = own.get("viz") if isinstance(own, dict) else None  # `wandb.visualize`: shown under the table's key
+        return path if isinstance(panels, dict) and table in panels else None
 
     @cached_property
     def _charts(self) -> list[tuple[str, str]]:

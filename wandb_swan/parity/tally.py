@@ -14,6 +14,9 @@ NOUNS = {
     "echarts": "tables and charts",
     "text": "texts",
 }
+NO_END = "wandb's log has no end"
+BEYOND = "in SwanLab, after the end of wandb's log, which was cut"
+"""Of a killed run, the last block of wandb's log may be lost."""
 
 
 class Tally:

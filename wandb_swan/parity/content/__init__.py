@@ -47,6 +47,9 @@ def compare(
     kind: str,
     *,
     sha256: str = "",
+    charted: bool = False,
+    beside: Path | None = None,
+    beside_sha256: str = "",
     table: TableSoFar | None = None,
     labels: Mapping[tuple[str, str], Mapping[str, str]] = {},
     path: tuple[str, ...] = (),
@@ -59,16 +62,22 @@ def compare(
         stored: SwanLab's file.
         kind: SwanLab's kind of the metric's column, in lower case.
         sha256: The digest that SwanLab has noted of its file, if any.
+        charted: Whether W&B draws a chart of the table.
+        beside: SwanLab's file of a whole table, of which `stored` is a chart.
+        beside_sha256: The digest that SwanLab has noted of it, if any.
         table: The rows so far of the growing tables of a run, which come in the order of their steps.
         labels: The class names of masks, by (last part of the metric's key, layer).
         path: The metric's key path.
     """
     try:
-        if not stored.is_file():
-            return Verdict(False, "the file is gone")
-        if sha256 and sha256_of(stored) != sha256:
-            return Verdict(False, "its file is not the one that SwanLab wrote (SHA-256)")
-        found = _compared(value, files, stored, kind, table=table, labels=labels, path=path)
+        for file, digest in ((stored, sha256), (beside, beside_sha256)):
+            if file and not file.is_file():
+                return Verdict(False, "the file is gone")
+            if file and digest and sha256_of(file) != digest:
+                return Verdict(False, "its file is not the one that SwanLab wrote (SHA-256)")
+        found = _compared(
+            value, files, stored, kind, charted=charted, beside=beside, table=table, labels=labels, path=path
+        )
         if found.same is False and _was_changed(value, files):
             return Verdict(None, "the source file is not the one that was logged")
         return found
@@ -86,6 +95,8 @@ def _compared(
     stored: Path,
     kind: str,
     *,
+    charted: bool,
+    beside: Path | None,
     table: TableSoFar | None,
     labels: Mapping[tuple[str, str], Mapping[str, str]],
     path: tuple[str, ...],
@@ -110,7 +121,7 @@ def _compared(
             return layers.drawn(value, files, source, stored, labels=labels, path=path)
         return pictures.picture(source, stored)
     if "echarts" in wanted:
-        return tables.table(value, source, stored, table, path)
+        return tables.table(value, source, stored, table, path, charted=charted and told == "table-file", beside=beside)
     return _OF_FILES[told](source, stored)
 
 

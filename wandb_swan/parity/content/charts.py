@@ -19,8 +19,8 @@ _FEW = 12
 """Columns of a table for which the nearest pair is looked for, to name what differs."""
 
 
-def chart(held: dict[str, Any], columns: list[str], rows: list[list[Any]]) -> Verdict:
-    """SwanLab's chart of a table: all rows are in it, and nothing else."""
+def chart(held: dict[str, Any], columns: list[str], rows: list[list[Any]]) -> tuple[Verdict, int]:
+    """SwanLab's chart of a table: all rows are in it, and nothing else; and the number of columns that it shows."""
     cells = [[row[at] if at < len(row) else None for row in rows] for at in range(len(columns))]
     try:
         series = held["series"]
@@ -28,14 +28,14 @@ def chart(held: dict[str, Any], columns: list[str], rows: list[list[Any]]) -> Ve
         if kinds <= {"line", "scatter"}:
             return _curves(series, columns, cells, len(rows))
         if kinds == {"bar"} and "dataset" in held:
-            return _histogram(held, columns, cells)
+            return _histogram(held, columns, cells), 1
         if kinds == {"bar"}:
-            return _bars(held, cells)
+            return _bars(held, cells), 2
         if kinds == {"heatmap"}:
-            return _heat_map(held, columns, cells)
+            return _heat_map(held, columns, cells), 3
     except (KeyError, TypeError, IndexError, ValueError, AttributeError):
-        return BROKEN_STORED
-    return Verdict(None, f"a chart of {', '.join(sorted(map(str, kinds)))[:60]} is not known here")
+        return BROKEN_STORED, 0
+    return Verdict(None, f"a chart of {', '.join(sorted(map(str, kinds)))[:60]} is not known here"), 0
 
 
 def _key(cell: Any) -> _Key:
@@ -64,11 +64,11 @@ def _sides(cells: list[list[Any]]) -> Iterator[tuple[int, list[_Key]]]:
             yield at, texts
 
 
-def _curves(series: list[Any], columns: list[str], cells: list[list[Any]], count: int) -> Verdict:
+def _curves(series: list[Any], columns: list[str], cells: list[list[Any]], count: int) -> tuple[Verdict, int]:
     """Points of X and Y are two columns; the name of their curve is a third one, or that of the column of Y."""
     points = [(_key(x), _key(y), _text(part.get("name", ""))) for part in series for x, y in part["data"]]
     if len(points) != count:
-        return counted("points", count, len(points))
+        return counted("points", count, len(points)), 0
     pairs = Counter((x, y) for x, y, _ in points)
     every = Counter(points)
     xs, ys = Counter(x for x, _, _ in points), Counter(y for _, y, _ in points)
@@ -80,15 +80,15 @@ def _curves(series: list[Any], columns: list[str], cells: list[list[Any]], count
         for at, up in ups:
             if Counter(zip(across, up, strict=True)) != pairs:
                 continue
-            if all(name == _text(columns[at]) for _, _, name in points):
-                return Verdict(True, "same points")
             named = [every - Counter(zip(across, up, map(_text, column), strict=True)) for column in cells]
             if not all(named):
-                return Verdict(True, "same points")
+                return Verdict(True, "same points"), 3
+            if all(name == _text(columns[at]) for _, _, name in points):
+                return Verdict(True, "same points"), 2
             rest = min(named, key=lambda counter: sum(counter.values()))
             point = next(iter(rest))
             unnamed = Verdict(False, f"point {_spelled(point[:2])}: not in a curve {shown(point[2][1])} in wandb")
-    return unnamed or _nearest(pairs, cells, "point") or Verdict(True, "same points")
+    return unnamed or _nearest(pairs, cells, "point") or Verdict(True, "same points"), 2
 
 
 def _nearest(tuples: Counter[tuple[_Key, _Key]], cells: list[list[Any]], what: str) -> Verdict | None:

@@ -63,27 +63,23 @@ class TableSoFar:
 
 
 def table(
-    value: dict[str, Any], source: Path, stored: Path, so_far: TableSoFar | None, path: tuple[str, ...]
+    value: dict[str, Any],
+    source: Path,
+    stored: Path,
+    so_far: TableSoFar | None,
+    path: tuple[str, ...],
+    *,
+    charted: bool,
+    beside: Path | None,
 ) -> Verdict:
-    """A table, and SwanLab's table or its chart."""
+    """A table, and SwanLab's table or its chart; `beside`: the whole table, which follows a chart of a part of it."""
     rows = _rows_of(source, value.get("nrows"))
     whole = True
     if rows is not None and value.get("_type") == "incremental-table-file":
         rows, whole = (so_far or TableSoFar()).grown(path, value.get("increment_num"), rows)
     if rows is None:
         return BROKEN_SOURCE
-    try:
-        held = json_of(stored)
-    except ValueError:
-        return BROKEN_STORED
-    if not isinstance(held, dict):
-        return BROKEN_STORED
-    if "_swanLab" in held:
-        found = _compare_tables(rows, held, stored)
-    elif value.get("_type") == "table-file":
-        found = charts.chart(held, rows.columns, rows.rows)
-    else:
-        found = Verdict(False, "SwanLab has a chart, not a table")
+    found = _compare(rows, stored, beside, charted=charted)
     return found if found.same or whole else Verdict(None, "earlier rows of a growing table are not there")
 
 
@@ -99,6 +95,37 @@ def _rows_of(source: Path, total: Any) -> _Rows | None:
     kept = [row for row in rows if isinstance(row, list)]
     known = total if isinstance(total, int) and not isinstance(total, bool) else 0
     return _Rows([limits.clean_text(str(name)) for name in columns], kept, max(known, len(rows)), len(rows))
+
+
+def _compare(wanted: _Rows, stored: Path, beside: Path | None, *, charted: bool) -> Verdict:
+    held = _stored(stored)
+    if held is None:
+        return BROKEN_STORED
+    if "_swanLab" in held:
+        found = _compare_tables(wanted, held, stored) if beside is None else counted("tables", 1, 2)
+        return Verdict(False, "SwanLab has its table, not the chart") if charted and found.same else found
+    if not charted:
+        return Verdict(False, "SwanLab has a chart, not a table")
+    drawn, shown = charts.chart(held, wanted.columns, wanted.rows)
+    if not drawn.same:
+        return drawn
+    if beside is None:
+        left = f"{shown} of {len(wanted.columns)} columns are in SwanLab's chart, and no table follows it"
+        return drawn if shown >= len(wanted.columns) else Verdict(False, left)
+    whole = _stored(beside)
+    if whole is None:
+        return BROKEN_STORED
+    found = _compare_tables(wanted, whole, beside) if "_swanLab" in whole else counted("charts", 1, 2)
+    return Verdict(found.same, f"{drawn.how}, {found.how}" if found.same else f"the table of a chart: {found.how}")
+
+
+def _stored(path: Path) -> dict[str, Any] | None:
+    """SwanLab's table or chart; None: the file is broken. Raises OSError."""
+    try:
+        held = json_of(path)
+    except ValueError:
+        return None
+    return held if isinstance(held, dict) else None
 
 
 def _compare_tables(wanted: _Rows, held: dict[str, Any], stored: Path) -> Verdict:
