@@ -59,7 +59,7 @@ def sync_wandb(
         mode: online (or cloud), local, offline, disabled.
         wandb_run: False: nothing is uploaded to W&B, the real runs are made with `mode="offline"`.
         workspace: SwanLab workspace.
-        log_dir: SwanLab's log directory.
+        log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
     """
     if not _capture.switched_off():
         _capture.install(mode=mode, wandb_run=wandb_run, workspace=workspace, log_dir=log_dir)
@@ -80,7 +80,7 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_mode: online (or cloud), local, offline, disabled.
     swanlab_project: SwanLab project; the wandb project if not given.
     swanlab_workspace: SwanLab workspace.
-    swanlab_log_dir: SwanLab's log directory.
+    swanlab_log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
 """
 _module_proxy.cover(__name__)
 if not _capture.switched_off():

@@ -45,7 +45,8 @@ class SwanSettings(BaseSettings):
     """SwanLab project. None: the wandb project."""
 
     log_dir: Path = Field(default=Path(LOG_DIR), validation_alias=AliasChoices("WANDB_SWAN_LOG_DIR", "SWANLAB_LOG_DIR"))
-    """SwanLab's log directory."""
+    """SwanLab's log directory, in the folder that the program was started in. A live run's default is in WANDB_DIR if
+    that is given; `init(dir=)` is wandb's alone."""
 
     journal_dir: Path | None = _switch("WANDB_SWAN_JOURNAL_DIR")
     """None: `<log_dir>/journals`."""

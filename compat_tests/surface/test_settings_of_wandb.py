@@ -59,17 +59,47 @@ def test_state_files(record: Record, command: str, recorded: bool) -> None:
         assert_mirrored(result)
 
 
-def test_dir(record: Record) -> None:
-    """SwanLab's folder lies beside wandb's, unless it has a place of its own."""
-    script = "import os\nos.makedirs('scratch')\n" + TRAIN.format(arguments="dir='scratch'")
-    script += TRAIN.format(arguments="settings=wandb.Settings(root_dir='scratch')")
-    result = record(script)
-    assert {path.name for path in result.dir.iterdir()} == {"train.py", "scratch"}
-    pairs = Recorded(result.dir / "scratch", 0, result.stdout, result.stderr).pairs()
-    assert len(pairs) == 2
-    for wandb, swan in pairs.values():
-        assert_same_values(wandb, swan)
-    assert f"swanlab sync {Path('scratch', 'swanlog')}" in result.stderr
+IN_MANY_FOLDERS = """
+import multiprocessing, os
+os.makedirs("scratch/below")
+
+def worker():
+    with wandb.init(id="spawned", dir="scratch") as run:
+        run.log({"loss": 1})
+
+if __name__ == "__main__":
+    for n, more in enumerate([{"dir": "scratch"}, {"settings": wandb.Settings(root_dir="scratch")}, {}]):
+        if n == 2:
+            os.chdir("scratch/below")
+        with wandb.init(id=f"r{n}", **more) as run:
+            for i in range(3):
+                run.log({"loss": i})
+    process = multiprocessing.get_context("spawn").Process(target=worker)
+    os.makedirs("scratch")
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.parametrize("toggle", [False, True], ids=["import", "toggle"])
+def test_one_log_folder(record: Record, toggle: bool) -> None:
+    """It is where the program was started, whatever folders its runs and workers have; its paths work from there."""
+    if toggle:
+        result = record("import wandb\n" + IN_MANY_FOLDERS, WANDB_SWAN="1", WANDB_SWAN_MODE="local")
+    else:
+        result = record("import wandb_swan as wandb\n" + IN_MANY_FOLDERS)
+    assert sorted(SwanStore.read(path).start.id for path in result.swan_dirs()) == ["r0", "r1", "r2", "spawned"]
+    assert {path.parent for path in result.dir.rglob("swanlog")} == {result.dir}
+    assert len(list((result.dir / "scratch").rglob("offline-run-*"))) >= 3
+
+
+def test_a_folder_that_cannot_be_written_to(record: Record, tmp_path: Path) -> None:
+    """wandb goes to the system's temporary folder, and so do we."""
+    (tmp_path / "temporary").mkdir()
+    script = "open('file', 'w').close()\n" + TRAIN.format(arguments="")
+    result = record(script, WANDB_DIR="file", TMPDIR=str(tmp_path / "temporary"))
+    assert {path.name for path in result.dir.iterdir()} == {"train.py", "file"}
+    assert_mirrored(Recorded(tmp_path / "temporary", 0, result.stdout, result.stderr))
 
 
 def test_our_own_folders_stay_where_they_are_put(record: Record) -> None:

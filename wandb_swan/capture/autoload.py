@@ -11,6 +11,11 @@ import sys
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+try:
+    STARTED_IN = os.getcwd()  # noqa: PTH109  (the program may change it before it imports wandb)
+except OSError:
+    STARTED_IN = ""
+
 
 def activate() -> None:
     """Has wandb tapped as soon as it has been imported, by whomever. Never raises."""

@@ -13,12 +13,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ..defaults import LOG_DIR
 from ..journal.fields import FORMAT, BeginFields, EndFields, SettingsFields
 from ..journal.life import identity, mark_ended, mark_live
 from ..journal.status import outcome, relative, resume_command, unfinished
 from ..journal.writer import JournalWriter
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
 from .messages import warn
+from .places import log_folder, started_in
 from .process import Supervisor, python
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
-    settings = _absolute(settings, run)
+    settings = _absolute(settings, run, given)
     silent = bool(getattr(run._settings, "silent", False))
     for package, newest in NEWEST_TESTED.items():
         if newer_than_tested(package, installed(package)) and not silent:
@@ -71,13 +73,13 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     return capture
 
 
-def _absolute(settings: SwanSettings, run: Any) -> SwanSettings:
-    """The settings with whole paths: the training may change its folder, `wandb-swan resume` has another one."""
-    log_dir = settings.log_dir.expanduser()
-    if "log_dir" not in settings.model_fields_set:  # beside wandb's folder: WANDB_DIR, init(dir=) mean ours too
-        log_dir = Path(run._settings.root_dir).expanduser() / log_dir
-    journals = settings.journal_dir.expanduser().absolute() if settings.journal_dir else None
-    return settings.model_copy(update={"log_dir": log_dir.absolute(), "journal_dir": journals})
+def _absolute(settings: SwanSettings, run: Any, given: dict[str, Any]) -> SwanSettings:
+    """The settings with whole paths; what is given in code is meant from where the code is now."""
+    log_dir = settings.log_dir if "log_dir" in settings.model_fields_set else None
+    if log_dir is not None and given.get("log_dir"):
+        log_dir = log_dir.expanduser().absolute()
+    journals = started_in() / settings.journal_dir.expanduser() if settings.journal_dir else None
+    return settings.model_copy(update={"log_dir": log_folder(log_dir, LOG_DIR, run), "journal_dir": journals})
 
 
 def _active_swanlab_run() -> Any:
