@@ -45,6 +45,19 @@ LEAVES = (
 VALUES = st.recursive(LEAVES, lambda value: st.dictionaries(KEYS, value, max_size=3), max_leaves=6)
 TREES = st.dictionaries(KEYS, VALUES, max_size=4)
 RUNS = st.sampled_from([0, 0, 1])
+SUMMARIES = st.tuples(
+    st.sampled_from([None, "min", "max", "mean", "last", "first", "none", "copy", "best", "min,max", "mean,last"]),
+    st.sampled_from([None, "minimize", "maximize"]),
+)
+"""What `define_metric` declares, and its goal."""
+CALLS = st.lists(
+    st.tuples(st.just("log"), st.fixed_dictionaries({"items": TREES}))
+    | st.tuples(st.just("config.update"), st.fixed_dictionaries({"values": TREES}))
+    | st.tuples(st.just("summary.update"), st.fixed_dictionaries({"values": TREES})),
+    min_size=1,
+    max_size=3,
+)
+"""Of a worker process."""
 
 
 class Programs(RuleBasedStateMachine):
@@ -87,9 +100,18 @@ class Programs(RuleBasedStateMachine):
     def log_again(self, run: int, key: str, value: Any) -> None:
         self._call(run, "log", items={key: value})
 
-    @rule(run=RUNS, name=keys | st.sampled_from(["*", "val/*"]), axis=st.none() | keys, hidden=st.booleans())
-    def define(self, run: int, name: str, axis: str | None, hidden: bool) -> None:
-        self._call(run, "define", name=name, step_metric=axis, hidden=hidden)
+    @rule(
+        run=RUNS,
+        name=keys | st.sampled_from(["*", "val/*"]),
+        axis=st.none() | keys,
+        hidden=st.booleans(),
+        summary=SUMMARIES,
+    )
+    def define(
+        self, run: int, name: str, axis: str | None, hidden: bool, summary: tuple[str | None, str | None]
+    ) -> None:
+        declared, goal = summary
+        self._call(run, "define", name=name, step_metric=axis, hidden=hidden, summary=declared, goal=goal)
 
     @rule(run=RUNS, how=st.sampled_from(["update", "setdefaults"]), values=TREES)
     def configure(self, run: int, how: str, values: Any) -> None:
@@ -103,9 +125,17 @@ class Programs(RuleBasedStateMachine):
     def summarise(self, run: int, values: Any) -> None:
         self._call(run, "summary.update", values=values)
 
-    @rule(run=RUNS, name=TEXT.filter(bool), notes=TEXT)
-    def describe(self, run: int, name: str, notes: str) -> None:
-        self._call(run, "describe", name=name, notes=notes)
+    @rule(run=RUNS, name=TEXT.filter(bool), notes=TEXT, tags=st.lists(st.sampled_from("abc"), max_size=2, unique=True))
+    def describe(self, run: int, name: str, notes: str, tags: list[str]) -> None:
+        self._call(run, "describe", name=name, notes=notes, tags=tuple(tags))
+
+    @rule(run=RUNS, calls=CALLS)
+    def work(self, run: int, calls: list[tuple[str, dict[str, Any]]]) -> None:
+        self._call(run, "worker", calls=calls)
+
+    @rule(run=RUNS, config=TREES)
+    def again(self, run: int, config: Any) -> None:
+        self._call(run, "again", config=config)
 
     @rule(run=RUNS, code=st.sampled_from([None, 0, 1, 3]))
     def finish(self, run: int, code: int | None) -> None:
@@ -127,8 +157,10 @@ class Programs(RuleBasedStateMachine):
 
 def compare(worker: Worker, program: list[Operation]) -> None:
     """Runs a program and holds SwanLab's store against wandb's log, for each of its runs."""
-    for made in worker.run(program, mirrored=True):
+    runs = worker.run(program, mirrored=True)
+    for made in runs:
         same(made)
+    for made in runs:
         shutil.rmtree(made["wandb"])
         assert made["swan"] is not None
         shutil.rmtree(made["swan"])
@@ -138,6 +170,9 @@ def same(made: Made) -> None:
     assert made["swan"] is not None
     wait_for_exit(made["wandb"])
     wandb, swan = WandbStore.read(made["wandb"]), SwanStore.read(made["swan"])
+    behind = swan.about.get("step_offset", 0)  # the earlier runs of this id
+    wandb.rows = {step + behind: row for step, row in wandb.rows.items()}
+    wandb.timestamps = {step + behind: at for step, at in wandb.timestamps.items()}
     assert_same_values(wandb, swan)
     ours = "wandb_run" if "wandb_run" not in wandb.config else "wandb_run_"
     stored = {key: value for key, value in swan.config.items() if key != ours}
@@ -196,6 +231,18 @@ KEPT: dict[str, list[Operation]] = {
         (0, "log", {"items": {"": 1, "b": {"": 1}}}),
         (0, "log", {"items": {"": 1}}),
         (0, "summary.update", {"values": {"": 5, "b": {"": 2}}}),
+    ],
+    "a worker, declared summaries, a late name, and the same id again": [
+        (0, "define", {"name": "a", "summary": "min,max"}),
+        (0, "log", {"items": {"a": 3, "b": 1}}),
+        (0, "worker", {"calls": [("log", {"items": {"a": 1}}), ("config.update", {"values": {"by": {"worker": 1}}})]}),
+        (0, "worker", {"calls": [("summary.item", {"key": "kept", "value": {"x": "y"}})]}),
+        (0, "describe", {"name": "late", "notes": "later", "tags": ("a", "b")}),
+        (0, "log", {"items": {"a": 2}}),
+        (0, "again", {"config": {"part": 2}}),
+        (0, "log", {"items": {"a": 5}}),
+        (0, "again", {"config": {}}),
+        (0, "worker", {"calls": [("log", {"items": {"a": 7}})]}),
     ],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
