@@ -41,6 +41,8 @@ scores = wandb.Table(columns=["metric_name", "metric_value", "model_name"], data
 run.log({"histogram": wandb.Histogram(np_histogram=([1, 2, 3], [0.0, 0.1, 5.0, 7.5])),
          "table": wandb.Table(columns=["x", "name"], data=[[1, "a"], [2.5, "b"]]),
          "chart": wandb.plot.line(xy, "x", "y", title="t"),
+         "shares": wandb.visualize("wandb/class_proportions/v1", wandb.Table(
+             columns=["class", "dataset", "count"], data=[["a", "train", 3], ["a", "test", 1], ["b", "train", 5]])),
          "part": wandb.plot.line(xyz, "x", "y", title="t"),
          "scores": wandb.visualize("wandb/metrics/v1", scores),
          "page": wandb.Html("<b>bold</b>", inject=False),
@@ -327,6 +329,9 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
     "the text of a cell": (content("table", swap(b'"a"', b'"A"')), "table"),
     "the name of a column": (content("table", swap(b'"name"', b'"Name"')), "table"),
     "a point of a chart": (content("chart", swap(b"0.25", b"0.125")), "chart"),
+    "a bar of a group": (content("shares", swap(b"5", b"6")), "shares"),
+    "a bar that a group does not have": (content("shares", swap(b"null", b"0")), "shares"),
+    "the series of bars": (content("shares", swap(b'"train"', b'"valid"')), "shares"),
     "a cell beside a chart that does not show it": (content("part_table", swap(b'"b"', b'"B"')), "part_table"),
     "the table of a chart that does not show all": (media("part_table", without), "part"),
     "a cell after a chart that does not show it": (content("scores", swap(b"forest", b"woods"), item=1), "scores"),

@@ -82,7 +82,22 @@ def integration(run):
     wandb.sklearn.plot_learning_curve(model, x, y)
     wandb.sklearn.plot_class_proportions(y, y, ["setosa", "versicolor", "virginica"])
 
-for case in (cells, joined, growing, histograms, plots, integration):
+def panels(run):
+    shown = lambda panel, *columns, rows: wandb.visualize(f"wandb/{panel}/v1", table(*columns, rows=rows))
+    cuts = [[0.5, 1.5, 0, None, None, 10, 0, 0.25, 0, 0.4], [0.6, 1.6, 1, None, None, 11, 0, 0.5, 1, 0.4]]
+    names = "x y colors centerx centery y_sil x1 x2 color_sil silhouette_avg".split()
+    squares = [["a", "p", 0.25], ["b", "p", -1.0], ["a", "q", 0.5]]
+    run.log({
+        "shares": shown("class_proportions", "class", "dataset", "count",
+                        rows=[["a", "train", 3], ["a", "test", 1], ["b", "train", 5]]),
+        "silhouette": shown("silhouette_", *names, rows=cuts),
+        "roc": shown("roc", "class", "fpr", "tpr", rows=[["a", 0.0, 0.125], ["a", 1.0, 1.0], ["b", 0.0, 0.5]]),
+        "pr": shown("pr_curve", "class", "precision", "recall", rows=[["a", 0.5, 0.125], ["b", 0.0, 0.5]]),
+        "heat": shown("heatmap", "x_axis", "y_axis", "values", rows=squares),
+        "plain": shown("heatmap_no_text", "x_axis", "y_axis", "values", rows=squares),
+    })
+
+for case in (cells, joined, growing, histograms, plots, integration, panels):
     run = wandb.init(project="charts", id=case.__name__, name=case.__name__)
     case(run)
     run.finish()
@@ -242,8 +257,24 @@ def test_unknown_specs_are_tables_and_helper_tables_do_not_appear_twice(
 def test_scikit_learn_integration(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
     _, swan = stores["integration"]
     kinds = {key: chart(swan, key).get("series", [{}])[0].get("type") for key in swan.media}
-    assert kinds == {"confusion_matrix": "heatmap", "roc": "line", "class_proportions": None, "learning_curve": "line"}
-    assert chart(swan, "class_proportions")["_swanLab"] == "table"
+    assert kinds == {"confusion_matrix": "heatmap", "roc": "line", "class_proportions": "bar", "learning_curve": "line"}
+
+
+def test_panels_of_every_age(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
+    _, swan = stores["panels"]
+    assert not lost(swan)
+    drawn = {key: json.loads(swan.content(key, 0)[0]) for key in swan.media}
+    numbers = {key: [(part.get("name", ""), part["data"]) for part in one["series"]] for key, one in drawn.items()}
+    assert numbers == {
+        "shares": [("train", [3, 5]), ("test", [1, None])],
+        "silhouette": [("0", [[0.25, 10]]), ("1", [[0.5, 11]])],
+        "roc": [("a", [[0.0, 0.125], [1.0, 1.0]]), ("b", [[0.0, 0.5]])],
+        "pr": [("a", [[0.125, 0.5]]), ("b", [[0.5, 0.0]])],
+        "heat": [("", [[0, 0, 0.25], [1, 0, -1.0], [0, 1, 0.5]])],
+        "plain": [("", [[0, 0, 0.25], [1, 0, -1.0], [0, 1, 0.5]])],
+    }
+    assert len(swan.content("silhouette", 0)) == 2, "the chart does not show all columns"
+    assert drawn["shares"]["xAxis"][0]["data"] == drawn["heat"]["xAxis"][0]["data"] == ["a", "b"]
 
 
 def test_chart_of_many_values_in_a_round_number_of_bins() -> None:

@@ -29,8 +29,10 @@ def chart(held: dict[str, Any], columns: list[str], rows: list[list[Any]]) -> tu
             return _curves(series, columns, cells, len(rows))
         if kinds == {"bar"} and "dataset" in held:
             return _histogram(held, columns, cells), 1
-        if kinds == {"bar"}:
+        if kinds == {"bar"} and len(series) == 1:
             return _bars(held, cells), 2
+        if kinds == {"bar"}:
+            return _groups(held, cells), 3
         if kinds == {"heatmap"}:
             return _heat_map(held, columns, cells), 3
     except (KeyError, TypeError, IndexError, ValueError, AttributeError):
@@ -128,6 +130,28 @@ def _bars(held: dict[str, Any], cells: list[list[Any]]) -> Verdict:
                 nearest = wrong
     at = nearest[0] if nearest else 0
     return Verdict(False, f"bar {at}: {_spelled(bars[at])} of SwanLab's chart is not in wandb's table")
+
+
+def _groups(held: dict[str, Any], cells: list[list[Any]]) -> Verdict:
+    """Labels, values and the series of each bar are three columns; a group may lack a bar."""
+    labels = list(map(_text, held["xAxis"][0]["data"]))
+    bars = Counter(
+        (label, _key(value), _text(part["name"]))
+        for part in held["series"]
+        for label, value in zip(labels, part["data"], strict=True)
+    )
+    texts, keys = ([list(map(key, column)) for column in cells] for key in (_text, _key))
+    best = bars
+    for names in texts:
+        for heights in keys:
+            for groups in texts:
+                wanted = Counter(zip(names, heights, groups, strict=True))
+                lacking = {bar for bar in wanted - bars if bar[1][0] != "none"}
+                rest = Counter({bar: count for bar, count in (bars - wanted).items() if bar[1][0] != "none"})
+                if not rest and not lacking:
+                    return Verdict(True, "same points")
+                best = min(best, rest or Counter(lacking), key=lambda counter: sum(counter.values()))
+    return Verdict(False, f"bar {_spelled(next(iter(best)))} is not the same in SwanLab's chart and in wandb's table")
 
 
 def _histogram(held: dict[str, Any], columns: list[str], cells: list[list[Any]]) -> Verdict:

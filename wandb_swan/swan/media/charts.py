@@ -110,6 +110,22 @@ def _bar(chart: ChartDefined, table: Table) -> Any | None:
     return _finish(drawn, chart, x=_axis(label, "category"), y=_upright(value, "value"))
 
 
+def _grouped_bars(chart: ChartDefined, table: Table) -> Any | None:
+    """A group of bars for each label, in it one for each series that has it."""
+    names = [chart.fields.get(role) for role in ("label", "value", "series")]
+    labels, values, series = (table.column(name) for name in names)
+    if labels is None or values is None or series is None:
+        return None
+    bars = {(_text(by), _text(label)): value for label, value, by in zip(labels, values, series, strict=True)}
+    if len(bars) < len(values):
+        return None
+    places = list(dict.fromkeys(map(_text, labels)))
+    drawn = Bar().add_xaxis(places)
+    for by in dict.fromkeys(map(_text, series)):
+        drawn.add_yaxis(by, [bars.get((by, label)) for label in places], label_opts=_no_label())
+    return _finish(drawn, chart, x=_axis(names[0], "category"), y=_upright(names[1], "value"), legend=True)
+
+
 def _histogram(chart: ChartDefined, table: Table) -> Any | None:
     name = chart.fields.get("value")
     values = table.column(name)
@@ -129,24 +145,38 @@ def _histogram(chart: ChartDefined, table: Table) -> Any | None:
 
 
 def _confusion_matrix(chart: ChartDefined, table: Table) -> Any | None:
-    columns = [table.column(chart.fields.get(name)) for name in ("Actual", "Predicted", "nPredictions")]
-    actual, predicted, counts = columns
-    if actual is None or predicted is None or counts is None:
+    """Square: every class is on both axes."""
+    return _cells(chart, table, ("Predicted", "Actual", "nPredictions"), square=True)
+
+
+def _heat_map(chart: ChartDefined, table: Table) -> Any | None:
+    return _cells(chart, table, ("x", "y", "value"), square=False)
+
+
+def _cells(chart: ChartDefined, table: Table, roles: tuple[str, str, str], *, square: bool) -> Any | None:
+    """A square for each row of the table. `roles`: across, down, number."""
+    x, y = (chart.fields.get(role) if not square else role for role in roles[:2])
+    across, down, counts = (table.column(chart.fields.get(role)) for role in roles)
+    if across is None or down is None or counts is None:
         return None
-    classes = list(dict.fromkeys([_text(cell) for cell in [*actual, *predicted]]))
-    place = {name: index for index, name in enumerate(classes)}
+    if square:
+        columns = rows = list(dict.fromkeys([_text(cell) for cell in [*down, *across]]))
+    else:
+        columns, rows = (list(dict.fromkeys(map(_text, cells))) for cells in (across, down))
+    x_place, y_place = ({name: index for index, name in enumerate(names)} for names in (columns, rows))
     cells = [
-        [place[_text(across)], place[_text(down)], count]
-        for down, across, count in zip(actual, predicted, counts, strict=True)
+        [x_place[_text(column)], y_place[_text(row)], count]
+        for row, column, count in zip(down, across, counts, strict=True)
     ]
-    most = max((cell[2] for cell in cells if isinstance(cell[2], int | float)), default=1)
-    drawn = HeatMap().add_xaxis(classes)
-    drawn.add_yaxis("", classes, cells, label_opts=opts.LabelOpts(is_show=True, position="inside"))
+    numbers = [cell[2] for cell in cells if isinstance(cell[2], int | float) and math.isfinite(cell[2])]
+    low, most = min((*numbers, 0)), max(numbers, default=1)
+    drawn = HeatMap().add_xaxis(columns)
+    drawn.add_yaxis("", rows, cells, label_opts=opts.LabelOpts(is_show=True, position="inside"))
     shades = opts.VisualMapOpts(
-        min_=0, max_=most or 1, orient="vertical", pos_right="0", pos_top="center", range_color=["#f7fbff", "#6baed6"]
+        min_=low, max_=most or 1, orient="vertical", pos_right="0", pos_top="center", range_color=["#f7fbff", "#6baed6"]
     )
-    across, down = _axis("Predicted", "category"), _upright("Actual", "category", is_inverse=True)
-    return _finish(drawn, chart, x=across, y=down, visualmap_opts=shades)
+    x_axis, y_axis = _axis(x, "category"), _upright(y, "category", is_inverse=True)
+    return _finish(drawn, chart, x=x_axis, y=y_axis, visualmap_opts=shades)
 
 
 SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
@@ -157,8 +187,11 @@ SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
     "wandb/bar/v0": _bar,
     "wandb/histogram/v0": _histogram,
     "wandb/confusion_matrix/v1": _confusion_matrix,
+    "wandb/heatmap/v1": _heat_map,
+    "wandb/class_proportions/v1": _grouped_bars,
 }
-"""The Vega spec of each `wandb.plot` function -> the same chart."""
+"""The Vega spec of each `wandb.plot` function and panel -> the same chart."""
+_HEAT_MAP = ("wandb/heatmap/v1", {"x": "x_axis", "y": "y_axis", "value": "values"})
 
 
 PANELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -177,8 +210,19 @@ PANELS: dict[str, tuple[str, dict[str, Any]]] = {
     "wandb/outliers/v1": ("wandb/scatter/v0", {"x": "instance_indicies", "y": "distance"}),
     "wandb/feature_importances/v1": ("wandb/bar/v0", {"label": "feature_names", "value": "importances"}),
     "wandb/metrics/v1": ("wandb/bar/v0", {"label": "metric_name", "value": "metric_value"}),
+    "wandb/class_proportions/v1": (
+        "wandb/class_proportions/v1",
+        {"label": "class", "value": "count", "series": "dataset"},
+    ),
+    "wandb/silhouette_/v1": ("wandb/scatter/v0", {"x": "x2", "y": "y_sil", "series": "color_sil"}),
+    # wandb 0.9 to 0.10: `wandb.plots`, `wandb.plot.roc_curve`
+    "wandb/roc/v1": ("wandb/area-under-curve/v0", {"x": "fpr", "y": "tpr", "class": "class"}),
+    "wandb/pr_curve/v1": ("wandb/area-under-curve/v0", {"x": "recall", "y": "precision", "class": "class"}),
+    "wandb/heatmap/v1": _HEAT_MAP,
+    "wandb/heatmap_no_text/v1": _HEAT_MAP,
 }
-"""A panel of `wandb.sklearn` -> the spec that draws it, and the columns of its table for the fields of the spec."""
+"""A panel of `wandb.visualize`, as `wandb.sklearn` uses it -> the spec that draws it, and the columns of its table for
+the fields of the spec."""
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
