@@ -122,18 +122,24 @@ _LISTS = {
 """`_type` of a list of media -> the field with its items, `_type` of one (`seq_to_json` of wandb's data types)."""
 
 
-def media_items(value: Any) -> list[Tree]:
+def media_items(value: Any, key: str = "", step: int = 0) -> list[Tree]:
     """The single items of a row's value that holds media; none if it holds no media."""
     if isinstance(value, list):
-        return [item for part in value if isinstance(part, dict) and "_type" in part for item in media_items(part)]
+        parts = [part for part in value if isinstance(part, dict) and "_type" in part]
+        return [item for part in parts for item in media_items(part, key, step)]
     if not isinstance(value, dict) or "_type" not in value:
         return []
     kind = value["_type"]
     field, single = _LISTS.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
     listed = value.get(field)
     if not isinstance(listed, list):
-        count = value.get("count")  # lists of wandb up to 0.12.10 name no files
-        return [{**value, "_type": single or kind}] * (count if single and isinstance(count, int) else 1)
+        count = value.get("count")
+        if not single or not isinstance(count, int):
+            return [{**value, "_type": single or kind}]
+        if kind != "images/separated":
+            return [{**value, "_type": single}] * count
+        suffix = value.get("format", "png")  # without names: wandb up to 0.12.10
+        listed = [f"media/images/{key}_{step}_{at}.{suffix}" for at in range(count)]
     found = []
     for at, part in enumerate(listed):
         item = {**part, "_type": single} if isinstance(part, dict) else {"path": part, "_type": single}

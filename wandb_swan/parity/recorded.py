@@ -126,7 +126,7 @@ class Recorded:
                 continue
             self.last[path] = value
             try:
-                items = plain.media_items(value)
+                items = plain.media_items(value, path[-1], step)
                 text = Text.of(value, time)
             except (ValueError, RecursionError) as error:
                 self.not_understood[".".join(path), type(error).__name__] += 1

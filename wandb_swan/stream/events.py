@@ -98,7 +98,7 @@ class HistoryRow(_Event):
     @cached_property
     def leaves(self) -> list[Leaf]:
         """Every value of the row with its path and what it is in SwanLab, in order."""
-        return classified(self.values)
+        return classified(self.values, self.step)
 
 
 class RowDropped(_Event):

@@ -33,14 +33,14 @@ def number_of(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-def classified(values: Mapping[str, Any]) -> list[Leaf]:
+def classified(values: Mapping[str, Any], step: int | None = None) -> list[Leaf]:
     """Every value of a row, in order."""
     found: list[Leaf] = []
-    _classify(values, (), found)
+    _classify(values, (), found, step)
     return found
 
 
-def _classify(tree: Mapping[str, Any], above: Path, found: list[Leaf]) -> None:
+def _classify(tree: Mapping[str, Any], above: Path, found: list[Leaf], step: int | None) -> None:
     for key, value in tree.items():
         path = (*above, key)
         if type(value) is float:  # almost every value is
@@ -50,9 +50,9 @@ def _classify(tree: Mapping[str, Any], above: Path, found: list[Leaf]) -> None:
         elif isinstance(value, str):
             found.append((path, value, None, value, _NO_MEDIA))
         elif isinstance(value, dict) and "_type" not in value:
-            _classify(value, path, found)
+            _classify(value, path, found, step)
         else:
-            media = items(value)
+            media = items(value, key, step)
             if media:
                 found.append((path, value, None, None, media))
             if not media or (isinstance(value, list) and len(media) < len(value)):
@@ -87,14 +87,14 @@ class Numbering:
         return self._alert
 
 
-def items(value: Any) -> list[Tree]:
-    """The single media items of a row's value, in order.
+def items(value: Any, key: str = "", step: int | None = None) -> list[Tree]:
+    """The single media items of a row's value, in order; `key` and `step`: where it is, the last part of its path.
 
     wandb's lists have a form of their own for each kind (`seq_to_json` of its data types), or are plain lists.
     """
     if isinstance(value, list):
         found = [part for part in value if isinstance(part, dict) and "_type" in part]
-        return [item for part in found for item in items(part)]
+        return [item for part in found for item in items(part, key, step)]
     if not isinstance(value, dict) or "_type" not in value:
         return []
     kind = value["_type"]
@@ -104,6 +104,8 @@ def items(value: Any) -> list[Tree]:
     field_name, item_kind = single
     parts = value.get(field_name)
     if not isinstance(parts, list):
+        parts = _unnamed_pictures(value, key, step) if kind == "images/separated" else []
+    if not parts:
         return [value]
     captions, boxes, masks = (_list(value.get(name)) for name in ("captions", "all_boxes", "all_masks"))
     singles = []
@@ -117,6 +119,15 @@ def items(value: Any) -> list[Tree]:
     return singles
 
 
+def _unnamed_pictures(value: Tree, key: str, step: int | None) -> list[str]:
+    """The files of a list of pictures that names none: wandb up to 0.12.10 numbered them."""
+    count, suffix = value.get("count"), value.get("format")
+    if step is None or not isinstance(count, int) or not 0 < count <= _MOST_PICTURES:
+        return []
+    return [f"media/images/{key}_{step}_{number}.{suffix or 'png'}" for number in range(count)]
+
+
+_MOST_PICTURES = 10_000
 SEQUENCES: dict[str, tuple[str, str]] = {
     "images/separated": ("filenames", "image-file"),
     "audio": ("audio", "audio-file"),
