@@ -172,7 +172,11 @@ def test_torn_damaged_and_foreign_files(cases: Path, cli: Cli, tmp_path: Path) -
     assert set(stores) == {"no0step", "nested"}  # two logs in one folder are two runs
     assert stores["no0step"].state == "crashed" and 0 < len(stores["no0step"].scalars["loss"]) <= 5
     assert "cut in a record" in said and "converted up to there" in said
-    assert "2 failed" in said and "not a wandb transaction log" in said
+    assert (
+        "1 failed, 1 without a run" in said
+        and "not a wandb transaction log" in said
+        and "run-empty.wandb: is empty" in said
+    )
 
 
 def test_a_run_without_its_media_in_a_read_only_folder(cases: Path, cli: Cli, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ from wandb_swan.sources.local_discovery import discover
 from wandb_swan.convert.jobs import Job
 from wandb_swan.sources.selection import Options
 from wandb_swan.convert.worker import convert
-(run,) = discover(Path("wandb"))
+(run,) = discover(Path("wandb")).runs
 options = Options(log_dir=Path("again"), system=False)
 report = convert(Job(reference=run.reference(), run_id=run.run_id, options=options, run_dir="run-again"), lambda points: None)
 sys.exit(report.state != "converted" or not report.identical)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from compat_tests.unit.logs import begin, log, row
 from wandb_swan import capture, doctor, versions
 from wandb_swan.__main__ import main
 from wandb_swan.convert import WandbConverter, WandbLocalConverter
@@ -23,10 +24,10 @@ RUN = "run-20250101_000000-old"
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Two logs that hold nothing."""
-    for name in (RUN, "run-20250101_000000-new"):
-        (tmp_path / "wandb" / name).mkdir(parents=True)
-        (tmp_path / "wandb" / name / f"{name}.wandb").write_bytes(b":W&B\xe1\xbe\x00")
+    """Two runs."""
+    (tmp_path / "wandb").mkdir()
+    for at, name in enumerate((RUN, "run-20250101_000000-new"), 1):
+        log(tmp_path / "wandb" / name, begin(at), row(0, "1"))
     return tmp_path / "wandb"
 
 

@@ -49,8 +49,19 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--exclude", multiple=True, help="With --all-projects: not these (a pattern such as 'old-*').")
 @click.option("--wb-entity", "entity", help="W&B user or team; your default entity if not given.")
 @click.option("--wb-runid", "run_id", help="Only the run with this id.")
-@click.option("--wb-dir", default=WANDB_DIR, show_default=True, help="The folder that wandb wrote its runs to.")
+@click.option(
+    "--wb-dir",
+    default=WANDB_DIR,
+    show_default=True,
+    help="The folder that wandb wrote its runs to, or any above it, a run folder, or a .wandb file.",
+)
 @click.option("--wb-run-dir", help="Only this run folder of it.")
+@click.option(
+    "--recursive/--no-recursive",
+    default=True,
+    show_default=True,
+    help="Look for wandb/ folders anywhere below --wb-dir, or in it and its folders alone.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; one for each processor if not given.")
 @click.option("--dask", metavar="ADDRESS", help="Spread the runs over a dask cluster: tcp://scheduler:8786.")
 @click.option(
@@ -124,7 +135,8 @@ def convert(**given: Any) -> None:
         "verify": "none" if given["no_verify"] else given["verify"],
     }
     chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
-    result = plan(chosen) if given["dry_run"] else Converter(**common).convert(chosen)
+    result = plan(chosen.runs) if given["dry_run"] else Converter(**common).convert(chosen.runs)
+    result = result.model_copy(update={"place": chosen.place})
     result.show(Console(width=None if console.is_terminal else 200), file=given["report"])
     if given["report"]:
         given["report"].write_text(result.model_dump_json(indent=1), "utf-8")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from ..exceptions import WandbSwanError
 from ..sources.reference import RunReference
+from .report import Place, place_of
 
 
 class Choice(BaseModel):
@@ -27,6 +28,8 @@ class Choice(BaseModel):
     run_id: str | None = None
     wb_dir: FilePath
     wb_run_dir: str | None = None
+    recursive: bool = True
+    """Whether to look for `wandb/` folders anywhere below `wb_dir`."""
     since: datetime | None = None
     until: datetime | None = None
     tags: tuple[str, ...] = ()
@@ -42,30 +45,38 @@ class Choice(BaseModel):
         )
 
 
-def chosen_runs(choice: Choice) -> list[RunReference]:
-    """The runs that a choice means, oldest first.
+class Chosen(NamedTuple):
+    """The runs that a choice means, oldest first, and what lies among them."""
+
+    runs: list[RunReference]
+    place: Place = Place()
+
+
+def chosen_runs(choice: Choice) -> Chosen:
+    """The runs that a choice means.
 
     Raises:
         WandbSwanError: options that do not go together, no such folder, project or run, or no run fits.
     """
-    references = _local(choice) if choice.kind == "wandb-local" else _cloud(choice)
-    chosen = [reference for reference in references if choice.has(reference)]
-    if not chosen:
+    found = _local(choice) if choice.kind == "wandb-local" else Chosen(_cloud(choice))
+    chosen = [reference for reference in found.runs if choice.has(reference)]
+    if found.runs and not chosen:
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
-    return chosen
+    return Chosen(chosen, found.place)
 
 
-def _local(choice: Choice) -> list[RunReference]:
+def _local(choice: Choice) -> Chosen:
     if choice.projects or choice.all_projects or choice.entity:
         raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
     from ..sources import local_discovery
 
-    runs = local_discovery.discover(choice.wb_dir, choice.wb_run_dir)
+    found = local_discovery.discover(choice.wb_dir, choice.wb_run_dir, recursive=choice.recursive)
+    runs = found.runs
     if choice.run_id:
         runs = [run for run in runs if run.run_id == choice.run_id]
     if choice.states:
         runs = [run for run in runs if run.state in choice.states]
-    return local_discovery.references(runs)
+    return Chosen(local_discovery.references(runs), place_of(found))
 
 
 def _cloud(choice: Choice) -> list[RunReference]:

@@ -14,7 +14,7 @@ from ..exceptions import WandbSwanError
 from ..sources import local_discovery
 from ..sources.reference import RunReference
 from ..sources.selection import Options
-from .report import Report, RunReport
+from .report import Report, RunReport, place_of
 
 
 class Converter:
@@ -114,16 +114,16 @@ class WandbLocalConverter(Converter):
         wandb_run_dir: str | None = None,
         wb_run_id: str | None = None,
     ) -> Report:
-        """Converts all runs below `root_wandb_dir`, or that of `wandb_run_dir`, or those with this id.
+        """Converts all runs anywhere below `root_wandb_dir`, or that of `wandb_run_dir`, or those with this id.
 
         Raises:
             WandbSwanError: there is no such folder or run, or see `convert`.
         """
-        runs = local_discovery.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
-        chosen = [run for run in runs if wb_run_id in (None, run.run_id)]
+        found = local_discovery.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
+        chosen = [run for run in found.runs if wb_run_id in (None, run.run_id)]
         if not chosen:
             raise WandbSwanError(f"no run has the id {wb_run_id}")
-        return self.convert(local_discovery.references(chosen))
+        return self.convert(local_discovery.references(chosen)).model_copy(update={"place": place_of(found)})
 
 
 class WandbConverter(Converter):

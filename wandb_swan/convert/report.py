@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..sources.local_discovery import Found
+
 State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
 
 
@@ -83,12 +85,38 @@ class RunReport(BaseModel):
         return done and not self.lost and not self.notices and self.identical is not False
 
 
+class NoRun(BaseModel):
+    """What lies among the runs and is none: no failure."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    reason: str
+
+
+class Place(BaseModel):
+    """What was found where local runs were looked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folders: tuple[Path, ...] = ()
+    """The `wandb/` folders."""
+    no_runs: tuple[NoRun, ...] = ()
+
+
+def place_of(found: Found) -> Place:
+    """What a report says of a search."""
+    no_runs = (NoRun(path=path, reason=reason) for path, reason in found.no_runs)
+    return Place(folders=tuple(found.folders), no_runs=tuple(no_runs))
+
+
 class Report(BaseModel):
     """What became of all runs of one command."""
 
     model_config = ConfigDict(frozen=True)
 
     runs: tuple[RunReport, ...] = ()
+    place: Place = Place()
     seconds: float = 0.0
     workers: int = 1
 
@@ -106,6 +134,7 @@ class Report(BaseModel):
 
     def summary(self) -> str:
         """One line."""
+        no_runs = f", {len(self.place.no_runs)} without a run" if self.place.no_runs else ""
         states = Counter(run.state for run in self.runs)
         states_text = ", ".join(
             f"{states[state]} {state}"
@@ -113,7 +142,7 @@ class Report(BaseModel):
             if states[state]
         )
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
-        return f"{states_text or 'no runs'}{speed}"
+        return f"{states_text or 'no runs'}{no_runs}{speed}"
 
     def show(self, console: Console, *, every: int = 50, file: Path | None = None) -> None:
         """Prints a table of the runs, the losses by reason, notices and differences, and the summary line.
@@ -147,6 +176,16 @@ class Report(BaseModel):
         if len(kinds) > every:
             rest = sum(count for _, count in kinds.most_common()[every:])
             console.print(f"not carried over: {rest:,} more, for {len(kinds) - every} other reasons ({where})")
+        if len(self.place.folders) > 1:
+            console.print(f"{len(self.place.folders)} wandb folders:", markup=False)
+            for folder in self.place.folders[:every]:
+                console.print(f"  {folder}", markup=False)
+            if len(self.place.folders) > every:
+                console.print(f"  ... and {len(self.place.folders) - every} more ({where})", markup=False)
+        for none in self.place.no_runs[:every]:
+            console.print(f"no run: {none.path}: {none.reason}", markup=False)
+        if len(self.place.no_runs) > every:
+            console.print(f"... and {len(self.place.no_runs) - every} more without a run ({where})", markup=False)
         lines = [f"{run.name or run.run_id}: {line}" for run in self.runs for line in run.remarks(every=REMARKS)]
         for line in lines[: every * 2]:
             console.print(line, markup=False)

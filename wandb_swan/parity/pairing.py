@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ..exceptions import WandbSwanError
-from ..sources.local_discovery import discover
+from ..sources.local_discovery import NoRun, discover
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from ..swan import limits
@@ -61,7 +61,9 @@ def pairs(wandb: str, swanlab: str, *, depth: Depth = "full", force: bool = Fals
         WandbSwanError: a place is none, or a SwanLab run is of another wandb run.
         OSError: a place cannot be read.
     """
-    sources = _sources(wandb)
+    sources, no_runs = _sources(wandb)
+    for path, reason in no_runs:
+        yield NotCompared(str(path), reason)
     held: list[StoredRun | CloudStored] = []
     single = True
     if not FilePath(swanlab).is_dir():
@@ -98,14 +100,15 @@ def _folders(place: FilePath) -> tuple[list[FilePath], bool]:
     return found, False
 
 
-def _sources(wandb: str) -> Sequence[Source]:
+def _sources(wandb: str) -> tuple[Sequence[Source], Sequence[NoRun]]:
     folder = FilePath(wandb)
-    if folder.is_dir():
-        return discover(folder)
+    if folder.is_dir() or folder.suffix == ".wandb":
+        found = discover(folder)
+        return found.runs, found.no_runs
     if wandb.count("/") == 2 and not wandb.startswith((".", "/")):
         from ..sources.cloud_run import CloudRun
 
-        return [CloudRun(wandb)]
+        return [CloudRun(wandb)], []
     raise WandbSwanError(f"{wandb} is no folder and no entity/project/run-id")
 
 

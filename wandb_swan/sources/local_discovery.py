@@ -1,45 +1,140 @@
-"""Finds the runs below a local `wandb/` folder."""
+"""Finds the runs below a local folder: of one `wandb/` folder, or of a whole repository with several."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path as FilePath
+from typing import NamedTuple
 
 from ..exceptions import WandbSwanError
-from .local_run import LocalRun, head
+from .local_run import LocalRun, head, why_empty
 from .reference import RunReference
 
+_RUN_FOLDER = re.compile(r"(offline-run|run|dryrun)-\d{8}_\d{6}-.+")
+_OF_WANDB = {"latest-run"}
+"""Links that wandb makes."""
+_PASSED_BY = {".git", "node_modules", "__pycache__", "site-packages"}
 
-def discover(root: FilePath, run_dir: str | None = None) -> list[LocalRun]:
-    """The runs below a `wandb/` folder, oldest first; with `run_dir` those of that run folder alone.
 
-    Links (`latest-run`) are not followed, so that no run comes twice. Several logs of one run id are one run where
-    each one goes on after the one before it; a log that starts again is a run of its own.
+class NoRun(NamedTuple):
+    """Something that lies among the runs and is none."""
+
+    path: FilePath
+    reason: str
+
+
+class Found(NamedTuple):
+    """What lies below a folder."""
+
+    runs: list[LocalRun]
+    """Oldest first."""
+    folders: list[FilePath]
+    """The folders that hold run folders: each is a `wandb/` folder."""
+    no_runs: list[NoRun]
+
+
+def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = True) -> Found:
+    """The runs of a folder: a `wandb/` folder, any folder with such below it, a run folder, or one `.wandb` file.
+
+    Links are not followed, so that no run comes twice. Several logs of one run id are one run where each one goes on
+    after the one before it; a log that starts again is a run of its own.
+
+    Args:
+        root: Where to look.
+        run_dir: Only this run folder of it.
+        recursive: Whether to look below the folders of `root`, too.
 
     Raises:
-        WandbSwanError: there is no such folder, or no run in it.
+        WandbSwanError: there is no such folder, or nothing in it that could be a run.
     """
+    search = _Search(recursive=recursive)
     if run_dir is not None:
         chosen = root / run_dir if (root / run_dir).is_dir() else FilePath(run_dir)
         if not chosen.is_dir():
             raise WandbSwanError(f"{root / run_dir} does not exist; give --wb-run-dir a folder of {root}")
-        folders = [chosen.resolve()]
-    elif not root.is_dir():
-        raise WandbSwanError(f"{root} does not exist; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
+        search.look(chosen.resolve())
+    elif root.is_dir():
+        search.look(root)
+    elif root.suffix == ".wandb" and root.is_file():
+        search.logs.append(root)
     else:
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
-        folders.append(root)
-    logs = [log for folder in folders for log in sorted(folder.glob("*.wandb")) if log.is_file()]
-    if not logs:
-        raise WandbSwanError(
-            f"{root} holds no run (no run-*/*.wandb file); give the folder that wandb wrote its runs to"
-        )
+        raise WandbSwanError(f"{root} does not exist; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
     groups: dict[tuple[str, str, str], list[FilePath]] = {}
-    for log in logs:
-        found = head(log)
+    for log in search.logs:
+        try:
+            found = head(log)
+            if found is None and (reason := why_empty(log)):
+                search.no_runs.append(NoRun(log, reason))
+                continue
+        except OSError as error:
+            search.no_runs.append(NoRun(log, f"cannot be read: {error.strerror}"))
+            continue
         known = (found.entity, found.project, found.run_id) if found else ("", "", str(log))
         groups.setdefault(known, []).append(log)
     runs = [run for group in groups.values() for run in _continued(group)]
-    return sorted(runs, key=lambda run: (run.started.started_at if run.started else 0.0, run.run_id))
+    if not runs and not search.no_runs:
+        raise WandbSwanError(
+            f"{root} holds no run (no run-*/*.wandb file); give the folder that wandb wrote its runs to"
+        )
+    ordered = sorted(runs, key=lambda run: (run.started.started_at if run.started else 0.0, run.run_id))
+    folders = sorted({log.parent.parent for run in runs for log in run.logs})
+    return Found(ordered, folders, search.no_runs)
+
+
+class _Search:
+    """Goes through folders and notes what is there."""
+
+    def __init__(self, *, recursive: bool) -> None:
+        self._recursive = recursive
+        self.logs: list[FilePath] = []
+        self.no_runs: list[NoRun] = []
+        self._root = FilePath()
+
+    def look(self, root: FilePath) -> None:
+        self._root = root.resolve()
+        waiting = [(root, 0)]
+        while waiting:
+            folder, depth = waiting.pop()
+            below = list(self._folder(folder))
+            if depth < 1 or self._recursive:
+                waiting += [(path, depth + 1) for path in reversed(below)]
+
+    def _folder(self, folder: FilePath) -> Iterator[FilePath]:
+        """The folders in it that may hold runs; none of a run folder, in which a training may have saved others."""
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.no_runs.append(NoRun(folder, f"cannot be read: {error.strerror}"))
+            return
+        files = [entry for entry in entries if not entry.is_symlink() and entry.is_file()]
+        logs = [FilePath(entry.path) for entry in files if entry.name.endswith(".wandb")]
+        self.logs += logs
+        if _RUN_FOLDER.fullmatch(folder.name):
+            if not logs and not any(entry.name.endswith(".swanlab") for entry in files):
+                self.no_runs.append(NoRun(folder, "holds no .wandb file"))
+            return
+        for entry in entries:
+            path = FilePath(entry.path)
+            if entry.is_symlink():
+                self._link(path)
+            elif entry.name not in _PASSED_BY and entry.is_dir():
+                yield path
+
+    def _link(self, path: FilePath) -> None:
+        """Notes a link that leads to runs elsewhere, or to a run no more."""
+        try:
+            target = path.resolve()
+        except (OSError, RuntimeError):  # RuntimeError: a circle, up to Python 3.12
+            target = path
+        is_run = path.suffix == ".wandb" or bool(_RUN_FOLDER.fullmatch(path.name))
+        if path.name in _OF_WANDB or (target.exists() and target.is_relative_to(self._root)):
+            return
+        if is_run and not target.exists():
+            self.no_runs.append(NoRun(path, "a link that leads nowhere"))
+        elif is_run or target.is_dir():
+            self.no_runs.append(NoRun(path, f"a link, which is not followed; give {target} by itself"))
 
 
 def references(runs: list[LocalRun]) -> list[RunReference]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..exceptions import WandbSwanError
+from ..journal.framing import FILE_HEADER
 from ..journal.reader import LogReader
 from ..stream.events import Event, HistoryRow, RunChanged, RunFinished, RunStarted
 from ..stream.records import Decoder
@@ -67,7 +68,16 @@ def survey(log: FilePath) -> Segment | None:
     )
 
 
-def _why_empty(log: FilePath) -> str:
+def why_empty(log: FilePath) -> str:
+    """Why a log of which no run can be read holds none; "" if it is damaged: it may have held one. Raises OSError."""
+    with LogReader(log) as reader:
+        records = sum(1 for _ in reader)
+        if reader.offset <= len(FILE_HEADER) and log.stat().st_size <= len(FILE_HEADER):
+            return "is empty"
+        return "" if reader.torn() else f"holds no run ({records} records)"
+
+
+def _why_none(log: FilePath) -> str:
     with LogReader(log) as reader:
         records = sum(1 for _ in reader)
         return reader.torn() or f"{log.name} holds no run ({records} records)"
@@ -153,7 +163,7 @@ class LocalRun:
         """
         segments = self.segments
         if not segments:
-            raise WandbSwanError("; ".join(map(_why_empty, self.logs)))
+            raise WandbSwanError("; ".join(map(_why_none, self.logs)))
         first, last = segments[0], segments[-1]
         summary = LoggedSummary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
