@@ -218,6 +218,23 @@ def test_from_python(cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(folders) == 1 and content(SwanStore.read(folders[0]))[0] == store.scalars  # type: ignore[index]
 
 
+@pytest.mark.parametrize("folder", sorted((Path(__file__).parent / "fixtures").glob("media-*")), ids=lambda p: p.name)
+def test_media_of_old_versions(cli: Cli, folder: Path) -> None:
+    """Made by the real old versions, see `fixtures/make_media.py`; lists of pictures name no files up to 0.12.10."""
+    cli.local(folder, "--verify=full")
+    (store,) = cli.stores().values()
+    counts = {key: [len(items) for items in steps.values()] for key, steps in store.media.items()}
+    assert counts == {
+        **{key: [1] for key in ("one", "masks", "sound", "page", "table", "cloud", "histogram", "video", "line")},
+        **{key: [2] for key in ("plain", "val/pictures", "boxes", "sounds", "pages", "clouds", "deep/pictures")},
+        "pictures": [3],
+        "molecule": [1],
+    }
+    assert [item.caption for item in store.media["pictures"][0]] == ["c0", "c1", "c2"]
+    assert all(lost["reason"].startswith("file not saved") for lost in store.about.get("not_mirrored", []))
+    assert "1 of 1 runs identical" in cli("verify", folder, cli.dir / "swanlog")
+
+
 @pytest.mark.parametrize("folder", sorted((Path(__file__).parent / "fixtures").glob("wandb-*")), ids=lambda p: p.name)
 def test_files_of_old_versions(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made by the real old versions, see `fixtures/make.py`."""
