@@ -19,6 +19,7 @@ from ..parity.answers import noted
 from ..parity.comparison import compare_runs
 from ..parity.stored import StoredRun, checked
 from ..sources import exports
+from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import LEFT_OUT, Options, Selection
@@ -65,6 +66,8 @@ def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
 
 def source_of(reference: RunReference, options: Options) -> Source:
     """Where a run's events come from."""
+    if reference.kind == "local" and reference.logs[0].suffix != ".wandb":
+        return JsonRun(reference.logs[0], reference.number)
     if reference.kind == "local":
         return LocalRun(list(reference.logs), reference.number)
     from ..sources.cloud_run import CloudRun

@@ -9,9 +9,11 @@ from typing import Any
 
 from ..sources.cloud_history import only_texts, reads_exports
 from ..sources.downloads import seconds
+from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from . import plain
+from .folders import read_folder
 from .logs import read_logs
 from .recorded import OF_TABLES, Line, Recorded
 
@@ -24,6 +26,8 @@ def noted(source: Source) -> Callable[[], Recorded]:
 
     Of a local run the logs are read then. Raises WandbSwanError or OSError where one cannot be.
     """
+    if isinstance(source, JsonRun):
+        return lambda: read_folder(source.logs[0].parent)
     if isinstance(source, LocalRun):
         return lambda: read_logs(source.logs)
     answers = Answers()

@@ -130,6 +130,10 @@ def media_items(value: Any, key: str = "", step: int = 0) -> list[Tree]:
     if not isinstance(value, dict) or "_type" not in value:
         return []
     kind = value["_type"]
+    if kind == "images":  # before 0.10: one file, the pictures side by side
+        words = " | ".join(str(word) for word in value.get("captions") or [] if word)
+        path = f"media/images/{key}_{step}.{value.get('format') or 'png'}"
+        return [{"_type": "image-file", "path": path, "caption": words}]
     field, single = _LISTS.get(kind, ("", "")) if isinstance(kind, str) else ("", "")
     listed = value.get(field)
     if not isinstance(listed, list):

@@ -131,7 +131,8 @@ class Recorded:
             except (ValueError, RecursionError) as error:
                 self.not_understood[".".join(path), type(error).__name__] += 1
                 continue
-            counted = value.get("count") if isinstance(value, dict) and items else None
+            is_list = isinstance(value, dict) and bool(items) and value.get("_type") != "images"
+            counted = value.get("count") if is_list else None
             if isinstance(counted, int) and counted != len(items):
                 key = ".".join(path)
                 self.short += (f"{key} at step {step}: wandb counts {counted} items and names {len(items)}",)

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import NamedTuple
 
 from ..exceptions import WandbSwanError
+from .json_run import JsonRun, marker
 from .local_run import LocalRun, head, why_empty
 from .reference import RunReference
 
@@ -74,6 +75,7 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
         known = (found.entity, found.project, found.run_id) if found else ("", "", str(log))
         groups.setdefault(known, []).append(log)
     runs = [run for group in groups.values() for run in _continued(group)]
+    runs += [JsonRun(path) for path in search.json_runs]
     if not runs and not search.no_runs:
         raise WandbSwanError(
             f"{root} holds no run (no run-*/*.wandb file); give the folder that wandb wrote its runs to"
@@ -89,6 +91,8 @@ class _Search:
     def __init__(self, *, recursive: bool) -> None:
         self._recursive = recursive
         self.logs: list[FilePath] = []
+        self.json_runs: list[FilePath] = []
+        """The files that stand for folders in the format before wandb 0.10."""
         self.no_runs: list[NoRun] = []
         self._root = FilePath()
 
@@ -112,7 +116,10 @@ class _Search:
         logs = [FilePath(entry.path) for entry in files if entry.name.endswith(".wandb")]
         self.logs += logs
         if _RUN_FOLDER.fullmatch(folder.name):
-            if not logs and not any(entry.name.endswith(".swanlab") for entry in files):
+            old = marker({entry.name for entry in files})
+            if old and not logs:
+                self.json_runs.append(folder / old)
+            elif not logs and not any(entry.name.endswith(".swanlab") for entry in files):
                 self.no_runs.append(NoRun(folder, "holds no .wandb file"))
             return
         for entry in entries:

@@ -102,6 +102,8 @@ def items(value: Any, key: str = "", step: int | None = None) -> list[Tree]:
     if single is None:
         return [value]
     field_name, item_kind = single
+    if kind == "images":
+        return [_strip(value, key, step)]
     parts = value.get(field_name)
     if not isinstance(parts, list):
         parts = _unnamed_pictures(value, key, step) if kind == "images/separated" else []
@@ -127,8 +129,16 @@ def _unnamed_pictures(value: Tree, key: str, step: int | None) -> list[str]:
     return [f"media/images/{key}_{step}_{number}.{suffix or 'png'}" for number in range(count)]
 
 
+def _strip(value: Tree, key: str, step: int | None) -> Tree:
+    """A list of pictures of wandb before 0.10: one file, in which they stand side by side."""
+    captions = [str(caption) for caption in _list(value.get("captions")) if caption]
+    path = f"media/images/{key}_{step}.{value.get('format') or 'png'}"
+    return {"_type": "image-file", "path": path, **({"caption": " | ".join(captions)} if captions else {})}
+
+
 _MOST_PICTURES = 10_000
 SEQUENCES: dict[str, tuple[str, str]] = {
+    "images": ("", "image-file"),
     "images/separated": ("filenames", "image-file"),
     "audio": ("audio", "audio-file"),
     "videos": ("videos", "video-file"),
