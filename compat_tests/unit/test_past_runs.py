@@ -12,7 +12,9 @@ from compat_tests.unit.logs import END, begin, log, record, row, summary
 from wandb_swan.convert import progress
 from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
+from wandb_swan.parity.logs import read_logs
 from wandb_swan.sources.cloud_client import seconds
+from wandb_swan.sources.local_discovery import discover
 from wandb_swan.sources.local_run import LocalRun, head
 from wandb_swan.stream.events import ConsoleLine, HistoryRow, NotRead, RunFinished, RunStarted, SummaryChanged
 from wandb_swan.stream.wire import record_field
@@ -31,6 +33,22 @@ def test_rows_that_a_resumed_run_logged_again(tmp_path: Path) -> None:
     assert isinstance(events[0], RunStarted) and isinstance(events[-1], RunFinished) and events[-1].exit_code == 0
     assert run.notices == ["run-r1.wandb: 2 rows from step 3 on were replaced when it resumed"]
     assert run.state == "finished"
+
+
+def test_parts_of_a_resumed_run(tmp_path: Path) -> None:
+    """Only the telemetry says that a run was resumed; a part may begin before the last rows of the one before it."""
+    resumed = record(lambda made: setattr(made.telemetry.feature, "resumed", True))
+    (tmp_path / "wandb").mkdir()
+    for part in range(60):
+        rows = (row(step, f"{part}") for step in range(part * 3, part * 3 + 5))
+        said = [resumed] if part else []
+        log(tmp_path / "wandb" / f"run-20240101_0000{part:02}-r1", begin(100 + part), *said, *rows)
+    log(tmp_path / "wandb" / "run-20240101_000100-r1", begin(200), row(0, "1"))  # the same id again, without W&B
+    first, second = discover(tmp_path / "wandb").runs
+    assert (first.run_id, len(first.logs)) == ("r1", 60) and (second.run_id, len(second.logs)) == ("r1-2", 1)
+    values = {event.step: event.values["a"] for event in first.events() if isinstance(event, HistoryRow)}
+    assert values == {step: min(step // 3, 59) for step in range(59 * 3 + 5)}
+    assert read_logs(first.logs).scalars[("a",)].values.tolist() == list(values.values())
 
 
 def test_the_last_summary_counts_and_what_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -157,8 +157,7 @@ def _continued(logs: list[FilePath]) -> list[LocalRun]:
     last: int | None = None
     for segment in LocalRun(logs).segments:
         first = segment.first_step
-        resumed = segment.started.resumed or segment.started.starting_step > 0
-        if runs and (resumed or first is None or last is None or first > last):
+        if runs and (segment.resumed or first is None or last is None or first > last):
             runs[-1] = LocalRun([*runs[-1].logs, segment.log], number=runs[-1].number)
         else:
             runs.append(LocalRun([segment.log], number=len(runs) + 1))

@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict
+from wandb.proto import wandb_internal_pb2 as pb
 
 from ..exceptions import WandbSwanError
 from ..journal.framing import FILE_HEADER
@@ -18,7 +20,7 @@ from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
 from .reference import RunReference
 
-_HISTORY, _RUN, _EXIT = 2, 17, 18
+_HISTORY, _TELEMETRY, _RUN, _EXIT = 2, 11, 17, 18
 """Field numbers of `wandb_internal.Record`."""
 
 
@@ -32,6 +34,8 @@ class Segment(BaseModel):
     described: RunChanged
     """Name, notes, tags, group and job type as they were last."""
     exit_code: int | None = None
+    resumed: bool = False
+    """Whether it goes on with a run that W&B's server knew."""
     rows: int = 0
     first_step: int | None = None
     last_step: int | None = None
@@ -42,6 +46,7 @@ def survey(log: FilePath) -> Segment | None:
     """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError."""
     decoder = Decoder()
     described: RunChanged | None = None
+    resumed = False
     rows, first, last = 0, b"", b""
     with LogReader(log) as reader:
         for payload in reader:
@@ -49,6 +54,8 @@ def survey(log: FilePath) -> Segment | None:
             if kind == _HISTORY:
                 rows += 1
                 first, last = first or payload, payload
+            elif kind == _TELEMETRY:
+                resumed = resumed or _says_resumed(payload)
             elif kind in (_RUN, _EXIT):
                 for event in decoder.feed(payload):
                     if isinstance(event, RunStarted | RunChanged):
@@ -60,12 +67,21 @@ def survey(log: FilePath) -> Segment | None:
         log=log,
         started=decoder.started,
         described=described,
+        resumed=resumed or decoder.started.resumed or decoder.started.starting_step > 0,
         exit_code=decoder.finished.exit_code if decoder.finished else None,
         rows=rows,
         first_step=_step(first),
         last_step=_step(last),
         torn=torn,
     )
+
+
+def _says_resumed(payload: bytes) -> bool:
+    """No run record of a log does: it was written before the server answered."""
+    try:
+        return bool(pb.Record.FromString(payload).telemetry.feature.resumed)
+    except DecodeError:
+        return False
 
 
 def why_empty(log: FilePath) -> str:
