@@ -124,7 +124,7 @@ def test_verify_a_whole_folder(cases: Path, cli: Cli) -> None:
     wandb = cli.dir / "wandb"
     wandb.mkdir()
     (wandb / "one").symlink_to(run_dirs(cases)["whole"])  # a link: not followed
-    assert "holds no run" in cli("verify", wandb, cli.dir / "swanlog", expect=2)
+    assert "a link, which is not followed" in cli("verify", wandb, cli.dir / "swanlog", expect=3)
     (wandb / "one").unlink()
     run_dirs(cases)["whole"].rename(wandb / "one")
     try:
@@ -194,3 +194,19 @@ def test_names_are_whole_in_a_pipe_and_lists_of_dicts_are_equal(tmp_path: Path, 
     wandb = train(tmp_path / "source", script)
     cli.local(wandb, "--strict")
     assert name in cli("verify", wandb, cli.dir / "swanlog")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--mode", "offline", "--wb-runid", "none"), "no run fits"),
+        (("--mode", "online"), "no SwanLab login"),
+        (("--mode", "offline", "--report", "nowhere/report.json"), "nowhere does not exist; make it"),
+    ],
+)
+def test_what_cannot_work_is_told_before_the_work_and_leaves_nothing(
+    cases: Path, cli: Cli, arguments: tuple[str, ...], told: str
+) -> None:
+    before = set(cli.dir.iterdir())
+    assert told in cli("convert", "-t", "wandb-local", "--wb-dir", cases, *arguments, expect=2)
+    assert set(cli.dir.iterdir()) == before

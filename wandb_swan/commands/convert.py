@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..convert.workers import warm
 from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_FILE_MB, WANDB_DIR
-
-if TYPE_CHECKING:
-    pass
+from . import NewFile
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
 
@@ -97,7 +95,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--no-verify", is_flag=True, help="Do not compare.")
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=FilePath),
+    type=NewFile(),
     metavar="FILE.json",
     help="Write what became of each run.",
 )
@@ -107,12 +105,12 @@ def convert(**given: Any) -> None:
 
     Type the same command again to go on after an interruption: what is converted is skipped, nothing comes twice.
     """
-    if (
-        given["kind"] == "wandb-local"
-        and FilePath(given["wb_dir"]).is_dir()
-        and not (given["dry_run"] or given["dask"])
-    ):
-        warm(FilePath(given["log_dir"]))
+    local = given["kind"] == "wandb-local" and FilePath(given["wb_dir"]).exists()
+    with warm(FilePath(given["log_dir"]), now=local and not (given["dry_run"] or given["dask"])):
+        _convert(given)
+
+
+def _convert(given: dict[str, Any]) -> None:
     from rich.console import Console  # while the worker process starts
 
     from ..convert.choice import Choice, chosen_runs

@@ -6,6 +6,8 @@ from pathlib import Path as FilePath
 
 import click
 
+from . import NewFile
+
 NOT_COMPARED = 3
 """The exit code where nothing differs and a run, or the content of something in it, could not be compared."""
 
@@ -32,14 +34,14 @@ def _swanlab(context: click.Context, parameter: click.Parameter, given: str) -> 
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, path_type=FilePath),
+    type=NewFile(),
     metavar="FILE.json",
     help="Write the comparison.",
 )
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(dir_okay=False, path_type=FilePath),
+    type=NewFile(),
     metavar="FILE.html",
     help="Write a page with both curves of every metric laid over each other.",
 )

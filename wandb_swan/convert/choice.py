@@ -60,7 +60,7 @@ def chosen_runs(choice: Choice) -> Chosen:
     """
     found = _local(choice) if choice.kind == "wandb-local" else Chosen(_cloud(choice))
     chosen = [reference for reference in found.runs if choice.has(reference)]
-    if found.runs and not chosen:
+    if not chosen and not (found.place.no_runs and not found.place.folders):
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
     return Chosen(chosen, found.place)
 

@@ -88,7 +88,7 @@ class Converter:
         """
         from .scheduler import convert_all
 
-        if self._disabled:
+        if self._disabled or not references:
             return plan(references)
         ready(self._options.mode)
         return convert_all(

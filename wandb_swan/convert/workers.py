@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..capture.process import start_python
@@ -127,6 +127,20 @@ def worker_log(log_dir: Path) -> Path:
     return log_dir.parent / f"{log_dir.name}.convert.log"
 
 
-def warm(log_dir: Path) -> None:
-    """Starts the first worker process while its runs are still being looked for. Raises OSError."""
-    pool.warm(log_dir.absolute())
+@contextmanager
+def warm(log_dir: Path, *, now: bool) -> Iterator[None]:
+    """Starts the first worker process while its runs are still being looked for, if `now`; ends all at the end.
+
+    A command that converts nothing leaves no log behind. Raises OSError.
+    """
+    log = worker_log(log_dir)
+    fresh = not log.exists()
+    if now:
+        pool.warm(log_dir.absolute())
+    try:
+        yield
+    finally:
+        pool.close()
+        with suppress(OSError):
+            if fresh and log.stat().st_size == 0:
+                log.unlink()
