@@ -244,6 +244,10 @@ KEPT: dict[str, list[Operation]] = {
         (0, "again", {"config": {}}),
         (0, "worker", {"calls": [("log", {"items": {"a": 7}})]}),
     ],
+    "a worker sets a dict without keys": [
+        (0, "init", {"config": {"b": 1}}),
+        (0, "worker", {"calls": [("config.update", {"values": {"a": {"b": {}}, "c": {}}})]}),
+    ],
     "a line break of Unicode in the config": [(0, "init", {"config": {"c\x85d": "x\x85y"}})],
 }
 """Every counterexample that was ever found."""

@@ -102,10 +102,10 @@ class Rest:
         for events in self._missing.values():
             yield from events
         self._missing = {}
-        there = dict(nested.leaves(self._live_config))
+        there = dict(nested.leaves(self._live_config, empty=True))
         update = tuple(
             (path, value)
-            for path, value in nested.leaves(self._config)
+            for path, value in nested.leaves(self._config, empty=True)
             if path not in there or nested.spelled(there[path]) != nested.spelled(value)
         )
         if update:

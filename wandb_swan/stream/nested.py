@@ -76,11 +76,11 @@ def _inside(tree: Tree, key: str) -> Tree | None:
     return copied
 
 
-def leaves(tree: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every leaf of a tree with its path."""
+def leaves(tree: Mapping[str, Any], above: Path = (), *, empty: bool = False) -> Iterator[tuple[Path, Any]]:
+    """Every leaf of a tree with its path; `empty`: a dict without keys is one."""
     for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, (*above, key))
+        if isinstance(value, dict) and (value or not empty):
+            yield from leaves(value, (*above, key), empty=empty)
         else:
             yield (*above, key), value
 
