@@ -67,9 +67,17 @@ class Run:
             "molecule-file": "molecule",
         }
         told = column.get(kind, "html" if kind == "html-file" else "image" if kind == "video-file" else "echarts")
-        stored = self._stored / item.filename
+        whole = [self._stored / media.transform(step=0, path=self._stored).filename for media in self.beside]
         return compare(
-            self._value(kind, name, more), self.files, stored, told, table=self.so_far, path=("key",), labels={}
+            self._value(kind, name, more),
+            self.files,
+            self._stored / item.filename,
+            told,
+            charted=b'"_swanLab"' not in (self._stored / item.filename).read_bytes(),
+            beside=whole[0] if whole else None,
+            table=self.so_far,
+            path=("key",),
+            labels={},
         )
 
     def reasons(self) -> list[str]:

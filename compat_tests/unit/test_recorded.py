@@ -93,7 +93,11 @@ ITEM = {"_type": "image-file", "path": "media/a.png"}
             [{**ITEM, "caption": "c", "boxes": {"x": 1}}],
         ),
         ({"_type": "audio", "audio": [{"path": "x"}]}, [{"path": "x", "_type": "audio-file"}]),
-        ({"_type": "images/separated", "count": 2}, [{"_type": "image-file", "count": 2}] * 2),
+        (
+            {"_type": "images/separated", "count": 2},  # up to 0.12.10
+            [{"_type": "image-file", "path": f"media/images/_0_{at}.png"} for at in range(2)],
+        ),
+        ({"_type": "audio", "count": 2}, [{"_type": "audio-file", "count": 2}] * 2),
         ({"_type": ["odd"]}, [{"_type": ["odd"]}]),
         ({"a": 1}, []),
         ("text", []),

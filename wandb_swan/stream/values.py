@@ -107,8 +107,8 @@ def items(value: Any, key: str = "", step: int | None = None) -> list[Tree]:
     parts = value.get(field_name)
     if not isinstance(parts, list):
         parts = _unnamed_pictures(value, key, step) if kind == "images/separated" else []
-    if not parts:
-        return [value]
+        if not parts:
+            return [value]
     captions, boxes, masks = (_list(value.get(name)) for name in ("captions", "all_boxes", "all_masks"))
     singles = []
     for index, part in enumerate(parts):
