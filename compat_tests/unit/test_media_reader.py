@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from wandb_swan.stream.events import Artifact
-from wandb_swan.swan.files import RunFiles, Staged, UnusableError
+from wandb_swan.swan.files import RunFiles, UnusableError
 from wandb_swan.swan.media.reader import MediaReader
+from wandb_swan.swan.staged import Staged
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_point_without_a_place_costs_itself(tmp_path: Path, read: Any, lost: l
 
 
 def test_staged_files_are_read_from_the_staging_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     staging = tmp_path / "artifacts" / "staging"
     staging.mkdir(parents=True)
     content = b'{"columns": []}'
@@ -86,8 +87,32 @@ def test_staged_files_are_read_from_the_staging_folder_alone(tmp_path: Path, mon
     told = tuple((name, str(places.get(name, staging / name)), md5) for name, md5 in files)
     staged.add(Artifact(name="run-x-t", type="run_table", client_id="id", files=told))
     found = [staged.json(f"wandb-client-artifact://id/{name}") for name, _ in files]
-    assert found == [{"columns": []}, None, None, None, None]
+    assert [held and held[0] for held in found] == [{"columns": []}, None, None, None, None]
     assert staged.json("wandb-client-artifact://id/in", "out") is staged.json(None) is None
+    name = hashlib.md5(content).hexdigest()
+    (tmp_path / "cache" / "artifacts" / "obj" / "md5" / name[:2]).mkdir(parents=True)
+    (staging / "in").rename(tmp_path / "cache" / "artifacts" / "obj" / "md5" / name[:2] / name[2:])
+    assert staged.json("wandb-client-artifact://id/in")[0] == {"columns": []}, "uploaded"  # type: ignore[index]
+
+
+def test_an_artifact_may_name_a_file_of_another_one(tmp_path: Path) -> None:
+    staging = tmp_path / "artifacts" / "staging"
+    staging.mkdir(parents=True)
+    digests = {}
+    for name, content in (("t", b'{"columns": []}'), ("p", b"picture")):
+        (staging / name).write_bytes(content)
+        digests[name] = base64.b64encode(hashlib.md5(content).digest()).decode()
+    staged = Staged()
+    of_user = (("t.table.json", str(staging / "t"), digests["t"]), ("media/p.png", str(staging / "p"), digests["p"]))
+    staged.add(Artifact(name="data", type="dataset", client_id="user", files=of_user))
+    named = (("key.table.json", "wandb-client-artifact://user/t.table.json", digests["t"]),)
+    circle = (("a.table.json", "wandb-client-artifact://run/a.table.json", ""),)
+    staged.add(Artifact(name="run-x-t", type="run_table", client_id="run", files=named + circle))
+    found = staged.json("wandb-client-artifact://run/key.table.json")
+    assert found is not None and found[0] == {"columns": []} and found[1].read("media/p.png") == b"picture"
+    assert staged.json("wandb-client-artifact://run/a.table.json") is None
+    with pytest.raises(UnusableError, match="missing"):
+        found[1].read("media/other.png")
 
 
 def test_pictures_that_need_work(tmp_path: Path, read: Any, lost: list[str]) -> None:

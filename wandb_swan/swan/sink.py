@@ -64,8 +64,9 @@ class Sink:
         self._target = target
         self._swan = SwanLabRun(target, run)
         self._files = RunFiles(target.files)
+        self._names = KeyNames()
         self._media_reader = MediaReader(
-            self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
+            self._files, self._names, plotly_inline=target.plotly_inline, keep_original=target.keep_original
         )
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
         self._numbering = Numbering()
@@ -73,7 +74,6 @@ class Sink:
         """The time of the last row, seconds since the epoch."""
         self.part = Part()
         """Where the run's steps go; set before the first row."""
-        self._names = KeyNames()
         self._axes = ChartAxes(self._names)
         self._config: RunConfig
         self._last: dict[Path, Any] = {}
@@ -297,8 +297,8 @@ class Sink:
 
     def _on_artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
+        self._media_reader.staged.add(event)
         if event.is_table:
-            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,

@@ -16,6 +16,8 @@ from ..files import UnusableError
 
 Lose = Callable[[str, str], None]
 """Takes a reason and a detail: part of a value that SwanLab does not get."""
+LoseAt = Callable[[Path, str, str, int], None]
+"""The same of the value at a key path; last, how many values."""
 _GROWN_ROWS = 200_000
 """Rows of a growing table that are remembered."""
 
@@ -68,7 +70,7 @@ class Table:
         if not isinstance(whole, list):
             return self
         rows = [
-            [new if isinstance(new, dict) and "_type" in new else old for old, new in zip(row, other, strict=False)]
+            [new if _holds_media(new) else old for old, new in zip(row, other, strict=False)]
             if isinstance(other, list) and len(other) == len(row)
             else row
             for row, other in zip(self.rows, whole, strict=False)
@@ -105,6 +107,18 @@ def joined(left: Table, right: Table, keys: Any) -> Table:
         if key not in matched:
             rows += [[*[None] * len(left.columns), *other] for other in others]
     return Table([*left.columns, *right.columns], rows, odd=left.odd + right.odd)
+
+
+def stacked(parts: list[Table]) -> Table:
+    """The rows of all parts of a `wandb.data_types.PartitionedTable`.
+
+    Raises:
+        UnusableError: their columns are not the same.
+    """
+    columns = parts[0].columns
+    if any(part.columns != columns for part in parts):
+        raise UnusableError("the file is broken", "the parts of a table have other columns")
+    return Table(columns, [row for part in parts for row in part.rows], odd=sum(part.odd for part in parts))
 
 
 class Increments:
@@ -160,15 +174,20 @@ def echart(table: Table, lose: Lose) -> Any:
 
 def _headers(columns: list[str]) -> list[str]:
     """Names that stay apart as keys of a row. A dot would mean a field in a field: U+2024 looks like one."""
-    headers: list[str] = []
+    return apart([column.replace(".", "\u2024") for column in columns])
+
+
+def apart(columns: list[str]) -> list[str]:
+    """The names of columns, no name twice."""
+    names: list[str] = []
     for column in columns:
-        name = candidate = column.replace(".", "\u2024")
+        candidate = column
         number = 1
-        while candidate in headers:
+        while candidate in names:
             number += 1
-            candidate = f"{name} ({number})"
-        headers.append(candidate)
-    return headers
+            candidate = f"{column} ({number})"
+        names.append(candidate)
+    return names
 
 
 def _cell(value: Any) -> Any:
@@ -177,14 +196,24 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return limits.clean_text(value)
     if isinstance(value, dict) and "_type" in value:
-        return _media_cell(value)
+        return media_cell(value)
     if isinstance(value, list | dict):
         return limits.clean_text(json.dumps(value, ensure_ascii=False))
     return value
 
 
-def _media_cell(value: Tree) -> str:
-    """`image-file media/images/cat.png: a cat`."""
+def _holds_media(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_type" in value or any(map(_holds_media, value.values()))
+    return isinstance(value, list) and any(map(_holds_media, value))
+
+
+def media_cell(value: Tree) -> str:
+    """`image-file media/images/cat.png: a cat`; of a table, its columns and rows."""
+    if value["_type"] == "table":
+        return limits.clean_text(
+            json.dumps({name: value.get(name) for name in ("columns", "data")}, ensure_ascii=False)
+        )
     text = " ".join(str(part) for part in (value["_type"], value.get("path")) if part)
     caption = value.get("caption")
     return limits.clean_text(f"{text}: {caption}" if caption else text)
