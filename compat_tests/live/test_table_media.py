@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -229,6 +230,26 @@ def test_joined_tables(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
     ]
     assert shown(swan, "joined/im", 0) == [("row 0: left", 1), ("row 1", 2)]
     assert swan.content("joined/page", 0) == [b"<i>2</i>"] and not lost(swan)
+
+
+def test_online_the_files_are_in_wandbs_cache_once_they_are_uploaded(tmp_path: Path) -> None:
+    pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+    from compat_tests.servers.wandb_cloud import WandbCloud
+
+    script = (
+        PRELUDE
+        + """
+run = wandb.init(project="cells", id="online")
+for i in range(3):
+    run.log({"t": table("im", rows=[[picture(i)]])})
+run.finish()
+"""
+    )
+    with WandbCloud() as cloud:
+        recorded = recorder(tmp_path)(script, **cloud.env(tmp_path / "work", impatient=True), WANDB_MODE="online")
+    (swan,) = map(SwanStore.read, recorded.swan_dirs())
+    assert [shown(swan, "t/im", step) for step in range(3)] == [[("row 0", step)] for step in range(3)]
+    assert not lost(swan)
 
 
 def test_tables_in_artifacts(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
