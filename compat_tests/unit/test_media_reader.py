@@ -197,3 +197,78 @@ def test_paths_that_are_none(tmp_path: Path, read: Any) -> None:
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(UnusableError, match="the file is broken"):
         read({"_type": "plotly-file", "path": "a.json"})
+
+
+class Tables:
+    """Tables with media, in a staging folder."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WANDB_CACHE_DIR", str(folder / "cache"))
+        self._staging = folder / "artifacts" / "staging"
+        self._staging.mkdir(parents=True)
+        self._folder = folder
+        self.reader = MediaReader(RunFiles(folder))
+        self.lost: list[tuple[Path | tuple[str, ...], str, int]] = []
+
+    def read(self, run_rows: list[Any], rows: list[Any], **media: bytes) -> dict[str, list[Any]]:
+        """SwanLab's media by key; one column, named `im`."""
+        (self._folder / "t.json").write_text(json.dumps({"columns": ["im"], "data": run_rows}))
+        table = json.dumps({"columns": ["im"], "data": rows}).encode()
+        files = []
+        for at, (path, content) in enumerate({"t.table.json": table, **media}.items()):
+            (self._staging / str(at)).write_bytes(content)
+            files.append((path, str(self._staging / str(at)), base64.b64encode(hashlib.md5(content).digest()).decode()))
+        self.reader.staged.add(Artifact(name="run-x-t", type="run_table", client_id="id", files=tuple(files)))
+        value = {"_type": "table-file", "path": "t.json", "artifact_path": "wandb-client-artifact://id/t.table.json"}
+        found: dict[str, list[Any]] = {}
+        for path, read in self.reader.read(
+            ("t",),
+            value,
+            lambda reason, detail: self.lost.append((("t",), reason, 1)),
+            lambda path, reason, detail, count: self.lost.append((path, reason, count)),
+        ):
+            found.setdefault("/".join(path), []).append(read)
+        return found
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    return Tables(tmp_path, monkeypatch)
+
+
+def test_the_media_of_one_table_are_bounded_by_bytes(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = picture("png")
+    monkeypatch.setattr("wandb_swan.swan.limits.TABLE_BYTES", 3 * len(content))
+    item = {"_type": "image-file", "path": "p"}
+    found = tables.read([["Image"]] * 5, [[item]] * 5, p=content)
+    assert [media.caption for media in found["t/im"]] == ["row 0", "row 1", "row 2"]
+    assert tables.lost == [(("t", "im"), "media of one table over 0 MB are left out", 1)] * 2
+
+
+def test_cells_that_make_no_sense_cost_themselves(tables: Tables) -> None:
+    deep: Any = {"_type": "image-file", "path": "p"}
+    for _ in range(400):
+        deep = [deep]
+    odd = [
+        {"_type": "image-file"},
+        {"_type": "image-file", "path": ["p"]},
+        {"_type": "image-file", "path": "../p"},
+        {"_type": "image-file", "path": "p", "boxes": {"a": 5, "b": [{}]}, "masks": {"m": 7}, "classes": {"path": 3}},
+        {"_type": "my-kind"},
+        {"_type": 5},
+        {"_type": "audio-file", "path": "p"},
+        deep,
+    ]
+    found = tables.read([["x"]] * len(odd), [[cell] for cell in odd], p=picture("png"))
+    assert [media.caption for media in found["t/im"]] == ["row 3"] and len(found["t"]) == 1
+    reasons = {reason for path, reason, _ in tables.lost if path == ("t", "im")}
+    assert reasons >= {"the file is missing", "unknown kind 'my-kind': named in the table's cell alone"}
+
+
+def test_what_is_remembered_of_artifacts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wandb_swan.swan.staged._MOST", 4)
+    staged = Staged()
+    for number in range(5):
+        files = tuple((f"media/{at}.png", "", "") for at in range(2))
+        staged.add(Artifact(name="run-x-t", type="run_table", client_id=str(number), files=files))
+    assert list(staged._artifacts) == ["3", "4"]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
@@ -75,6 +75,8 @@ class Artifacts:
         lefts = [_of_artifact(row, sides[0][0]) for row in left[1]]
         rights = [_of_artifact(row, sides[1][0]) for row in right[1]]
         by_key: dict[str, list[int]] = {}
+        if any(len(row) != len(table[0]) for table in (left, right) for row in table[1]):
+            return None
         for at, row in enumerate(rights):
             by_key.setdefault(json.dumps(row[two]), []).append(at)
         rows: list[list[Any]] = []
@@ -146,7 +148,7 @@ class Artifacts:
             layers = [layer.get("path") for layer in masks.values() if isinstance(layer, dict)]
             for path in (item.get("path"), *layers):
                 file = self._file(self._place(f"{_CLIENT}{item['_artifact']}/{path}"))
-                target = folder / str(path)
+                target = folder / str(path) if file is not None else folder
                 if file is not None and target.resolve().is_relative_to(folder.resolve()):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(file, target)
@@ -155,9 +157,8 @@ class Artifacts:
             if boxes:
                 plain["boxes"] = {}
             for at, (layer, data) in enumerate(boxes.items()):
-                (folder / f"{at}.boxes.json").write_text(
-                    json.dumps({"box_data": data, "class_labels": classes}), "utf-8"
-                )
+                content = json.dumps({"box_data": data, "class_labels": classes})
+                (folder / f"{at}.boxes.json").write_text(content, "utf-8")
                 plain["boxes"][layer] = {"path": f"{at}.boxes.json"}
             yield folder, plain, {(column, layer): classes for layer in masks}
 
@@ -166,7 +167,8 @@ class Artifacts:
         path = told.get("path") if isinstance(told, dict) else None
         _, content = self._read(f"{_CLIENT}{item['_artifact']}/{path}")
         listed = content.get("class_set") if isinstance(content, dict) else None
-        return {str(one.get("id")): str(one.get("name")) for one in listed or [] if isinstance(one, dict)}
+        classes = listed if isinstance(listed, list) else []
+        return {str(one.get("id")): str(one.get("name")) for one in classes if isinstance(one, dict)}
 
 
 def with_cells(recorded: Recorded, artifacts: Artifacts) -> tuple[dict[Path, dict[int, Media]], set[Path]]:
@@ -207,52 +209,52 @@ def _noted(
     for number, row in enumerate(rows, first):
         cells: list[Any] = []
         for cell in row[: len(columns)]:
-            media = list(_media(cell, absent=absent))
-            places = [
-                f"row {number}" + (f", {at} of {len(media)}" if len(media) > 1 else "")
-                for at in range(1, len(media) + 1)
-            ]
-            cells.append(_rewritten(cell, iter(zip(media, places, strict=True)), client, absent) if media else cell)
+            count = len(_media(cell, absent=absent))
+            places = iter([f"row {number}" + (f", {at} of {count}" if count > 1 else "") for at in range(1, count + 1)])
+
+            def at_its_place(leaf: Any, places: Iterator[str] = places) -> Any:
+                item = _item(leaf, absent=absent)
+                if item is None:
+                    return leaf
+                place, caption = next(places), item.get("caption")
+                if "_absent" not in item and caption not in (None, "", False):
+                    place = clean_text(f"{place}: {caption}")
+                return {**item, "_caption": place, **({"_artifact": client} if client else {})}
+
+            cells.append(_each(cell, at_its_place) if count else cell)
         noted.append(cells + row[len(columns) :])
     return Rows(columns, noted, total, len(rows))
 
 
-def _rewritten(cell: Any, media: Iterator[tuple[Tree, str]], client: str | None, absent: bool) -> Any:
-    if absent and isinstance(cell, str) and cell in FULLER:
-        item, place = next(media)
-        return {**item, "_caption": place, "_absent": True}
-    if isinstance(cell, dict) and isinstance(cell.get("_type"), str):
-        item, place = next(media)
-        caption = item.get("caption")
-        noted = {**item, "_caption": clean_text(f"{place}: {caption}") if caption not in (None, "", False) else place}
-        return {**noted, "_artifact": client} if client else noted
-    if isinstance(cell, dict):
-        return {key: _rewritten(part, media, client, absent) for key, part in cell.items()}
-    return [_rewritten(part, media, client, absent) for part in cell] if isinstance(cell, list) else cell
-
-
 def _of_artifact(row: list[Any], client: str) -> list[Any]:
     """The row whose items know their artifact."""
-
-    def noted(cell: Any) -> Any:
-        if isinstance(cell, dict):
-            if isinstance(cell.get("_type"), str):
-                return {**cell, "_artifact": client}
-            return {key: noted(part) for key, part in cell.items()}
-        return [noted(part) for part in cell] if isinstance(cell, list) else cell
-
-    return [noted(cell) for cell in row]
+    return [
+        _each(cell, lambda leaf: {**leaf, "_artifact": client} if _item(leaf) is not None else leaf) for cell in row
+    ]
 
 
 def _media(cell: Any, *, absent: bool = False) -> list[Tree]:
     """The items of a cell, in order; with `absent`, also those of which there is the name alone."""
-    if isinstance(cell, dict):
-        if isinstance(cell.get("_type"), str):
-            return [cell]
-        return [item for part in cell.values() for item in _media(part, absent=absent)]
+    found: list[Tree] = []
+    if absent or isinstance(cell, dict | list):
+        _each(cell, lambda leaf: found.append(item) if (item := _item(leaf, absent=absent)) is not None else None)
+    return found
+
+
+def _item(leaf: Any, *, absent: bool = False) -> Tree | None:
+    """The item that a leaf of a cell is, if it is one."""
+    if isinstance(leaf, dict) and isinstance(leaf.get("_type"), str):
+        return leaf
+    return {"_type": FULLER[leaf], "_absent": True} if absent and isinstance(leaf, str) and leaf in FULLER else None
+
+
+def _each(cell: Any, take: Callable[[Any], Any], levels: int = 50) -> Any:
+    """A cell with what `take` gives for every part of it that is no list and no plain dict, in order."""
+    if isinstance(cell, dict) and not isinstance(cell.get("_type"), str):
+        return {key: _each(part, take, levels - 1) for key, part in cell.items()} if levels else cell
     if isinstance(cell, list):
-        return [item for part in cell for item in _media(part, absent=absent)]
-    return [{"_type": FULLER[cell]}] if absent and isinstance(cell, str) and cell in FULLER else []
+        return [_each(part, take, levels - 1) for part in cell] if levels else cell
+    return take(cell)
 
 
 def _table(content: Any) -> tuple[list[str], list[list[Any]]] | None:

@@ -139,6 +139,6 @@ def _aligned(items: list[Tree], media: Media, kept: Sequence[Any]) -> list[Tree]
     there = [
         item
         for item in items
-        if (item["caption"] in captions if "_caption" in item else located(media.files, item.get("path")))
+        if (item.get("caption") in captions if "_caption" in item else located(media.files, item.get("path")))
     ]
     return there if len(there) == len(kept) else items

@@ -13,6 +13,8 @@ from .files import Files, UnusableError
 _SCHEME = "wandb-client-artifact://"
 _HOPS = 8
 """From an artifact to that which a reference names, and on."""
+_MOST = 200_000
+"""Files that are remembered; of more, those of the artifacts that came first are forgotten."""
 
 
 class _Place(NamedTuple):
@@ -29,12 +31,18 @@ class Staged:
     """
 
     def __init__(self) -> None:
-        self._files: dict[_Place, tuple[str, str]] = {}
+        self._artifacts: dict[str, dict[str, tuple[str, str]]] = {}
+        self._count = 0
 
     def add(self, artifact: Artifact) -> None:
         """Takes an artifact; history rows name it by its client id."""
-        for path, place, digest in artifact.files:
-            self._files[_Place(artifact.client_id, path)] = place, digest
+        if not artifact.files:
+            return
+        self._count -= len(self._artifacts.pop(artifact.client_id, ()))
+        self._artifacts[artifact.client_id] = {path: (place, digest) for path, place, digest in artifact.files}
+        self._count += len(self._artifacts[artifact.client_id])
+        while self._count > _MOST and len(self._artifacts) > 1:
+            self._count -= len(self._artifacts.pop(next(iter(self._artifacts))))
 
     def json(self, uri: Any, path: Any = None) -> tuple[Any, ArtifactFiles] | None:
         """The content of `wandb-client-artifact://<client id>/<path>`, or of `path` beside it, and the files that it
@@ -53,7 +61,7 @@ class Staged:
         found = self._followed(_place(uri), None)
         if found is None:
             return []
-        paths = [place.path for place in self._files if place.client_id == found.client_id]
+        paths = self._artifacts[found.client_id]
         return sorted(path for path in paths if path.startswith(f"{folder}/") and path.endswith(".table.json"))
 
     def content(self, client_id: str, path: Any) -> bytes | None:
@@ -61,7 +69,7 @@ class Staged:
         found = self._followed(_Place(client_id, path), None) if isinstance(path, str) else None
         if found is None:
             return None
-        local, digest = self._files[found]
+        local, digest = self._artifacts[found.client_id][found.path]
         for place in (_staged(local), _cached(digest)):
             if place is not None and place.is_file():
                 content = place.read_bytes()
@@ -74,7 +82,7 @@ class Staged:
         for _ in range(_HOPS):
             if place is None:
                 return None
-            held = self._files.get(place)
+            held = self._artifacts.get(place.client_id, {}).get(place.path)
             if held is None:
                 return None
             if not held[0].startswith(_SCHEME):

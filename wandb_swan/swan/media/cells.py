@@ -18,6 +18,8 @@ log = logging.getLogger("wandb_swan")
 
 Convert = Callable[[Item], Iterable[tuple[Path, Any]]]
 
+_LEVELS = 50
+"""Of lists and dicts in a cell, down to which media are looked for."""
 _NAMES = frozenset({"Image", "Audio", "Video", "Html", "Plotly", "Object3D", "Molecule", "Histogram", "Table"})
 """What W&B's run file has in the place of a media item; the item itself is in the table's artifact."""
 
@@ -122,35 +124,40 @@ class Cells:
         return found[0][1]
 
 
-def media_in(value: Any) -> Iterator[Tree]:
+def media_in(value: Any, levels: int = _LEVELS) -> Iterator[Tree]:
     """The media of a cell, which may be a list or a dict of them, in order."""
-    if isinstance(value, dict):
-        if isinstance(value.get("_type"), str):
-            yield value
-        else:
-            for part in value.values():
-                yield from media_in(part)
-    elif isinstance(value, list):
-        for part in value:
+    if isinstance(value, dict) and isinstance(value.get("_type"), str):
+        yield value
+    elif isinstance(value, dict | list) and levels:
+        for part in value.values() if isinstance(value, dict) else value:
             if isinstance(part, dict | list):
-                yield from media_in(part)
+                yield from media_in(part, levels - 1)
 
 
-def _replaced(value: Any, names: Iterator[str]) -> Any:
+def holds_media(value: Any) -> bool:
+    """Whether a cell, or a row, has any media."""
+    return isinstance(value, dict | list) and next(media_in(value), None) is not None
+
+
+def _replaced(value: Any, names: Iterator[str], levels: int = _LEVELS) -> Any:
     """A cell with names in the place of its media, in order."""
+    if not isinstance(value, dict | list):
+        return value
+    if isinstance(value, dict) and isinstance(value.get("_type"), str):
+        return next(names)
+    if not levels:
+        return value
     if isinstance(value, dict):
-        if isinstance(value.get("_type"), str):
-            return next(names)
-        return {key: _replaced(part, names) for key, part in value.items()}
-    return [_replaced(part, names) for part in value] if isinstance(value, list) else value
+        return {key: _replaced(part, names, levels - 1) for key, part in value.items()}
+    return [_replaced(part, names, levels - 1) for part in value]
 
 
-def _named(value: Any) -> int:
+def _named(value: Any, levels: int = _LEVELS) -> int:
     """How many media a cell of W&B's run file names."""
     if isinstance(value, str):
         return value in _NAMES
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sum(map(_named, parts))
+    return sum(_named(part, levels - 1) for part in parts) if levels else 0
 
 
 def _caption(row: int, at: int | None, count: int, value: Tree) -> str:

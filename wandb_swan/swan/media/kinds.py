@@ -115,8 +115,8 @@ def _table(item: Item) -> Any:
     files: Files | None = None
     if staged is not None:
         files = staged[1]
-        table = table.with_media(staged[0])
-    elif any(True for row in table.rows for _ in cells.media_in(row)):
+        table = table.with_media(staged[0], cells.holds_media)
+    elif any(map(cells.holds_media, table.rows)):
         files = item.files
     first_row = max(0, total - len(table.rows)) if grows and isinstance(total, int) else 0
     table = cells.Cells(item, converted).take(table, files, first_row)

@@ -64,13 +64,13 @@ class Table:
         lists = [row for row in rows if isinstance(row, list)]
         return cls(names, lists, max(0, _count(total) - len(rows)), len(rows) - len(lists))
 
-    def with_media(self, staged: Any) -> Table:
+    def with_media(self, staged: Any, holds_media: Callable[[Any], bool]) -> Table:
         """The table with its media cells, which W&B's run file holds as `Image` alone, from the table's artifact."""
         whole = staged.get("data") if isinstance(staged, dict) and staged.get("columns") == self.columns else None
         if not isinstance(whole, list):
             return self
         rows = [
-            [new if _holds_media(new) else old for old, new in zip(row, other, strict=False)]
+            [new if holds_media(new) else old for old, new in zip(row, other, strict=False)]
             if isinstance(other, list) and len(other) == len(row)
             else row
             for row, other in zip(self.rows, whole, strict=False)
@@ -200,12 +200,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | dict):
         return limits.clean_text(json.dumps(value, ensure_ascii=False))
     return value
-
-
-def _holds_media(value: Any) -> bool:
-    if isinstance(value, dict):
-        return "_type" in value or any(map(_holds_media, value.values()))
-    return isinstance(value, list) and any(map(_holds_media, value))
 
 
 def media_cell(value: Tree) -> str:
