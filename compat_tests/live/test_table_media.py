@@ -53,8 +53,11 @@ def kinds(run):
     run.log({"all": table("id", "image", "audio", "video", "html", "plotly", "cloud", "molecule", rows=rows), "loss": 0.5})
 
 def drawn(run):
-    image = picture(2, boxes={"p": {"box_data": [box], "class_labels": names}}, caption="seen",
-                    masks={"t": {"mask_data": mask, "class_labels": names}})
+    layers = {"boxes": {"p": {"box_data": [box], "class_labels": names}}}
+    try:
+        image = picture(2, caption="seen", masks={"t": {"mask_data": mask, "class_labels": names}}, **layers)
+    except ValueError:  # wandb 0.19 cannot make a mask with Pillow 12
+        image = picture(2, caption="seen", **layers)
     run.log({"logged": image, "drawn": table("image", rows=[[image]])})
 
 def shapes(run):
