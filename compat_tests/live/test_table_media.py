@@ -76,6 +76,7 @@ def collisions(run):
     run.log({"t/im": 1.5, "t": table("im", "n", rows=[[picture(1), 3]])})
     run.log({"t/im": 2.5, "u": table("im", rows=[[picture(2)]])})
     run.log({"u/im": picture(3, caption="mine"), "u": table("im", rows=[[picture(4)]])})
+    run.log({"v": table("im", rows=[[picture(5)]]), "v/im": 3.5, "w/im": picture(6), "w": table("im", rows=[[picture(7)]])})
 
 def growing(run):
     if "log_mode" not in inspect.signature(wandb.Table).parameters:
@@ -203,6 +204,10 @@ def test_a_metric_of_the_users_keeps_its_values(stores: dict[str, tuple[WandbSto
     _, swan = stores["collisions"]
     keys = swan.about["keys"]
     (table_key,) = (key for key in swan.media if key.startswith("t/im~"))
+    late = {path: key for key, path in keys.items() if path in ("v.im", "w.im")}
+    assert swan.scalars["v/im"] == {3: 3.5} and shown(swan, "w/im", 3) == [("", 6)], "in one row, whatever the order"
+    assert shown(swan, late["v.im"], 3) == [("row 0", 5)] and shown(swan, late["w.im"], 3) == [("row 0", 7)]
+    keys = {key: path for key, path in keys.items() if path not in late}
     assert keys == {table_key: "t.im", **{key: "u/im" for key in keys if key.startswith("u/im")}}
     assert swan.scalars["t/im"] == {0: 1.5, 1: 2.5}
     assert shown(swan, table_key, 0) == [("row 0", 1)] and cells(swan, "t", 0) == [[f"{table_key}, row 0", 3]]

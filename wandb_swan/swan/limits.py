@@ -9,6 +9,7 @@ become one.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from typing import Any
 
@@ -143,7 +144,7 @@ def kind_of(media: Any) -> str:
 def size_of(media: Any) -> int:
     """The bytes of one of SwanLab's media objects, as SwanLab 0.10 holds them."""
     buffer = getattr(media, "buffer", None)
-    if buffer is not None:
+    if isinstance(buffer, io.BytesIO):
         return int(buffer.getbuffer().nbytes)
     return len(getattr(media, "content", "") or getattr(media, "json_content", ""))
 

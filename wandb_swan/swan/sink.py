@@ -42,6 +42,7 @@ from .files import RunFiles, UnusableError, own_copies
 from .limits import KeyNames
 from .losses import Losses
 from .media.reader import MediaReader
+from .media.tables import is_table
 from .parts import Part
 from .run import SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
@@ -264,6 +265,7 @@ class Sink:
         self._numbering.reached(step)
         self._now = timestamp = event.timestamp
         last, values = self._last, self._values
+        tables = []
         for path, value, number, text, media in event.leaves:
             last[path] = value
             if number is not None:
@@ -273,8 +275,12 @@ class Sink:
                 last.update({(*path, *leaf): field for leaf, field in leaves(value)})
             if text is not None:
                 values.text(path, text, step, timestamp)
+            elif any(map(is_table, media)):  # a metric of the user's keeps its key where a table's column has the same
+                tables.append((path, media))
             else:
                 values.media(path, media, step, timestamp)
+        for path, media in tables:
+            values.media(path, media, step, timestamp)
 
     def _on_dropped(self, event: RowDropped) -> None:
         log.warning(

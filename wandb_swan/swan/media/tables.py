@@ -85,6 +85,11 @@ class Table:
         return [row[index] if index < len(row) else None for row in self.rows]
 
 
+def is_table(value: Tree) -> bool:
+    """Whether an item of a row is a table."""
+    return value.get("_type") in ("table-file", "incremental-table-file", "joined-table", "partitioned-table")
+
+
 def joined(left: Table, right: Table, keys: Any) -> Table:
     """All rows of both tables of a `wandb.JoinedTable`, those with the same key side by side.
 
