@@ -48,6 +48,15 @@ run.log({"histogram": wandb.Histogram(np_histogram=([1, 2, 3], [0.0, 0.1, 5.0, 7
          "page": wandb.Html("<b>bold</b>", inject=False),
          "sound": wandb.Audio(numpy.sin(numpy.arange(4000) / 5) * 0.5, sample_rate=8000),
          "cloud": wandb.Object3D(numpy.arange(15.0).reshape(5, 3) / 7)})
+shades = [wandb.Image(numpy.full((4, 4, 3), 50 * n, dtype=numpy.uint8), caption=f"shade {n}") for n in range(3)]
+seen = wandb.Image(
+    numpy.full((20, 30, 3), 99, dtype=numpy.uint8),
+    boxes={"predictions": {"box_data": [box], "class_labels": {1: "cat"}}},
+)
+rows = [[n, shade, seen, wandb.Html(f"<b>{n}</b>", inject=False)] for n, shade in enumerate(shades)]
+run.log({"cells": wandb.Table(columns=["n", "image", "seen", "page"], data=rows)})
+left = wandb.Table(columns=["id", "image"], data=[["1", shades[0]], ["2", shades[1]]])
+run.log({"joined": wandb.JoinedTable(left, wandb.Table(columns=["id", "n"], data=[["1", 2]]), "id")})
 open("weights.bin", "wb").write(b"w" * 3000)
 run.save("weights.bin")
 artifact = wandb.Artifact("data", "dataset")
@@ -138,6 +147,14 @@ def items_swapped(record: Any) -> bool:
 def captioned(record: Any) -> bool:
     record.media.value.items[2].caption = "another"
     return True
+
+
+def setting_caption(caption: str) -> Callable[[Any], bool]:
+    def act(record: Any) -> bool:
+        record.media.value.items[1].caption = caption
+        return True
+
+    return act
 
 
 def of_file(pattern: str, change: Callable[[bytes], bytes | None]) -> Change:
@@ -328,6 +345,16 @@ MUTATIONS: dict[str, tuple[Change, str]] = {
     "a cell": (content("table", swap(b"2.5", b"2.25")), "table"),
     "the text of a cell": (content("table", swap(b'"a"', b'"A"')), "table"),
     "the name of a column": (content("table", swap(b'"name"', b'"Name"')), "table"),
+    "a pixel of a picture in a cell": (content("cells/image", one_pixel, item=1), "cells.image"),
+    "a pixel of a picture with boxes in a cell": (content("cells/seen", one_pixel, item=2), "cells.seen"),
+    "a picture in a cell is missing": (media("cells/image", item_gone), "cells.image"),
+    "the pictures of two cells have changed places": (media("cells/image", items_swapped), "cells.image"),
+    "the row of a picture": (media("cells/image", setting_caption("row 2: shade 1")), "cells.image"),
+    "the pictures of a column": (media("cells/image", without), "cells.image"),
+    "a word of a page in a cell": (content("cells/page", swap(b"<b>0", b"<b>7"), item=0), "cells.page"),
+    "the picture that a cell names": (content("cells", swap(b"cells/image, row 1", b"cells/image, row 2")), "cells"),
+    "a pixel in a joined table": (content("joined/image", one_pixel), "joined.image"),
+    "a cell of a joined table": (content("joined", swap(b'"n": 2', b'"n": 3')), "joined"),
     "a point of a chart": (content("chart", swap(b"0.25", b"0.125")), "chart"),
     "a bar of a group": (content("shares", swap(b"5", b"6")), "shares"),
     "a bar that a group does not have": (content("shares", swap(b"null", b"0")), "shares"),

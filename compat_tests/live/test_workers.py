@@ -10,6 +10,7 @@ pytestmark = pytest.mark.live
 
 WORKER = """
 import multiprocessing, os, sys
+import numpy
 import wandb_swan as wandb
 
 def work(run):
@@ -41,7 +42,7 @@ if __name__ == "__main__":
     main()
 """
 LOGS = {
-    "rows": 'run.log({"w": 1, "table": wandb.Table(columns=["a"], data=[[1], [2]])})',
+    "rows": 'run.log({"w": 1, "table": wandb.Table(columns=["a", "im"], data=[[1, wandb.Image(numpy.eye(4))]])})',
     "no rows": "pass",
 }
 FORK = """
@@ -70,6 +71,7 @@ def test_a_worker_that_uses_the_run(record: Record, start: str, logs: str) -> No
     assert swan.about["summary"]["by worker"] == 7 and swan.about["summary"]["best"] == {"max": 0}
     assert [(item["name"]) for item in swan.about["artifacts"]] == ["of-worker"]
     assert (swan.dir / "files" / "w.txt").read_text() == "worker"
+    assert ("table/im" in swan.media) == (logs == "rows") and "not_mirrored" not in swan.about
     (alert,) = swan.texts("alerts").values()
     assert alert.endswith("from: worker")
     assert swan.console().count("line 1") == swan.console().count("line 2") == 1

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from wandb_swan.stream.events import Artifact
-from wandb_swan.swan.files import RunFiles, Staged, UnusableError
+from wandb_swan.swan.files import RunFiles, UnusableError
 from wandb_swan.swan.media.reader import MediaReader
+from wandb_swan.swan.staged import Staged
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_point_without_a_place_costs_itself(tmp_path: Path, read: Any, lost: l
 
 
 def test_staged_files_are_read_from_the_staging_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     staging = tmp_path / "artifacts" / "staging"
     staging.mkdir(parents=True)
     content = b'{"columns": []}'
@@ -86,8 +87,32 @@ def test_staged_files_are_read_from_the_staging_folder_alone(tmp_path: Path, mon
     told = tuple((name, str(places.get(name, staging / name)), md5) for name, md5 in files)
     staged.add(Artifact(name="run-x-t", type="run_table", client_id="id", files=told))
     found = [staged.json(f"wandb-client-artifact://id/{name}") for name, _ in files]
-    assert found == [{"columns": []}, None, None, None, None]
+    assert [held and held[0] for held in found] == [{"columns": []}, None, None, None, None]
     assert staged.json("wandb-client-artifact://id/in", "out") is staged.json(None) is None
+    name = hashlib.md5(content).hexdigest()
+    (tmp_path / "cache" / "artifacts" / "obj" / "md5" / name[:2]).mkdir(parents=True)
+    (staging / "in").rename(tmp_path / "cache" / "artifacts" / "obj" / "md5" / name[:2] / name[2:])
+    assert staged.json("wandb-client-artifact://id/in")[0] == {"columns": []}, "uploaded"  # type: ignore[index]
+
+
+def test_an_artifact_may_name_a_file_of_another_one(tmp_path: Path) -> None:
+    staging = tmp_path / "artifacts" / "staging"
+    staging.mkdir(parents=True)
+    digests = {}
+    for name, content in (("t", b'{"columns": []}'), ("p", b"picture")):
+        (staging / name).write_bytes(content)
+        digests[name] = base64.b64encode(hashlib.md5(content).digest()).decode()
+    staged = Staged()
+    of_user = (("t.table.json", str(staging / "t"), digests["t"]), ("media/p.png", str(staging / "p"), digests["p"]))
+    staged.add(Artifact(name="data", type="dataset", client_id="user", files=of_user))
+    named = (("key.table.json", "wandb-client-artifact://user/t.table.json", digests["t"]),)
+    circle = (("a.table.json", "wandb-client-artifact://run/a.table.json", ""),)
+    staged.add(Artifact(name="run-x-t", type="run_table", client_id="run", files=named + circle))
+    found = staged.json("wandb-client-artifact://run/key.table.json")
+    assert found is not None and found[0] == {"columns": []} and found[1].read("media/p.png") == b"picture"
+    assert staged.json("wandb-client-artifact://run/a.table.json") is None
+    with pytest.raises(UnusableError, match="missing"):
+        found[1].read("media/other.png")
 
 
 def test_pictures_that_need_work(tmp_path: Path, read: Any, lost: list[str]) -> None:
@@ -172,3 +197,78 @@ def test_paths_that_are_none(tmp_path: Path, read: Any) -> None:
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(UnusableError, match="the file is broken"):
         read({"_type": "plotly-file", "path": "a.json"})
+
+
+class Tables:
+    """Tables with media, in a staging folder."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("WANDB_CACHE_DIR", str(folder / "cache"))
+        self._staging = folder / "artifacts" / "staging"
+        self._staging.mkdir(parents=True)
+        self._folder = folder
+        self.reader = MediaReader(RunFiles(folder))
+        self.lost: list[tuple[Path | tuple[str, ...], str, int]] = []
+
+    def read(self, run_rows: list[Any], rows: list[Any], **media: bytes) -> dict[str, list[Any]]:
+        """SwanLab's media by key; one column, named `im`."""
+        (self._folder / "t.json").write_text(json.dumps({"columns": ["im"], "data": run_rows}))
+        table = json.dumps({"columns": ["im"], "data": rows}).encode()
+        files = []
+        for at, (path, content) in enumerate({"t.table.json": table, **media}.items()):
+            (self._staging / str(at)).write_bytes(content)
+            files.append((path, str(self._staging / str(at)), base64.b64encode(hashlib.md5(content).digest()).decode()))
+        self.reader.staged.add(Artifact(name="run-x-t", type="run_table", client_id="id", files=tuple(files)))
+        value = {"_type": "table-file", "path": "t.json", "artifact_path": "wandb-client-artifact://id/t.table.json"}
+        found: dict[str, list[Any]] = {}
+        for path, read in self.reader.read(
+            ("t",),
+            value,
+            lambda reason, detail: self.lost.append((("t",), reason, 1)),
+            lambda path, reason, detail, count: self.lost.append((path, reason, count)),
+        ):
+            found.setdefault("/".join(path), []).append(read)
+        return found
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    return Tables(tmp_path, monkeypatch)
+
+
+def test_the_media_of_one_table_are_bounded_by_bytes(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = picture("png")
+    monkeypatch.setattr("wandb_swan.swan.limits.TABLE_BYTES", 3 * len(content))
+    item = {"_type": "image-file", "path": "p"}
+    found = tables.read([["Image"]] * 5, [[item]] * 5, p=content)
+    assert [media.caption for media in found["t/im"]] == ["row 0", "row 1", "row 2"]
+    assert tables.lost == [(("t", "im"), "media of one table over 0 MB are left out", 1)] * 2
+
+
+def test_cells_that_make_no_sense_cost_themselves(tables: Tables) -> None:
+    deep: Any = {"_type": "image-file", "path": "p"}
+    for _ in range(400):
+        deep = [deep]
+    odd = [
+        {"_type": "image-file"},
+        {"_type": "image-file", "path": ["p"]},
+        {"_type": "image-file", "path": "../p"},
+        {"_type": "image-file", "path": "p", "boxes": {"a": 5, "b": [{}]}, "masks": {"m": 7}, "classes": {"path": 3}},
+        {"_type": "my-kind"},
+        {"_type": 5},
+        {"_type": "audio-file", "path": "p"},
+        deep,
+    ]
+    found = tables.read([["x"]] * len(odd), [[cell] for cell in odd], p=picture("png"))
+    assert [media.caption for media in found["t/im"]] == ["row 3"] and len(found["t"]) == 1
+    reasons = {reason for path, reason, _ in tables.lost if path == ("t", "im")}
+    assert reasons >= {"the file is missing", "unknown kind 'my-kind': named in the table's cell alone"}
+
+
+def test_what_is_remembered_of_artifacts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wandb_swan.swan.staged._MOST", 4)
+    staged = Staged()
+    for number in range(5):
+        files = tuple((f"media/{at}.png", "", "") for at in range(2))
+        staged.add(Artifact(name="run-x-t", type="run_table", client_id=str(number), files=files))
+    assert list(staged._artifacts) == ["3", "4"]

@@ -222,6 +222,9 @@ class _Reading:
                 self._to.saved[item.path] = self._files
 
     def _on_artifact(self, body: Any) -> None:
+        for entry in body.manifest.contents:
+            if entry.path.endswith("table.json") or entry.path.startswith("media/"):
+                self._to.of_artifacts[body.client_id, entry.path] = entry.local_path or entry.ref, entry.digest
         if body.type not in OF_TABLES:
             self._to.artifacts.append((body.name, body.digest, False))
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ..stream.nested import DEEPEST, Path, Tree
 from ..stream.series import Series
 from ..swan import limits
+from .cells import ABSENT, Artifacts, with_cells
 from .cloud import CloudStored
 from .content import KINDS, TableSoFar
 from .items import Held, Items, file_of
@@ -37,7 +38,11 @@ class Matcher:
         self._recorded = recorded
         self._stored = stored
         self._depth = depth
-        self._items = Items(stored, recorded.mask_labels())
+        artifacts = Artifacts(recorded.of_artifacts)
+        self._media_of_all, unknown = with_cells(recorded, artifacts)
+        self._below_unknown = tuple(f"{'/'.join(path)}/" for path in unknown)
+        """How the keys of what may be in the cells of a table begin of which nothing is here."""
+        self._items = Items(stored, recorded.mask_labels(), artifacts, self._candidates)
         self._renamed: dict[str, str] = metadata.get("keys") or {}
         self._names: dict[str, list[str]] = {}
         for name, dotted in self._renamed.items():
@@ -62,7 +67,7 @@ class Matcher:
         recorded = self._recorded
         for path, series in recorded.scalars.items():
             yield self._series(path, "scalar", series)
-        for path, by_step in recorded.media.items():
+        for path, by_step in self._media_of_all.items():
             yield from self._media(path, by_step)
         if recorded.alerts:
             yield self._texts(("alerts",), recorded.alerts)
@@ -101,7 +106,7 @@ class Matcher:
         if len(path) > DEEPEST:
             keys |= {".".join(path[:at]) for at in range(1, len(path))}
         found = [key for key in self.losses if limits.config_text(key) in keys]
-        if values and "media" in self.left_out and path in self._recorded.media:
+        if values and "media" in self.left_out and path in self._media_of_all:
             return "left out by --no-media"
         if not values or sum(self.losses[key] for key in found) < values:
             return ""
@@ -254,7 +259,7 @@ class Matcher:
             for step, (media, items) in groups.get(KINDS["image-file"], {}).items()
             if (drawn := [item for item in items if item.get("boxes") or item.get("masks")])
         }
-        if original not in self._recorded.media and self._named(original, KINDS["image-file"], layered) and layered:
+        if original not in self._media_of_all and self._named(original, KINDS["image-file"], layered) and layered:
             yield self._media_of(original, KINDS["image-file"], layered)  # WANDB_SWAN_KEEP_ORIGINAL
 
     def _media_of(
@@ -279,13 +284,16 @@ class Matcher:
                 kept = Held(name, held[step])
                 if table and tables_name:  # the whole tables of charts, under a key of their own or after the charts
                     more = self._stored.media[tables_name].get(step, [])
-                    kept = Held(name, held[step], tables_name, more, charted=True)
+                    kept = Held(name, held[step], tables_name, more, charted=True, of_table=table[0])
                 elif table:
-                    kept = Held(name, held[step][: len(items)], name, held[step][len(items) :], charted=True)
+                    shown, more = held[step][: len(items)], held[step][len(items) :]
+                    kept = Held(name, shown, name, more, charted=True, of_table=table[0])
                 self._items.compare(tally, (path, step), (media, items), kept, tables if looks else None)
             elif as_text and self._is_kept_as_text(as_text, step, media):
                 tally.missing += 1
                 tally.example(f"step {step}: kept as text")
+            elif all("_absent" in item for item in items):  # a text, or what there is the name of alone
+                tally.not_compared[ABSENT] += len(items)
             else:
                 tally.missing += 1
                 tally.example(f"step {step}: not in SwanLab")
@@ -328,6 +336,9 @@ class Matcher:
             steps = [step for step in steps if not self._is_media(name, step)]
             if steps:
                 tally = Tally()
+                if self._below_unknown and name.startswith(self._below_unknown) and kind not in ("scalar", "text"):
+                    tally.not_compared[ABSENT] += len(steps)
+                    steps = []
                 self._more(tally, steps, self._recorded.last_step)
                 yield self._result(((name,), kind, name), [], dict.fromkeys(steps), tally, "not in wandb")
 

@@ -83,6 +83,8 @@ class Recorded:
         """What a source says of the sizes of its files, in bytes."""
         self.artifacts: list[tuple[str, str, bool]] = []
         """Name, digest, whether used (not logged)."""
+        self.of_artifacts: dict[tuple[str, str], tuple[str, str]] = {}
+        """(client id, path in the artifact) -> path on disk or URI, MD5: tables, and the media in their cells."""
         self.about: dict[str, Any] = {}
         """id, entity, project, name, notes, tags, group, job_type."""
         self.started_at = self.finished_at = 0.0

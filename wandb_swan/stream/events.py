@@ -156,8 +156,9 @@ class Alert(_Event):
 class Artifact(_Event):
     """An artifact that the run logged (`used` false) or used. `size` in bytes, None if the record does not say.
 
-    `files` is there for the tables of the run alone: path in the artifact, path on disk, MD5 as base64. wandb's
-    `client_id` names an artifact in history rows before it has a name.
+    `files` is there where it holds tables: of these and of their media, path in the artifact, path on disk (or the URI
+    of a file of another artifact), MD5 as base64. wandb's `client_id` names an artifact in history rows before it has a
+    name.
     """
 
     name: str

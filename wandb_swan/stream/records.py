@@ -47,6 +47,8 @@ _CTRL_C = 255
 
 TENSORBOARD_STEP = "global_step"
 """The key under which wandb's core writes TensorBoard's step into its rows."""
+_TABLES = (".table.json", ".joined-table.json", ".partitioned-table.json")
+"""How the paths of tables in artifacts end."""
 _POLICIES = ("now", "end", "live")
 
 
@@ -350,8 +352,12 @@ class Decoder:
             size=sum(entry.size for entry in contents) if contents else None,
             client_id=message.client_id,
         )
-        if artifact.is_table:
-            files = tuple((entry.path, entry.local_path, entry.digest) for entry in contents)
+        if any(entry.path.endswith(_TABLES) for entry in contents):
+            files = tuple(
+                (entry.path, entry.local_path or entry.ref, entry.digest)
+                for entry in contents
+                if entry.path.endswith(_TABLES) or entry.path.startswith("media/")
+            )
             artifact = artifact.changed(files=files)
         yield artifact
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import glob
-import hashlib
 import json
 import shutil
 from pathlib import Path as FilePath
 from typing import Any
 
 from ..atomic_file import replacing
-from ..stream.events import Artifact
 
 
 class UnusableError(Exception):
@@ -60,7 +57,30 @@ def _hard_link(file: FilePath, fresh: FilePath) -> bool:
     return True
 
 
-class RunFiles:
+class Files:
+    """The files that media items name, by path. What is not there raises UnusableError."""
+
+    def read(self, path: Any) -> bytes:
+        """The bytes of a media file.
+
+        Raises:
+            UnusableError: there is no such file, or it cannot be read.
+        """
+        raise NotImplementedError
+
+    def json(self, path: Any) -> Any:
+        """The content of a JSON media file, bare NaN and Infinity included.
+
+        Raises:
+            UnusableError: see `read`; or the file is no JSON.
+        """
+        try:
+            return json.loads(self.read(path))
+        except (ValueError, RecursionError) as error:
+            raise UnusableError("the file is broken", f"{path}: {error}") from error
+
+
+class RunFiles(Files):
     """Finds what records name, and nothing that lies outside the folder."""
 
     def __init__(self, root: FilePath | None) -> None:
@@ -99,26 +119,10 @@ class RunFiles:
             raise UnusableError("SwanLab does not save it", path)
 
     def read(self, path: Any) -> bytes:
-        """The bytes of a media file.
-
-        Raises:
-            UnusableError: see `find`; or the file cannot be read.
-        """
         try:
             return self.find(path).read_bytes()
         except OSError as error:
             raise UnusableError("the file cannot be read", f"{path}: {error}") from error
-
-    def json(self, path: Any) -> Any:
-        """The content of a JSON media file, bare NaN and Infinity included.
-
-        Raises:
-            UnusableError: see `read`; or the file is no JSON.
-        """
-        try:
-            return json.loads(self.read(path))
-        except (ValueError, RecursionError) as error:
-            raise UnusableError("the file is broken", f"{path}: {error}") from error
 
 
 def _pattern(path: FilePath) -> str:
@@ -128,43 +132,3 @@ def _pattern(path: FilePath) -> str:
     last = f"[{name[letter]}]" if name[letter] not in ".!" else glob.escape(name[letter])
     pattern = glob.escape(name[:letter]) + last + glob.escape(name[letter + 1 :])
     return str(FilePath(glob.escape(str(path.parent))) / pattern)
-
-
-class Staged:
-    """The artifacts that wandb makes of the run's tables, in its staging folder until they are uploaded.
-
-    A file is read only if it lies in this user's own staging folder and has the MD5 that the record tells.
-    """
-
-    def __init__(self) -> None:
-        self._files: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def add(self, artifact: Artifact) -> None:
-        """Takes the artifact of a table; history rows name it by its client id."""
-        for path, local, digest in artifact.files:
-            self._files[artifact.client_id, path] = local, digest
-
-    def json(self, uri: Any, path: Any = None) -> Any:
-        """The content of `wandb-client-artifact://<client id>/<path>`, or of `path` beside it; None if not here."""
-        scheme, _, rest = str(uri).partition("://")
-        client_id, _, own = rest.partition("/")
-        local, digest = self._files.get((client_id, path if isinstance(path, str) else own), ("", ""))
-        if scheme != "wandb-client-artifact" or not local:
-            return None
-        try:
-            found = FilePath(local).resolve()
-            if not found.is_relative_to(_staging_folder()):
-                return None
-            content = found.read_bytes()
-            if base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode() != digest:
-                return None
-            return json.loads(content)
-        except (OSError, ValueError, RecursionError):
-            return None
-
-
-def _staging_folder() -> FilePath:
-    """`wandb.sdk.artifacts.staging.get_staging_dir`, without creating it."""
-    from wandb.env import get_data_dir
-
-    return FilePath(get_data_dir()).resolve() / "artifacts" / "staging"

@@ -9,6 +9,7 @@ become one.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from typing import Any
 
@@ -24,6 +25,8 @@ KEY_LENGTH = 512
 LAST_STEP = (1 << 48) - 1
 MEDIA_BYTES = 10 * 1024**2
 MEDIA_ITEMS = 108
+TABLE_BYTES = 100 * 1024**2
+"""Not SwanLab's: what is stored of the media in the cells of one table, each time that it is logged."""
 CONSOLE_LENGTH = 4096
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -131,6 +134,19 @@ def metric_key(text: str) -> str:
         return text
     fitted = _trimmed(_trimmed(fitted)[: KEY_LENGTH - 9])
     return f"{fitted or 'metric'}~{_digest(text)}"
+
+
+def kind_of(media: Any) -> str:
+    """The kind of one of SwanLab's media objects, for its key: image, audio, ..."""
+    return type(media).__name__.lower()
+
+
+def size_of(media: Any) -> int:
+    """The bytes of one of SwanLab's media objects, as SwanLab 0.10 holds them."""
+    buffer = getattr(media, "buffer", None)
+    if isinstance(buffer, io.BytesIO):
+        return int(buffer.getbuffer().nbytes)
+    return len(getattr(media, "content", "") or getattr(media, "json_content", ""))
 
 
 class KeyNames:

@@ -42,6 +42,7 @@ from .files import RunFiles, UnusableError, own_copies
 from .limits import KeyNames
 from .losses import Losses
 from .media.reader import MediaReader
+from .media.tables import is_table
 from .parts import Part
 from .run import SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
@@ -64,8 +65,9 @@ class Sink:
         self._target = target
         self._swan = SwanLabRun(target, run)
         self._files = RunFiles(target.files)
+        self._names = KeyNames()
         self._media_reader = MediaReader(
-            self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
+            self._files, self._names, plotly_inline=target.plotly_inline, keep_original=target.keep_original
         )
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
         self._numbering = Numbering()
@@ -73,7 +75,6 @@ class Sink:
         """The time of the last row, seconds since the epoch."""
         self.part = Part()
         """Where the run's steps go; set before the first row."""
-        self._names = KeyNames()
         self._axes = ChartAxes(self._names)
         self._config: RunConfig
         self._last: dict[Path, Any] = {}
@@ -264,6 +265,7 @@ class Sink:
         self._numbering.reached(step)
         self._now = timestamp = event.timestamp
         last, values = self._last, self._values
+        tables = []
         for path, value, number, text, media in event.leaves:
             last[path] = value
             if number is not None:
@@ -273,8 +275,12 @@ class Sink:
                 last.update({(*path, *leaf): field for leaf, field in leaves(value)})
             if text is not None:
                 values.text(path, text, step, timestamp)
+            elif any(map(is_table, media)):  # a metric of the user's keeps its key where a table's column has the same
+                tables.append((path, media))
             else:
                 values.media(path, media, step, timestamp)
+        for path, media in tables:
+            values.media(path, media, step, timestamp)
 
     def _on_dropped(self, event: RowDropped) -> None:
         log.warning(
@@ -297,8 +303,8 @@ class Sink:
 
     def _on_artifact(self, event: Artifact) -> None:
         """Listed in the config, but for the tables that wandb logs as artifacts too: they are there as tables."""
+        self._media_reader.staged.add(event)
         if event.is_table:
-            self._media_reader.staged.add(event)
             return
         facts = {
             "type": event.type,

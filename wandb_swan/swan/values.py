@@ -99,7 +99,7 @@ class Values:
         found: dict[tuple[Path, str], list[Any]] = {}
         for value in values:
             for where, media in self._read_media(path, value, step, timestamp):
-                found.setdefault((where, type(media).__name__.lower()), []).append(media)
+                found.setdefault((where, limits.kind_of(media)), []).append(media)
         for (where, kind), media in found.items():
             if len(media) > limits.MEDIA_ITEMS:
                 reason = f"SwanLab takes {limits.MEDIA_ITEMS} items a step: the others are left out"
@@ -109,11 +109,14 @@ class Values:
             self.items(where, kind, media[: limits.MEDIA_ITEMS], step, timestamp)
 
     def _read_media(self, path: Path, value: Tree, step: int, timestamp: float) -> list[tuple[Path, Any]]:
+        def lose_at(where: Path, reason: str, detail: str, count: int) -> None:
+            self._losses.add(where, reason, f"step {step}: {detail}", count=count)
+
         def lose(reason: str, detail: str) -> None:
-            self._losses.add(path, reason, f"step {step}: {detail}")
+            lose_at(path, reason, detail, 1)
 
         try:
-            return list(self._media_reader.read(path, value, lose))
+            return list(self._media_reader.read(path, value, lose, lose_at))
         except UnusableError as error:
             lose(error.reason, error.detail)
             if error.keep:

@@ -26,10 +26,14 @@ KINDS = {
     "table-file": ("echarts",),
     "incremental-table-file": ("echarts",),
     "joined-table": ("echarts",),
+    "partitioned-table": ("echarts",),
     "histogram": ("echarts",),
 }
 """`_type` of wandb's item -> SwanLab's kinds of column, the usual one first."""
 
+_OF_FILE = frozenset({"table-file", "incremental-table-file"})
+_OF_ARTIFACT = frozenset({"joined-table", "partitioned-table"})
+"""Tables of which the run folder has a file, and those of which it has none."""
 _OF_FILES: dict[str, Callable[[Path, Path], Verdict]] = {
     "audio-file": sounds.sound,
     "video-file": videos.video,
@@ -53,6 +57,8 @@ def compare(
     table: TableSoFar | None = None,
     labels: Mapping[tuple[str, str], Mapping[str, str]] = {},
     path: tuple[str, ...] = (),
+    rows: tables.Rows | None = None,
+    keys: tables.Keys = lambda column: (),
 ) -> Verdict:
     """Says whether SwanLab has one item of wandb's as it was logged. Raises nothing for a broken or hostile one.
 
@@ -68,6 +74,8 @@ def compare(
         table: The rows so far of the growing tables of a run, which come in the order of their steps.
         labels: The class names of masks, by (last part of the metric's key, layer).
         path: The metric's key path.
+        rows: Of a table, its rows with the media that its artifact has of them, if that was found.
+        keys: Of a table, the SwanLab keys under which the media of a column may be.
     """
     try:
         for file, digest in ((stored, sha256), (beside, beside_sha256)):
@@ -75,9 +83,16 @@ def compare(
                 return Verdict(False, "the file is gone")
             if file and digest and sha256_of(file) != digest:
                 return Verdict(False, "its file is not the one that SwanLab wrote (SHA-256)")
-        found = _compared(
-            value, files, stored, kind, charted=charted, beside=beside, table=table, labels=labels, path=path
-        )
+        source = located(files, value.get("path"))
+        if kind == "echarts" and (
+            (source and str(value.get("_type")) in _OF_FILE) or (rows and str(value.get("_type")) in _OF_ARTIFACT)
+        ):
+            charted = charted and value["_type"] == "table-file"
+            found = tables.table(
+                value, source, stored, table, path, charted=charted, beside=beside, rows=rows, keys=keys
+            )
+        else:
+            found = _compared(value, files, stored, kind, labels=labels, path=path)
         if found.same is False and _was_changed(value, files):
             return Verdict(None, "the source file is not the one that was logged")
         return found
@@ -95,9 +110,6 @@ def _compared(
     stored: Path,
     kind: str,
     *,
-    charted: bool,
-    beside: Path | None,
-    table: TableSoFar | None,
     labels: Mapping[tuple[str, str], Mapping[str, str]],
     path: tuple[str, ...],
 ) -> Verdict:
@@ -111,8 +123,8 @@ def _compared(
         return Verdict(False, f"SwanLab has it as {kind}, not as {wanted[0]}")
     if told == "histogram":
         return bins.histogram(value, stored)
-    if told == "joined-table":
-        return Verdict(None, "the data of a joined table is in an artifact")
+    if told in _OF_ARTIFACT:
+        return Verdict(None, "the artifact with the data of the table is not on this machine")
     source = located(files, value.get("path"))
     if source is None or files is None:
         return NO_SOURCE
@@ -120,8 +132,6 @@ def _compared(
         if value.get("boxes") or value.get("masks"):
             return layers.drawn(value, files, source, stored, labels=labels, path=path)
         return pictures.picture(source, stored)
-    if "echarts" in wanted:
-        return tables.table(value, source, stored, table, path, charted=charted and told == "table-file", beside=beside)
     return _OF_FILES[told](source, stored)
 
 

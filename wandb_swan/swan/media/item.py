@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
 from ...stream.events import ChartDefined, Path, Tree
 from .. import limits
-from ..files import RunFiles, Staged
-from . import tables
+from ..files import Files
+from ..staged import Staged
+from .tables import Increments, Lose, LoseAt
 
 
 @dataclass
@@ -19,16 +20,21 @@ class Item:
 
     path: Path
     value: Tree
-    files: RunFiles
-    lose: tables.Lose
+    files: Files
+    lose: Lose
     plotly_inline: bool = False
     keep_original: bool = False
     mask_labels: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
-    tables: tables.Increments = field(default_factory=tables.Increments)
+    tables: Increments = field(default_factory=Increments)
     staged: Staged = field(default_factory=Staged)
     beside: Any | None = None
     """The table of a chart that does not show all of its columns: it is shown too, under its own key."""
+    of_cells: list[tuple[Path, Any]] = field(default_factory=list)
+    """The media in a table's cells, each with its key path."""
+    lose_at: LoseAt = lambda path, reason, detail, count: None
+    key_of: Callable[[Path, str], str] = lambda path, kind: "/".join(path)
+    """SwanLab's key of the media of a kind under a key path."""
 
     @property
     def file(self) -> str:

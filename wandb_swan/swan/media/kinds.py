@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import swanlab
 
+from ...stream.events import Path
 from .. import limits
-from ..files import UnusableError
+from ..files import Files, UnusableError
 from ..sdk.ready_media import ready
-from . import charts, plotly_page, tables
+from . import cells, charts, plotly_page, tables
 from .echarts import echarts
 from .item import Item
 
@@ -107,10 +109,17 @@ def _molecule(item: Item) -> Any:
 
 def _table(item: Item) -> Any:
     grows = item.value.get("_type") == "incremental-table-file"
-    table = tables.Table.parse(item.files.json(item.file), None if grows else item.value.get("nrows"))
+    total = item.value.get("nrows")
+    table = tables.Table.parse(item.files.json(item.file), None if grows else total)
     staged = item.staged.json(item.value.get("artifact_path"))
+    files: Files | None = None
     if staged is not None:
-        table = table.with_media(staged)
+        files = staged[1]
+        table = table.with_media(staged[0], cells.holds_media)
+    elif any(map(cells.holds_media, table.rows)):
+        files = item.files
+    first_row = max(0, total - len(table.rows)) if grows and isinstance(total, int) else 0
+    table = cells.Cells(item, converted).take(table, files, first_row)
     if grows:
         table = item.tables.grown(item.path, table, item.value)
     chart = _chart(table, item) if item.chart is not None else None
@@ -143,11 +152,31 @@ def _chart(table: tables.Table, item: Item) -> Any | None:
 def _joined_table(item: Item) -> Any:
     uri = item.value.get("artifact_path")
     joined = item.staged.json(uri)
-    parts = [item.staged.json(uri, joined.get(name)) for name in ("table1", "table2")] if joined else []
-    if not parts or None in parts:
+    content = joined[0] if joined is not None and isinstance(joined[0], dict) else {}
+    parts = [part for name in ("table1", "table2") if (part := item.staged.json(uri, content.get(name))) is not None]
+    if len(parts) < 2:
         raise UnusableError("the data of a joined table is not on this machine: kept as text", as_text=True)
-    table = tables.joined(tables.Table.parse(parts[0]), tables.Table.parse(parts[1]), joined.get("join_key"))
+    left, right = (tables.Table.parse(part) for part, _ in parts)
+    table = tables.joined(left, right, content.get("join_key"))
+    files = [parts[0][1]] * len(left.columns) + [parts[1][1]] * len(right.columns)
+    table = cells.Cells(item, converted).take(table, files)
     return echarts(tables.echart(table, item.lose), item.caption)
+
+
+def _partitioned_table(item: Item) -> Any:
+    uri = item.value.get("artifact_path")
+    whole = item.staged.json(uri)
+    content = whole[0] if whole is not None and isinstance(whole[0], dict) else {}
+    parts = [item.staged.json(uri, path) for path in item.staged.below(uri, content.get("parts_path"))]
+    if not parts or None in parts:
+        raise UnusableError("the data of a partitioned table is not on this machine: kept as text", as_text=True)
+    taken = cells.Cells(item, converted)
+    every: list[tables.Table] = []
+    rows = 0
+    for part, files in filter(None, parts):
+        every.append(taken.take(tables.Table.parse(part), files, rows))
+        rows += len(every[-1].rows)
+    return echarts(tables.echart(tables.stacked(every), item.lose), item.caption)
 
 
 def _histogram(item: Item) -> Any:
@@ -167,8 +196,29 @@ KINDS: dict[str, Callable[[Item], Any]] = {
     "table-file": _table,
     "incremental-table-file": _table,
     "joined-table": _joined_table,
+    "partitioned-table": _partitioned_table,
     "histogram": _histogram,
 }
+
+
+def converted(item: Item) -> Iterator[tuple[Path, Any]]:
+    """SwanLab's media for one item, each with its key path.
+
+    Raises:
+        UnusableError: SwanLab cannot have it.
+    """
+    kind = item.value.get("_type")
+    convert = KINDS.get(kind) if isinstance(kind, str) else None
+    if convert is None:
+        raise UnusableError(f"unknown kind {str(kind)[:60]!r}: kept as text", keep=item.file, as_text=True)
+    media = convert(item)
+    yield (item.path if item.chart is None else (item.chart.key,)), media
+    if item.beside is not None:
+        yield item.path, item.beside
+    yield from item.of_cells
+    if item.keep_original and kind == "image-file" and (item.value.get("boxes") or item.value.get("masks")):
+        bare = {key: part for key, part in item.value.items() if key not in ("boxes", "masks")}
+        yield from converted(replace(item, path=(*item.path, "original"), value=bare))
 
 
 # -- SwanLab's objects -------------------------------------------------------------------------------------------------

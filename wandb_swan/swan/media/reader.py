@@ -6,18 +6,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...stream.events import ChartDefined, MaskLabels, Path, Tree
-from ..files import RunFiles, Staged, UnusableError
+from ..files import RunFiles
+from ..limits import KeyNames
+from ..staged import Staged
 from . import tables
 from .item import Item
-from .kinds import KINDS
-from .tables import Lose
+from .kinds import converted
+from .tables import Lose, LoseAt
 
 
 class MediaReader:
     """Reads the media of one run."""
 
-    def __init__(self, files: RunFiles, *, plotly_inline: bool = False, keep_original: bool = False) -> None:
+    def __init__(
+        self,
+        files: RunFiles,
+        names: KeyNames | None = None,
+        *,
+        plotly_inline: bool = False,
+        keep_original: bool = False,
+    ) -> None:
+        """`names` are the SwanLab keys of the run: the cell of a table names an item by its key."""
         self._files = files
+        self._names = names or KeyNames()
         self._plotly_inline = plotly_inline
         self._keep_original = keep_original
         self._mask_labels: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -33,18 +44,14 @@ class MediaReader:
         """From now on the table under `event.table_key` is this chart."""
         self._charts[event.table_key] = event
 
-    def read(self, path: Path, value: Tree, lose: Lose) -> Iterator[tuple[Path, Any]]:
-        """SwanLab's media for one item, each with its key path: a chart's table is at the chart's own key.
+    def read(self, path: Path, value: Tree, lose: Lose, lose_at: LoseAt | None = None) -> Iterator[tuple[Path, Any]]:
+        """SwanLab's media for one item, each with its key path: a chart's table is at the chart's own key, and what
+        the cells of a table hold at the table's key and the column. `lose_at` is told of these; if None, `lose` is.
 
         Raises:
             UnusableError: SwanLab cannot have it.
         """
         kind = value.get("_type")
-        convert = KINDS.get(kind) if isinstance(kind, str) else None
-        if convert is None:
-            reason, file = f"unknown kind {str(kind)[:60]!r}: kept as text", value.get("path")
-            raise UnusableError(reason, keep=file if isinstance(file, str) else "", as_text=True)
-        chart = self._charts.get(".".join(path)) if kind == "table-file" else None
         item = Item(
             path=path,
             value=value,
@@ -53,13 +60,10 @@ class MediaReader:
             plotly_inline=self._plotly_inline,
             keep_original=self._keep_original,
             mask_labels=self._mask_labels,
-            chart=chart,
+            chart=self._charts.get(".".join(path)) if kind == "table-file" else None,
             tables=self._increments,
             staged=self.staged,
+            lose_at=lose_at or (lambda where, reason, detail, count: lose(reason, detail)),
+            key_of=self._names.name,
         )
-        yield (path if chart is None else (chart.key,)), convert(item)
-        if item.beside is not None:
-            yield path, item.beside
-        if self._keep_original and kind == "image-file" and (value.get("boxes") or value.get("masks")):
-            bare = {key: part for key, part in value.items() if key not in ("boxes", "masks")}
-            yield from self.read((*path, "original"), bare, lose)
+        yield from converted(item)

@@ -16,6 +16,8 @@ from ..files import UnusableError
 
 Lose = Callable[[str, str], None]
 """Takes a reason and a detail: part of a value that SwanLab does not get."""
+LoseAt = Callable[[Path, str, str, int], None]
+"""The same of the value at a key path; last, how many values."""
 _GROWN_ROWS = 200_000
 """Rows of a growing table that are remembered."""
 
@@ -62,13 +64,13 @@ class Table:
         lists = [row for row in rows if isinstance(row, list)]
         return cls(names, lists, max(0, _count(total) - len(rows)), len(rows) - len(lists))
 
-    def with_media(self, staged: Any) -> Table:
+    def with_media(self, staged: Any, holds_media: Callable[[Any], bool]) -> Table:
         """The table with its media cells, which W&B's run file holds as `Image` alone, from the table's artifact."""
         whole = staged.get("data") if isinstance(staged, dict) and staged.get("columns") == self.columns else None
         if not isinstance(whole, list):
             return self
         rows = [
-            [new if isinstance(new, dict) and "_type" in new else old for old, new in zip(row, other, strict=False)]
+            [new if holds_media(new) else old for old, new in zip(row, other, strict=False)]
             if isinstance(other, list) and len(other) == len(row)
             else row
             for row, other in zip(self.rows, whole, strict=False)
@@ -81,6 +83,11 @@ class Table:
             return None
         index = self.columns.index(str(name))
         return [row[index] if index < len(row) else None for row in self.rows]
+
+
+def is_table(value: Tree) -> bool:
+    """Whether an item of a row is a table."""
+    return value.get("_type") in ("table-file", "incremental-table-file", "joined-table", "partitioned-table")
 
 
 def joined(left: Table, right: Table, keys: Any) -> Table:
@@ -105,6 +112,18 @@ def joined(left: Table, right: Table, keys: Any) -> Table:
         if key not in matched:
             rows += [[*[None] * len(left.columns), *other] for other in others]
     return Table([*left.columns, *right.columns], rows, odd=left.odd + right.odd)
+
+
+def stacked(parts: list[Table]) -> Table:
+    """The rows of all parts of a `wandb.data_types.PartitionedTable`.
+
+    Raises:
+        UnusableError: their columns are not the same.
+    """
+    columns = parts[0].columns
+    if any(part.columns != columns for part in parts):
+        raise UnusableError("the file is broken", "the parts of a table have other columns")
+    return Table(columns, [row for part in parts for row in part.rows], odd=sum(part.odd for part in parts))
 
 
 class Increments:
@@ -160,15 +179,20 @@ def echart(table: Table, lose: Lose) -> Any:
 
 def _headers(columns: list[str]) -> list[str]:
     """Names that stay apart as keys of a row. A dot would mean a field in a field: U+2024 looks like one."""
-    headers: list[str] = []
+    return apart([column.replace(".", "\u2024") for column in columns])
+
+
+def apart(columns: list[str]) -> list[str]:
+    """The names of columns, no name twice."""
+    names: list[str] = []
     for column in columns:
-        name = candidate = column.replace(".", "\u2024")
+        candidate = column
         number = 1
-        while candidate in headers:
+        while candidate in names:
             number += 1
-            candidate = f"{name} ({number})"
-        headers.append(candidate)
-    return headers
+            candidate = f"{column} ({number})"
+        names.append(candidate)
+    return names
 
 
 def _cell(value: Any) -> Any:
@@ -177,14 +201,18 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return limits.clean_text(value)
     if isinstance(value, dict) and "_type" in value:
-        return _media_cell(value)
+        return media_cell(value)
     if isinstance(value, list | dict):
         return limits.clean_text(json.dumps(value, ensure_ascii=False))
     return value
 
 
-def _media_cell(value: Tree) -> str:
-    """`image-file media/images/cat.png: a cat`."""
+def media_cell(value: Tree) -> str:
+    """`image-file media/images/cat.png: a cat`; of a table, its columns and rows."""
+    if value["_type"] == "table":
+        return limits.clean_text(
+            json.dumps({name: value.get(name) for name in ("columns", "data")}, ensure_ascii=False)
+        )
     text = " ".join(str(part) for part in (value["_type"], value.get("path")) if part)
     caption = value.get("caption")
     return limits.clean_text(f"{text}: {caption}" if caption else text)
