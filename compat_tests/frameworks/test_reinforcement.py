@@ -100,3 +100,7 @@ def test_cleanrl(train: Train) -> None:
     wandb, swan = only_run(train(CLEANRL))
     assert {"charts/episodic_return", "charts/learning_rate", "losses/policy_loss", "global_step"} <= keys(wandb)
     assert swan.config["learning_rate"] == 0.01
+    assert (swan.kinds["videos"], swan.kinds["weights/first"]) == ("IMAGE", "ECHARTS")
+    assert swan.columns["losses/policy_loss"].x_axis == "global_step"
+    saved = {save.name.split("/")[0] for save in swan.saves}
+    assert {"code", "runs"} <= saved, "the script, and TensorBoard's event file"
