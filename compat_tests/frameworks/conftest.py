@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-import functools
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from compat_tests.conftest import Record, Recorded
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values, leaves
 
-Train = Callable[..., Recorded]
+Train = Callable[..., "Trained"]
 SYSTEM = "__swanlab__."
 """What SwanLab's own monitor logs, in a run that lasts longer than its first interval."""
 
@@ -24,10 +25,28 @@ def needs(module: str) -> None:
         pytest.skip(f"{module} is not installed")
 
 
+@dataclass
+class Trained(Recorded):
+    """What a framework left behind. Wandb's folder may be anywhere below `wandb_root`, SwanLab's is the project's."""
+
+    wandb_root: Path
+
+    @property
+    def wandb_dirs(self) -> list[Path]:
+        logs = self.wandb_root.glob("**/wandb/*run-*-*/run-*.wandb")
+        return [log.parent for log in logs if not log.parent.is_symlink()]
+
+
 @pytest.fixture
 def train(record: Record) -> Train:
     """`record` for code that imports wandb alone, or not at all."""
-    return functools.partial(record, WANDB_SWAN="1", HF_HUB_OFFLINE="1", CUDA_VISIBLE_DEVICES="", timeout=240)
+
+    def run(script: str, *args: str, **given: Any) -> Trained:
+        given = {"WANDB_SWAN": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "timeout": 240, **given}
+        result = record(script, *args, **given)
+        return Trained(**vars(result), wandb_root=result.dir)
+
+    return run
 
 
 def assert_same_run(wandb: WandbStore, swan: SwanStore) -> None:

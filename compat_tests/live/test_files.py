@@ -10,6 +10,9 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.conftest import Record, Recorded, recorder
 from compat_tests.stores import SwanStore, WandbStore
+from wandb_swan.parity.comparison import compare_runs
+from wandb_swan.parity.logs import read_logs
+from wandb_swan.parity.stored import StoredRun
 from wandb_swan.stream.records import Decoder
 
 pytestmark = pytest.mark.live
@@ -120,6 +123,34 @@ def test_saved_files_stay_when_wandbs_folder_goes(record: Record) -> None:
     shutil.rmtree(result.dir / "wandb")
     assert (mine.read_bytes(), theirs.read_bytes()) == (b"m" * 3000, b"t" * 3000)
     assert not mine.is_symlink() and not theirs.is_symlink()
+
+
+CODE = """
+import subprocess, sys
+git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+for command in (["init", "-q"], ["add", "train.py"], ["commit", "-qm", "first"]):
+    subprocess.run([*git, *command], check=True)
+with open("train.py", "a") as script:
+    script.write("# not committed\\n")
+import wandb_swan as wandb
+with wandb.init(project="p", id="r1", save_code=True) as run:
+    run.log({"a": 1})
+"""
+
+
+@pytest.mark.reconcile
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_program_that_wandb_saves(record: Record) -> None:
+    """Its core saves it, and what is not committed: only its log says so."""
+    wandb, swan = record(CODE).pair()
+    files = wandb.dir / "files"
+    for name in ("code/train.py", "diff.patch"):
+        assert (swan.dir / "files" / name).read_bytes() == (files / name).read_bytes()
+    assert "# not committed" in (swan.dir / "files" / "diff.patch").read_text()
+    assert "not_mirrored" not in swan.about
+    (swan.dir / "files" / "code" / "train.py").unlink()
+    found = compare_runs(read_logs(list(wandb.dir.glob("run-*.wandb"))), StoredRun(swan.dir), "r1")
+    assert "code/train.py" in str(found.differences())
 
 
 def test_a_used_artifact_is_an_event() -> None:

@@ -15,6 +15,8 @@ from . import plain
 from .recorded import OF_TABLES, Line, Recorded
 
 _NUMBER_STARTS = frozenset("-0123456789")
+OF_WANDB_ALONE = ("requirements.txt", "conda-environment.yaml", "wandb-metadata.json", "config.yaml")
+"""Files of wandb's own that SwanLab has in its own form."""
 _RUN = 17
 """Its field number in `wandb_internal.Record`."""
 
@@ -218,7 +220,8 @@ class _Reading:
 
     def _on_files(self, body: Any) -> None:
         for item in body.files:
-            if item.type != item.WANDB and not item.path.startswith("media/"):
+            own = item.type == item.WANDB and item.path in OF_WANDB_ALONE
+            if not own and not item.path.startswith("media/"):
                 self._to.saved[item.path] = self._files
 
     def _on_artifact(self, body: Any) -> None:

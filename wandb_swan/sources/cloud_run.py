@@ -33,7 +33,7 @@ from .selection import Options
 
 SYSTEM_SAMPLES = 100_000
 _OWN_FILES = re.compile(
-    r"(config\.yaml|requirements\.txt|wandb-metadata\.json|wandb-summary\.json|output\.log|diff\.patch"
+    r"(config\.yaml|requirements\.txt|wandb-metadata\.json|wandb-summary\.json|output\.log"
     r"|conda-environment\.yaml|wandb-history\.jsonl|wandb-events\.jsonl|logs/.*|artifact/.*)"
 )
 """What wandb itself writes into a run's files; SwanLab has it in its own form."""

@@ -50,6 +50,8 @@ TENSORBOARD_STEP = "global_step"
 _TABLES = (".table.json", ".joined-table.json", ".partitioned-table.json")
 """How the paths of tables in artifacts end."""
 _POLICIES = ("now", "end", "live")
+_SWANLAB_WRITES_ITS_OWN = ("requirements.txt", "conda-environment.yaml", "wandb-metadata.json", "config.yaml")
+"""Of the files that wandb saves by itself; the others are the program (`code/`) and its git diff (`diff.patch`)."""
 
 
 class Decoder:
@@ -330,7 +332,7 @@ class Decoder:
 
     def _on_files(self, message: Any) -> Iterator[Event]:
         for item in message.files:
-            if item.type == pb.FilesItem.WANDB:  # requirements.txt and the like: SwanLab writes its own
+            if item.type == pb.FilesItem.WANDB and item.path in _SWANLAB_WRITES_ITS_OWN:
                 continue
             policy = _POLICIES[item.policy] if 0 <= item.policy < len(_POLICIES) else "now"
             yield FileSaved(path=item.path, policy=policy)
