@@ -373,10 +373,9 @@ def moved_name(whole: Any) -> None:
 
 
 def moved_bin(whole: Any) -> None:
-    """Each edge is one unit of the last place away."""
-    bar = whole["series"][0]["data"][2]
-    low, high = bar["name"].split(" … ")
-    bar["name"] = f"{low} … {np.nextafter(float(high), 9)!r}".replace("np.float64(", "").replace(")", "")
+    """An edge is one unit of the last place away."""
+    edges = whole["dataset"]["source"]["edge"]
+    edges[2] = float(np.nextafter(edges[2], 9))
 
 
 DATA = ("series", 0, "data")
@@ -496,10 +495,16 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a row of a long table": ("short", drop("rowData", 77), "9999 rows of 10500 in SwanLab, which says: 500 of 10500"),
     "an early row of a growing table": ("growing", put("rowData", 1, "a", value=7), "cell 1/a: 0.0 in wandb, 7 in"),
     "a late row of a growing table": ("growing", drop("rowData", 5), "6 rows in wandb, 5 in SwanLab"),
-    "a count": ("histogram", put(*DATA, 3, "value", value=0), r"bin 3: \d+ in wandb, 0 in SwanLab"),
-    "an edge": ("histogram", tree(moved_bin), "bin 2: .* in wandb, .* in SwanLab"),
+    "a count": ("histogram", put(*DATA, 3, value=0), r"bin 3: \d+ in wandb, 0 in SwanLab"),
+    "an edge": ("histogram", tree(moved_bin), "bin 1: .* in wandb, .* in SwanLab"),
     "the label of a bin": ("uneven", put("xAxis", 0, "data", 0, value="0"), "label of bin 0: "),
     "a bin is gone": ("uneven", drop(*DATA, 2), "3 bins in wandb, 2 in SwanLab"),
+    "an edge is gone": ("uneven", drop("dataset", "source", "edge", 3), "3 bins in wandb, 2 in SwanLab"),
+    "an edge is a text": (
+        "uneven",
+        put("dataset", "source", "edge", 3, value="7,5"),
+        "bin 2: .*, 5.* … 7,5 in SwanLab",
+    ),
     "a value of a curve": ("line", put(*DATA, 3, 1, value=7.5), r"point \(3, 7.5\) of SwanLab's chart is not in"),
     "a place of a curve": ("line", put(*DATA, 0, 0, value=0.5), r"point \(0.5, 1.5\) of SwanLab's chart is not in"),
     "a gap in a curve": ("line", put(*DATA, 2, 1, value=0), r"point \(2, 0\) of SwanLab's chart is not in"),
@@ -730,6 +735,11 @@ def test_histograms_of_bins_of_one_width(tmp_path: Path) -> None:
     assert of_json(tmp_path, value, None, stored) == (True, "same bins")
     bars[0]["name"] = "-1.0 … 0.5"
     assert of_json(tmp_path, value, None, stored) == (False, "bin 0: -1.0 … -0.5 in wandb, -1.0 … 0.5 in SwanLab")
+    edges: list[Any] = [-1, -0.5, "0.0"]
+    stored = {**stored, "series": [{"type": "bar", "data": [4, None]}], "dataset": {"source": {"edge": edges}}}
+    assert of_json(tmp_path, value, None, stored) == (True, "same bins")
+    edges[2] = "1"
+    assert of_json(tmp_path, value, None, stored) == (False, "bin 1: -0.5 … 0.0 in wandb, -0.5 … 1 in SwanLab")
     value["packedBins"] = {"min": -1, "size": 0.5, "count": 3}
     assert of_json(tmp_path, value, None, stored) == (None, "the histogram in wandb is broken")
 

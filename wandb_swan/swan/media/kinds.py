@@ -153,7 +153,7 @@ def _joined_table(item: Item) -> Any:
 def _histogram(item: Item) -> Any:
     drawn = charts.histogram(item.value)
     charts.tell_infinities(drawn, item.lose)
-    return echarts(drawn, item.caption)
+    return swanlab.ECharts(drawn, caption=item.caption)
 
 
 KINDS: dict[str, Callable[[Item], Any]] = {
