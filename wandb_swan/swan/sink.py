@@ -65,7 +65,10 @@ class Sink:
         self._swan = SwanLabRun(target, run)
         self._files = RunFiles(target.files)
         self._media_reader = MediaReader(
-            self._files, plotly_inline=target.plotly_inline, keep_original=target.keep_original
+            self._files,
+            plotly_inline=target.plotly_inline,
+            keep_original=target.keep_original,
+            links=run is None,
         )
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
         self._numbering = Numbering()

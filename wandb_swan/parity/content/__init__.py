@@ -80,6 +80,8 @@ def compare(
         )
         if found.same is False and _was_changed(value, files):
             return Verdict(None, "the source file is not the one that was logged")
+        if found.same and _is_shared(value, files, stored) and _was_changed(value, files):
+            return Verdict(False, "the file that SwanLab shares with wandb is not the one that was logged (SHA-256)")
         return found
     except OSError as error:
         return Verdict(None, f"a file cannot be read: {error.strerror or type(error).__name__}")
@@ -123,6 +125,12 @@ def _compared(
     if "echarts" in wanted:
         return tables.table(value, source, stored, table, path, charted=charted and told == "table-file", beside=beside)
     return _OF_FILES[told](source, stored)
+
+
+def _is_shared(value: dict[str, Any], files: Path | None, stored: Path) -> bool:
+    """Whether SwanLab's file is a link to wandb's: what they hold is the same then, whatever it is."""
+    source = located(files, value.get("path"))
+    return source is not None and source.samefile(stored)
 
 
 def _was_changed(value: dict[str, Any], files: Path | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...stream.events import ChartDefined, MaskLabels, Path, Tree
 from ..files import RunFiles, Staged, UnusableError
+from ..sdk.ready_media import made_from
 from . import tables
 from .item import Item
 from .kinds import KINDS
@@ -16,8 +17,12 @@ from .tables import Lose
 class MediaReader:
     """Reads the media of one run."""
 
-    def __init__(self, files: RunFiles, *, plotly_inline: bool = False, keep_original: bool = False) -> None:
+    def __init__(
+        self, files: RunFiles, *, plotly_inline: bool = False, keep_original: bool = False, links: bool = False
+    ) -> None:
+        """`links`: whether wandb's files may be linked: nobody else writes into the SwanLab run's folder."""
         self._files = files
+        self._links = links
         self._plotly_inline = plotly_inline
         self._keep_original = keep_original
         self._mask_labels: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -57,7 +62,10 @@ class MediaReader:
             tables=self._increments,
             staged=self.staged,
         )
-        yield (path if chart is None else (chart.key,)), convert(item)
+        media = convert(item)
+        if self._links and item.file:
+            made_from(media, self._files.find(item.file))
+        yield (path if chart is None else (chart.key,)), media
         if item.beside is not None:
             yield path, item.beside
         if self._keep_original and kind == "image-file" and (value.get("boxes") or value.get("masks")):
