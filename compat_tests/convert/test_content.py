@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -22,6 +23,7 @@ from compat_tests.convert.conftest import Cli, run_dirs, train
 from compat_tests.stores import WandbStore, leaves
 from wandb_swan.parity.content import TableSoFar, Verdict, compare
 from wandb_swan.stream.values import items
+from wandb_swan.swan.media.drawing import colour_of
 
 pytestmark = pytest.mark.live
 
@@ -59,6 +61,12 @@ run.log({"boxes": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "
 run.log({"masks": wandb.Image(photo, masks={"truth": {"mask_data": mask, "class_labels": names}})})
 run.log({"both": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "class_labels": names}},
                              masks={"truth": {"mask_data": mask, "class_labels": names}})})
+other = np.roll(mask, (-2, -2), (0, 1))
+moved = [{**box, "position": {key: at + 0.05 for key, at in box["position"].items()}} for box in boxes[:1]]
+run.log({"layers": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "class_labels": names},
+                                             "ground_truth": {"box_data": moved, "class_labels": names}},
+                               masks={"predictions": {"mask_data": mask, "class_labels": names},
+                                      "ground_truth": {"mask_data": other, "class_labels": names}})})
 tone = np.sin(np.arange(4000) / 5) * 0.5
 run.log({"wav": wandb.Audio(tone, sample_rate=8000), "long": wandb.Audio(np.cumsum(np.ones(6_000_000)) / 1e7, sample_rate=44100)})
 for name in ("flac", "ogg"):
@@ -118,7 +126,11 @@ run.log({"mine": {"_type": "my-kind", "x": 1, "y": [1.0, True, None, "\\u4f60"]}
 run.finish()
 """
 CHARTS = ("line", "stroke", "words", "series", "scatter", "bar", "bins", "confusion", "roc", "pr", "own")
-LABELS = {(key, "truth"): {"0": "background", "1": "cat", "2": "dog"} for key in ("masks", "both")}
+LABELS = {
+    (key, layer): {"0": "background", "1": "cat", "2": "dog"}
+    for key in ("masks", "both", "layers")
+    for layer in ("truth", "predictions", "ground_truth")
+}
 
 
 @dataclass
@@ -185,6 +197,7 @@ SAME = {
     "large": "same picture, smaller: 1900 x 1900 of 1900 x 1900 pixels, as JPEG",
     "boxes": "same pixels, drawn again",
     "masks": "same pixels, drawn again",
+    "layers": "same pixels, drawn again",
     "both": "same pixels, drawn again",
     "wav": "same bytes",
     "long": "same samples, the first 5242380 of 6000000",
@@ -252,6 +265,38 @@ def pixel(at: tuple[int, int] = (3, 4), mode: str = "") -> Change:
         return saved.getvalue()
 
     return change
+
+
+def repainted(content: bytes, change: Callable[[Any], Any]) -> bytes:
+    with Image.open(io.BytesIO(content)) as picture:
+        pixels = np.array(picture)
+    saved = io.BytesIO()
+    Image.fromarray(change(pixels)).save(saved, "PNG")
+    return saved.getvalue()
+
+
+def cropped(content: bytes, height: int) -> bytes:
+    return repainted(content, lambda pixels: pixels[:height])
+
+
+def swapped_layers(content: bytes) -> bytes:
+    """A class of the one layer has the colour of the other, and the other way round, in the legend as well."""
+
+    def change(pixels: Any) -> Any:
+        first, second = ((pixels == colour_of(layer, 1)).all(-1) for layer in (0, 1))
+        assert first.sum() > 50 and second.sum() > 50
+        pixels[first], pixels[second] = colour_of(1, 1), colour_of(0, 1)
+        return pixels
+
+    return repainted(content, change)
+
+
+def without_a_swatch(content: bytes) -> bytes:
+    def change(pixels: Any) -> Any:
+        pixels[180:][(pixels[180:] == colour_of(1, 2)).all(-1)] = 255
+        return pixels
+
+    return repainted(content, change)
 
 
 def painted(content: bytes) -> bytes:
@@ -397,6 +442,12 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a pixel of a picture with boxes": ("boxes", pixel((100, 60)), r"1 of \d+ pixels differ"),
     "a pixel of a picture with masks": ("masks", pixel((100, 60)), r"1 of \d+ pixels differ"),
     "a pixel in a legend": ("both", pixel((20, 190)), r"1 of \d+ pixels differ"),
+    "a dash of a box": ("layers", pixel((68, 99)), r"1 of \d+ pixels differ"),
+    "a gap between dashes": ("layers", pixel((74, 99)), r"1 of \d+ pixels differ"),
+    "a contour": ("layers", pixel((162, 140)), r"1 of \d+ pixels differ"),
+    "two layers have changed colours": ("layers", swapped_layers, r"\d+ of \d+ pixels differ"),
+    "a class is gone from a legend": ("layers", without_a_swatch, "the legend does not have class 2 of ground_truth"),
+    "no legend": ("layers", lambda content: cropped(content, 180), "270 x 180 pixels and a legend in wandb, 270 x 180"),
     "a picture that is not drawn on": ("both", lambda content: pixel()(scaled(30)(content)), "30 x 30 in SwanLab"),
     "a sample": ("wav", sample(9, 1), "sample 9: .* in wandb, .* in SwanLab"),
     "a sample of a long sound": ("long", sample(2_000_000, -1), "sample 2000000: "),
@@ -583,6 +634,21 @@ def test_without_a_decoder_nothing_is_said(
     if module == "PIL":
         monkeypatch.setitem(sys.modules, "PIL.Image", None)
     assert held[key][0].compare() == (None, said)
+
+
+def test_letters_of_another_machine_are_no_difference(
+    held: dict[str, list[Held]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import ImageFont
+
+    from wandb_swan.swan.media import layers
+    from wandb_swan.swan.media.fonts import Letters
+
+    file = str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSerif.ttf"))
+    monkeypatch.setattr(layers, "letters_for", lambda texts, size: Letters(ImageFont.truetype(file, size), ""))
+    for key in ("boxes", "both", "layers"):
+        found = held[key][0].compare()
+        assert found == (None, "labels or legend are in other letters than a font of this machine has"), key
 
 
 @pytest.mark.parametrize("key", ["png", "wav", "long", "clip", "html", "plotly", "xyz", "glb", "pdb", "cells", "line"])
