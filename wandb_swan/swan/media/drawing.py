@@ -100,15 +100,17 @@ def frame(draw: Any, corners: Corners, colour: Colour, scale: int, *, dashed: bo
         draw.rectangle((max(right - width + 1, left), y, right, end), fill=colour)
 
 
-def label(draw: Any, corners: Corners, text: str, colour: Colour, font: Any, *, scale: int, below: bool) -> None:
+def label(picture: Any, corners: Corners, text: str, colour: Colour, font: Any, *, scale: int, below: bool) -> None:
     """A text at a box: above it, or `below`; inside of the picture."""
-    line, size = 16 * scale, draw.im.size
-    width = int(draw.textlength(text, font=font)) + 4 * scale
-    x = max(0, min(corners[0], size[0] - width))
-    y = min(corners[3] + 1, size[1] - line) if below else corners[1] - line
-    y = max(0, y)
-    draw.rectangle((x, y, x + width - 1, y + line - 1), fill=colour)
-    draw.text((x + 2 * scale, y + line // 2), text, font=font, fill=_ink(colour), anchor="lm")
+    from PIL import Image, ImageDraw
+
+    line = 16 * scale
+    width = min(picture.width, int(font.getlength(text)) + 4 * scale)
+    tile = Image.new("RGB", (width, line), colour)  # out of which no letter stands
+    ImageDraw.Draw(tile).text((2 * scale, line // 2), text, font=font, fill=_ink(colour), anchor="lm")
+    x = min(corners[0], picture.width - tile.width)
+    y = min(corners[3] + 1, picture.height - line) if below else corners[1] - line
+    picture.paste(tile, (max(0, x), max(0, y)))
 
 
 def _ink(colour: Colour) -> Colour:
@@ -142,14 +144,15 @@ def with_legend(picture: Any, layers: Sequence[tuple[str, Sequence[Entry]]], fon
             placed.append((x, y, text, entry))
             x += width
         y += line
-    whole = Image.new("RGB", (room, picture.height + y + 2 * scale), (255, 255, 255))
-    whole.paste(picture, (0, 0))
-    draw = ImageDraw.Draw(whole)
+    strip = Image.new("RGB", (room, y + 2 * scale), (255, 255, 255))
+    draw = ImageDraw.Draw(strip)
     for x, y, text, entry in placed:
-        top = y + picture.height
         if entry is not None:
-            _swatch(draw, x, top + 3 * scale, entry, scale)
-        draw.text((x + 19 * scale if entry else x, top + line // 2), text, font=font, fill=(0, 0, 0), anchor="lm")
+            _swatch(draw, x, y + 3 * scale, entry, scale)
+        draw.text((x + 19 * scale if entry else x, y + line // 2), text, font=font, fill=(0, 0, 0), anchor="lm")
+    whole = Image.new("RGB", (room, picture.height + strip.height), (255, 255, 255))
+    whole.paste(picture, (0, 0))
+    whole.paste(strip, (0, picture.height))
     return whole
 
 

@@ -44,9 +44,16 @@ def letters_for(texts: Iterable[str], size: int) -> Letters:
     if best.lacking:
         file = _with(frozenset(best.lacking))
         if file is not None:
-            other = Letters(ImageFont.truetype(str(file), size), wanted)
+            other = Letters(_plain(ImageFont.truetype(str(file), size)), wanted)
             best = other if len(other.lacking) < len(best.lacking) else best
     return best
+
+
+def _plain(font: Any) -> Any:
+    """The font in its regular weight: one of variable weight is thin at first."""
+    with suppress(OSError, NotImplementedError, ValueError):
+        font.set_variation_by_name("Regular")
+    return font
 
 
 @cache

@@ -154,7 +154,7 @@ class Layers:
         needed = len(names) > 1 or bool(masks)
         letters = self._letters([*(text for _, text, _, _ in labels), *(legend.texts() if needed else ())], 12 * scale)
         for corners, text, colour, below in labels:
-            drawing.label(draw, corners, text.readable(letters), colour, letters.font, scale=scale, below=below)
+            drawing.label(picture, corners, text.readable(letters), colour, letters.font, scale=scale, below=below)
         strip = legend.readable(letters) if needed else []
         return images.as_png(drawing.with_legend(picture, strip, letters.font, scale))
 
