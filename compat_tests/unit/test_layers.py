@@ -108,6 +108,17 @@ def test_masks_of_two_layers(drawing: Drawing) -> None:
     assert shows(pixels[200:], colour_of(0, 1)) > 50 and shows(pixels[200:], colour_of(1, 1)) > 50
 
 
+def test_the_order_of_layers_may_be_another_in_the_cloud(drawing: Drawing) -> None:
+    size = (300, 200)
+    drawing.draw(masks={"predictions": mask(size, 50, 150), "ground_truth": mask(size, 100, 250)})
+    value: dict[str, Any] = {"_type": "image-file", "path": "a.png"}
+    value["masks"] = {name: {"path": f"{name}.png"} for name in ("ground_truth", "predictions")}
+    found = compare(value, drawing.files, drawing.stored, "image", labels=drawing.labels, path=("key",))
+    assert found == (True, "same pixels, drawn again")
+    value["masks"] = {"ground_truth": {"path": "predictions.png"}, "predictions": {"path": "ground_truth.png"}}
+    assert not compare(value, drawing.files, drawing.stored, "image", labels=drawing.labels, path=("key",)).same
+
+
 def test_boxes_of_one_layer_and_masks_of_another(drawing: Drawing) -> None:
     pixels = drawing.draw(boxes={"predictions": [BOX]}, masks={"ground_truth": mask((300, 200), 50, 150)})
     assert shows(pixels[:200], colour_of(0, 1)) > 100

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .painting import Painting, Unreadable
 from .pictures import compare_pictures, decoded, pillow_is_there, upright
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, Verdict, located
+
+_MOST_LAYERS = 3
+"""Of which all orders are tried."""
 
 
 def drawn(
@@ -24,6 +28,39 @@ def drawn(
     """The picture is painted a second time, without letters; with them, it is what the code that draws makes of it."""
     if not pillow_is_there():
         return NO_PILLOW
+    found: Verdict | None = None
+    for ordered in _orders(value):
+        verdict = _drawn(ordered, files, source, stored, labels=labels, path=path)
+        if verdict.same is not False:
+            return verdict
+        found = found or verdict
+    assert found is not None
+    return found
+
+
+def _orders(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The item with its layers in every order, as it is first: W&B's server does not keep the one of the log."""
+    yield value
+    layers = {kind: found for kind in ("boxes", "masks") if isinstance(found := value.get(kind), dict)}
+    names = list(dict.fromkeys(name for found in layers.values() for name in found))
+    if not 1 < len(names) <= _MOST_LAYERS:
+        return
+    for order in itertools.permutations(names):
+        if list(order) != names:
+            yield value | {
+                kind: {name: found[name] for name in order if name in found} for kind, found in layers.items()
+            }
+
+
+def _drawn(
+    value: dict[str, Any],
+    files: Path,
+    source: Path,
+    stored: Path,
+    *,
+    labels: Mapping[tuple[str, str], Mapping[str, str]],
+    path: tuple[str, ...],
+) -> Verdict:
     original = decoded(source.read_bytes())
     if original is None:
         return BROKEN_SOURCE

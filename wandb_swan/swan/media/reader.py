@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ...stream.events import ChartDefined, MaskLabels, Path, Tree
@@ -64,7 +65,8 @@ class MediaReader:
         )
         media = convert(item)
         if self._links and item.file:
-            made_from(media, self._files.find(item.file))
+            with suppress(UnusableError):
+                made_from(media, self._files.find(item.file))
         yield (path if chart is None else (chart.key,)), media
         if item.beside is not None:
             yield path, item.beside
