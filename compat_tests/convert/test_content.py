@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -24,6 +25,7 @@ from wandb_swan.parity.cells import TABLES, Artifacts
 from wandb_swan.parity.content import TableSoFar, Verdict, compare
 from wandb_swan.parity.logs import read_logs
 from wandb_swan.stream.values import items
+from wandb_swan.swan.media.drawing import colour_of
 
 pytestmark = pytest.mark.live
 
@@ -61,6 +63,12 @@ run.log({"boxes": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "
 run.log({"masks": wandb.Image(photo, masks={"truth": {"mask_data": mask, "class_labels": names}})})
 run.log({"both": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "class_labels": names}},
                              masks={"truth": {"mask_data": mask, "class_labels": names}})})
+other = np.roll(mask, (-2, -2), (0, 1))
+moved = [{**box, "position": {key: at + 0.05 for key, at in box["position"].items()}} for box in boxes[:1]]
+run.log({"layers": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "class_labels": names},
+                                             "ground_truth": {"box_data": moved, "class_labels": names}},
+                               masks={"predictions": {"mask_data": mask, "class_labels": names},
+                                      "ground_truth": {"mask_data": other, "class_labels": names}})})
 tone = np.sin(np.arange(4000) / 5) * 0.5
 run.log({"wav": wandb.Audio(tone, sample_rate=8000), "long": wandb.Audio(np.cumsum(np.ones(6_000_000)) / 1e7, sample_rate=44100)})
 for name in ("flac", "ogg"):
@@ -120,7 +128,11 @@ run.log({"mine": {"_type": "my-kind", "x": 1, "y": [1.0, True, None, "\\u4f60"]}
 run.finish()
 """
 CHARTS = ("line", "stroke", "words", "series", "scatter", "bar", "bins", "confusion", "roc", "pr", "own")
-LABELS = {(key, "truth"): {"0": "background", "1": "cat", "2": "dog"} for key in ("masks", "both")}
+LABELS = {
+    (key, layer): {"0": "background", "1": "cat", "2": "dog"}
+    for key in ("masks", "both", "layers")
+    for layer in ("truth", "predictions", "ground_truth")
+}
 
 
 @dataclass
@@ -193,6 +205,7 @@ SAME = {
     "large": "same picture, smaller: 1900 x 1900 of 1900 x 1900 pixels, as JPEG",
     "boxes": "same pixels, drawn again",
     "masks": "same pixels, drawn again",
+    "layers": "same pixels, drawn again",
     "both": "same pixels, drawn again",
     "wav": "same bytes",
     "long": "same samples, the first 5242380 of 6000000",
@@ -261,6 +274,38 @@ def pixel(at: tuple[int, int] = (3, 4), mode: str = "") -> Change:
         return saved.getvalue()
 
     return change
+
+
+def repainted(content: bytes, change: Callable[[Any], Any]) -> bytes:
+    with Image.open(io.BytesIO(content)) as picture:
+        pixels = np.array(picture)
+    saved = io.BytesIO()
+    Image.fromarray(change(pixels)).save(saved, "PNG")
+    return saved.getvalue()
+
+
+def cropped(content: bytes, height: int) -> bytes:
+    return repainted(content, lambda pixels: pixels[:height])
+
+
+def swapped_layers(content: bytes) -> bytes:
+    """A class of the one layer has the colour of the other, and the other way round, in the legend as well."""
+
+    def change(pixels: Any) -> Any:
+        first, second = ((pixels == colour_of(layer, 1)).all(-1) for layer in (0, 1))
+        assert first.sum() > 50 and second.sum() > 50
+        pixels[first], pixels[second] = colour_of(1, 1), colour_of(0, 1)
+        return pixels
+
+    return repainted(content, change)
+
+
+def without_a_swatch(content: bytes) -> bytes:
+    def change(pixels: Any) -> Any:
+        pixels[180:][(pixels[180:] == colour_of(1, 2)).all(-1)] = 255
+        return pixels
+
+    return repainted(content, change)
 
 
 def painted(content: bytes) -> bytes:
@@ -382,10 +427,9 @@ def moved_name(whole: Any) -> None:
 
 
 def moved_bin(whole: Any) -> None:
-    """Each edge is one unit of the last place away."""
-    bar = whole["series"][0]["data"][2]
-    low, high = bar["name"].split(" … ")
-    bar["name"] = f"{low} … {np.nextafter(float(high), 9)!r}".replace("np.float64(", "").replace(")", "")
+    """An edge is one unit of the last place away."""
+    edges = whole["dataset"]["source"]["edge"]
+    edges[2] = float(np.nextafter(edges[2], 9))
 
 
 DATA = ("series", 0, "data")
@@ -407,6 +451,12 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a pixel of a picture with boxes": ("boxes", pixel((100, 60)), r"1 of \d+ pixels differ"),
     "a pixel of a picture with masks": ("masks", pixel((100, 60)), r"1 of \d+ pixels differ"),
     "a pixel in a legend": ("both", pixel((20, 190)), r"1 of \d+ pixels differ"),
+    "a dash of a box": ("layers", pixel((68, 99)), r"1 of \d+ pixels differ"),
+    "a gap between dashes": ("layers", pixel((74, 99)), r"1 of \d+ pixels differ"),
+    "a contour": ("layers", pixel((162, 140)), r"1 of \d+ pixels differ"),
+    "two layers have changed colours": ("layers", swapped_layers, r"\d+ of \d+ pixels differ"),
+    "a class is gone from a legend": ("layers", without_a_swatch, "the legend does not have class 2 of ground_truth"),
+    "no legend": ("layers", lambda content: cropped(content, 180), "270 x 180 pixels and a legend in wandb, 270 x 180"),
     "a picture that is not drawn on": ("both", lambda content: pixel()(scaled(30)(content)), "30 x 30 in SwanLab"),
     "a sample": ("wav", sample(9, 1), "sample 9: .* in wandb, .* in SwanLab"),
     "a sample of a long sound": ("long", sample(2_000_000, -1), "sample 2000000: "),
@@ -521,10 +571,16 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a row of a long table": ("short", drop("rowData", 77), "9999 rows of 10500 in SwanLab, which says: 500 of 10500"),
     "an early row of a growing table": ("growing", put("rowData", 1, "a", value=7), "cell 1/a: 0.0 in wandb, 7 in"),
     "a late row of a growing table": ("growing", drop("rowData", 5), "6 rows in wandb, 5 in SwanLab"),
-    "a count": ("histogram", put(*DATA, 3, "value", value=0), r"bin 3: \d+ in wandb, 0 in SwanLab"),
-    "an edge": ("histogram", tree(moved_bin), "bin 2: .* in wandb, .* in SwanLab"),
+    "a count": ("histogram", put(*DATA, 3, value=0), r"bin 3: \d+ in wandb, 0 in SwanLab"),
+    "an edge": ("histogram", tree(moved_bin), "bin 1: .* in wandb, .* in SwanLab"),
     "the label of a bin": ("uneven", put("xAxis", 0, "data", 0, value="0"), "label of bin 0: "),
     "a bin is gone": ("uneven", drop(*DATA, 2), "3 bins in wandb, 2 in SwanLab"),
+    "an edge is gone": ("uneven", drop("dataset", "source", "edge", 3), "3 bins in wandb, 2 in SwanLab"),
+    "an edge is a text": (
+        "uneven",
+        put("dataset", "source", "edge", 3, value="7,5"),
+        "bin 2: .*, 5.* … 7,5 in SwanLab",
+    ),
     "a value of a curve": ("line", put(*DATA, 3, 1, value=7.5), r"point \(3, 7.5\) of SwanLab's chart is not in"),
     "a place of a curve": ("line", put(*DATA, 0, 0, value=0.5), r"point \(0.5, 1.5\) of SwanLab's chart is not in"),
     "a gap in a curve": ("line", put(*DATA, 2, 1, value=0), r"point \(2, 0\) of SwanLab's chart is not in"),
@@ -603,6 +659,21 @@ def test_without_a_decoder_nothing_is_said(
     if module == "PIL":
         monkeypatch.setitem(sys.modules, "PIL.Image", None)
     assert held[key][0].compare() == (None, said)
+
+
+def test_letters_of_another_machine_are_no_difference(
+    held: dict[str, list[Held]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import ImageFont
+
+    from wandb_swan.swan.media import layers
+    from wandb_swan.swan.media.fonts import Letters
+
+    file = str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSerif.ttf"))
+    monkeypatch.setattr(layers, "letters_for", lambda texts, size: Letters(ImageFont.truetype(file, size), ""))
+    for key in ("boxes", "both", "layers"):
+        found = held[key][0].compare()
+        assert found == (None, "labels or legend are in other letters than a font of this machine has"), key
 
 
 @pytest.mark.parametrize("key", ["png", "wav", "long", "clip", "html", "plotly", "xyz", "glb", "pdb", "cells", "line"])
@@ -755,6 +826,11 @@ def test_histograms_of_bins_of_one_width(tmp_path: Path) -> None:
     assert of_json(tmp_path, value, None, stored) == (True, "same bins")
     bars[0]["name"] = "-1.0 … 0.5"
     assert of_json(tmp_path, value, None, stored) == (False, "bin 0: -1.0 … -0.5 in wandb, -1.0 … 0.5 in SwanLab")
+    edges: list[Any] = [-1, -0.5, "0.0"]
+    stored = {**stored, "series": [{"type": "bar", "data": [4, None]}], "dataset": {"source": {"edge": edges}}}
+    assert of_json(tmp_path, value, None, stored) == (True, "same bins")
+    edges[2] = "1"
+    assert of_json(tmp_path, value, None, stored) == (False, "bin 1: -0.5 … 0.0 in wandb, -0.5 … 1 in SwanLab")
     value["packedBins"] = {"min": -1, "size": 0.5, "count": 3}
     assert of_json(tmp_path, value, None, stored) == (None, "the histogram in wandb is broken")
 

@@ -67,7 +67,11 @@ class Sink:
         self._files = RunFiles(target.files)
         self._names = KeyNames()
         self._media_reader = MediaReader(
-            self._files, self._names, plotly_inline=target.plotly_inline, keep_original=target.keep_original
+            self._files,
+            self._names,
+            plotly_inline=target.plotly_inline,
+            keep_original=target.keep_original,
+            links=run is None,
         )
         self._artifacts: dict[tuple[str, str, bool], dict[str, Any]] = {}
         self._numbering = Numbering()

@@ -95,6 +95,8 @@ def compare(
             found = _compared(value, files, stored, kind, labels=labels, path=path)
         if found.same is False and _was_changed(value, files):
             return Verdict(None, "the source file is not the one that was logged")
+        if found.same and _is_shared(value, files, stored) and _was_changed(value, files):
+            return Verdict(False, "the file that SwanLab shares with wandb is not the one that was logged (SHA-256)")
         return found
     except OSError as error:
         return Verdict(None, f"a file cannot be read: {error.strerror or type(error).__name__}")
@@ -133,6 +135,12 @@ def _compared(
             return layers.drawn(value, files, source, stored, labels=labels, path=path)
         return pictures.picture(source, stored)
     return _OF_FILES[told](source, stored)
+
+
+def _is_shared(value: dict[str, Any], files: Path | None, stored: Path) -> bool:
+    """Whether SwanLab's file is a link to wandb's: what they hold is the same then, whatever it is."""
+    source = located(files, value.get("path"))
+    return source is not None and source.samefile(stored)
 
 
 def _was_changed(value: dict[str, Any], files: Path | None) -> bool:

@@ -18,25 +18,36 @@ def histogram(value: dict[str, Any], stored: Path) -> Verdict:
         chart = json_of(stored)
         (series,) = chart["series"]
         bars, shown_labels = series["data"], chart["xAxis"][0]["data"]
-        held = [(bar["name"], bar.get("value")) for bar in bars]
+        held = _bins(bars, chart)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return BROKEN_STORED
     if series.get("type") != "bar" or not isinstance(shown_labels, list):
         return Verdict(False, "the chart in SwanLab is no chart of bars")
-    if len(held) != len(counts):
-        return counted("bins", len(counts), len(held))
+    for found in (bars, held):
+        if len(found) != len(counts):
+            return counted("bins", len(counts), len(found))
     if len(shown_labels) != len(held):
         return Verdict(False, f"{len(held)} bins, {len(shown_labels)} labels in SwanLab")
-    for index, (name, count) in enumerate(held):
+    for index, (count, *ends) in enumerate(held):
         low, high = edges[index], edges[index + 1]
         if not _same_count(counts[index], count):
             return two(f"bin {index}", counts[index], count)
-        if name != f"{low!r} … {high!r}" and not _same_edges(name, low, high):
-            return Verdict(False, f"bin {index}: {low!r} … {high!r} in wandb, {str(name)[:60]} in SwanLab")
+        if not (_same_edge(low, ends[0]) and _same_edge(high, ends[1])):
+            found = " … ".join(str(end)[:30] for end in ends)
+            return Verdict(False, f"bin {index}: {low!r} … {high!r} in wandb, {found} in SwanLab")
         label = f"{_short(low)} … {_short(high)}"
         if shown_labels[index] != label:
             return two(f"label of bin {index}", label, shown_labels[index])
     return Verdict(True, "same bins")
+
+
+def _bins(bars: list[Any], chart: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
+    """Count, lower and upper edge of each bar. Raises KeyError, ValueError, TypeError or AttributeError if broken."""
+    if "dataset" not in chart:  # how the first versions wrote it: each bar's name has its edges
+        named = [(bar.get("value"), *bar["name"].split(" … ")) for bar in bars]
+        return [(count, low, high) for count, low, high in named]
+    edges = chart["dataset"]["source"]["edge"]
+    return list(zip(bars, edges[:-1], edges[1:], strict=False))
 
 
 def _edges(value: dict[str, Any]) -> list[Any] | None:
@@ -61,13 +72,14 @@ def _same_count(wandb: Any, swanlab: Any) -> bool:
     return same_value(wandb, swanlab)
 
 
-def _same_edges(name: Any, low: Any, high: Any) -> bool:
-    """Whether a bar's name spells both edges in another way, 1 for 1.0."""
-    parts = name.split(" … ") if isinstance(name, str) else []
-    try:
-        return len(parts) == 2 and same_value(low, float(parts[0])) and same_value(high, float(parts[1]))
-    except ValueError:
-        return False
+def _same_edge(wandb: Any, swanlab: Any) -> bool:
+    """Whether an edge is the same, though it is spelled, or in another way: 1 for 1.0."""
+    if isinstance(swanlab, str) and not isinstance(wandb, str):
+        try:
+            swanlab = float(swanlab)
+        except ValueError:
+            return False
+    return same_value(wandb, swanlab)
 
 
 def _short(edge: Any) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .painting import Painting, Unreadable
 from .pictures import compare_pictures, decoded, pillow_is_there, upright
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, Verdict, located
 
-_NO_CLASS = frozenset({"", "background", "bg", "void", "none", "unlabeled", "class_0"})
-"""Names of class 0 of a mask under which it is nothing that was seen."""
+_MOST_LAYERS = 3
+"""Of which all orders are tried."""
 
 
 def drawn(
@@ -23,11 +25,97 @@ def drawn(
     labels: Mapping[tuple[str, str], Mapping[str, str]],
     path: tuple[str, ...],
 ) -> Verdict:
-    """The picture is drawn a second time, and compared; what masks leave free is compared with the source, too."""
+    """The picture is painted a second time, without letters; with them, it is what the code that draws makes of it."""
     if not pillow_is_there():
         return NO_PILLOW
-    # The one place where the code that converts is asked: outlines, labels and their font are pixels, and a second
-    # drawing of ours would only be the same code again.
+    found: Verdict | None = None
+    for ordered in _orders(value):
+        verdict = _drawn(ordered, files, source, stored, labels=labels, path=path)
+        if verdict.same is not False:
+            return verdict
+        found = found or verdict
+    assert found is not None
+    return found
+
+
+def _orders(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The item with its layers in every order, as it is first: W&B's server does not keep the one of the log."""
+    yield value
+    layers = {kind: found for kind in ("boxes", "masks") if isinstance(found := value.get(kind), dict)}
+    names = list(dict.fromkeys(name for found in layers.values() for name in found))
+    if not 1 < len(names) <= _MOST_LAYERS:
+        return
+    for order in itertools.permutations(names):
+        if list(order) != names:
+            yield value | {
+                kind: {name: found[name] for name in order if name in found} for kind, found in layers.items()
+            }
+
+
+def _drawn(
+    value: dict[str, Any],
+    files: Path,
+    source: Path,
+    stored: Path,
+    *,
+    labels: Mapping[tuple[str, str], Mapping[str, str]],
+    path: tuple[str, ...],
+) -> Verdict:
+    original = decoded(source.read_bytes())
+    if original is None:
+        return BROKEN_SOURCE
+    again = _drawn_again(value, files, source, labels=labels, path=path)
+    if isinstance(again, Verdict):
+        return again
+    picture, held = decoded(again), decoded(stored.read_bytes())
+    if picture is None:
+        return BROKEN_SOURCE
+    if held is None:
+        return BROKEN_STORED
+    same = compare_pictures(picture, stored, size=len(again), copied=True)
+    if same.same and same.how != "same pixels":  # as JPEG, over SwanLab's limit
+        return same
+    try:
+        wrong = _painted(value, files, upright(original), labels=labels, path=path).differs(held)
+    except Unreadable:
+        return Verdict(True, "same pixels, drawn again") if same.same else same
+    if wrong:
+        return Verdict(False, wrong)
+    if not same.same:
+        return Verdict(None, "labels or legend are in other letters than a font of this machine has")
+    return Verdict(True, "same pixels, drawn again")
+
+
+def _painted(
+    value: dict[str, Any],
+    files: Path,
+    original: Any,
+    *,
+    labels: Mapping[tuple[str, str], Mapping[str, str]],
+    path: tuple[str, ...],
+) -> Painting:
+    """What the picture has to be, read here. Raises Unreadable."""
+    boxes, masks = (found if isinstance(found := value.get(kind), dict) else {} for kind in ("boxes", "masks"))
+    painting = Painting(original, list(dict.fromkeys((*boxes, *masks))))
+    for number, (name, layer) in enumerate(masks.items()):
+        file = located(files, layer.get("path") if isinstance(layer, dict) else None)
+        mask = decoded(file.read_bytes()) if file is not None else None
+        painting.mask(name, mask, labels.get((path[-1] if path else "", name), {}), contour=number > 0)
+    for number, (name, layer) in enumerate(boxes.items()):
+        file = located(files, layer.get("path") if isinstance(layer, dict) else None)
+        painting.boxes(name, file, dashed=number > 0)
+    return painting
+
+
+def _drawn_again(
+    value: dict[str, Any],
+    files: Path,
+    source: Path,
+    *,
+    labels: Mapping[tuple[str, str], Mapping[str, str]],
+    path: tuple[str, ...],
+) -> bytes | Verdict:
+    """The one place where the code that converts is asked: letters are a font's, and who reads them a person."""
     from ...swan.files import RunFiles, UnusableError
     from ...swan.media.item import Item
     from ...swan.media.layers import Layers
@@ -41,15 +129,11 @@ def drawn(
         mask_labels=labels,
     )
     content = source.read_bytes()
-    original = decoded(content)
-    if original is None:
-        return BROKEN_SOURCE
-    original = upright(original)
     try:
         layers = Layers(item)
         if lost:
             return Verdict(None, lost[0][:200])
-        again = layers.draw(content) if layers else content
+        return layers.draw(content) if layers else content
     except (
         UnusableError,
         OSError,
@@ -61,50 +145,3 @@ def drawn(
         struct.error,
     ) as error:
         return Verdict(None, f"boxes and masks cannot be drawn again: {type(error).__name__}")
-    picture = decoded(again)
-    if picture is None:
-        return BROKEN_SOURCE
-    found = compare_pictures(picture, stored, size=len(again), copied=True)
-    if not found.same or found.how != "same pixels":
-        return found
-    outside = _outside_of_masks(value, files, original, stored, labels=labels, path=path)
-    return outside or Verdict(True, "same pixels, drawn again")
-
-
-def _outside_of_masks(
-    value: dict[str, Any],
-    files: Path,
-    original: Any,
-    stored: Path,
-    *,
-    labels: Mapping[tuple[str, str], Mapping[str, str]],
-    path: tuple[str, ...],
-) -> Verdict | None:
-    """What is otherwise where no mask has a class: read here, without the code that draws. Boxes may be anywhere."""
-    from PIL import Image, ImageChops
-
-    masks = value.get("masks")
-    if value.get("boxes") or not isinstance(masks, dict) or original.mode not in ("L", "RGB"):
-        return None
-    held = decoded(stored.read_bytes())
-    if held is None:
-        return BROKEN_STORED
-    factor, rest = divmod(held.width, original.width)
-    size = (original.width * factor, original.height * factor)
-    if rest or held.height < size[1]:
-        return Verdict(False, f"{held.size} pixels in SwanLab, which is no whole number of times {original.size}")
-    free = Image.new("L", original.size, 255)
-    for name, layer in masks.items():
-        names = labels.get((path[-1] if path else "", name), {})
-        file = located(files, layer.get("path") if isinstance(layer, dict) else None)
-        mask = decoded(file.read_bytes()) if file is not None else None
-        if mask is None or mask.mode != "L" or mask.size != original.size:
-            return None
-        if names.get("0", "").strip().lower() not in _NO_CLASS:
-            return None
-        free = ImageChops.darker(free, mask.point([255] + [0] * 255))
-    wanted, free = (part.resize(size, Image.Resampling.NEAREST) for part in (original.convert("RGB"), free))
-    red, green, blue = ImageChops.difference(wanted, held.convert("RGB").crop((0, 0, *size))).split()
-    changed = ImageChops.darker(free, ImageChops.lighter(red, ImageChops.lighter(green, blue)))
-    count = sum(changed.histogram()[1:])
-    return Verdict(False, f"{count} pixels differ where no mask is") if count else None

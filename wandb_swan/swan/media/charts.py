@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -62,8 +63,41 @@ def _tell_infinities(cells: list[Any], lose: Lose) -> None:
         lose("a chart has no place for infinite numbers", f"{count} numbers are gaps")
 
 
-def histogram(value: Tree) -> Any:
-    """A bar for each bin of a `wandb.Histogram`; the name of a bar holds the exact edges of its bin.
+class Bars:
+    """A chart of bars, with the few options that it needs: a `watch` logs thousands of them."""
+
+    def __init__(self, counts: list[Any], edges: list[Any]) -> None:
+        """The exact edges are a dataset, which ECharts does not draw: labels that have them could not be read."""
+        self.options: dict[str, Any] = {
+            "dataset": {"source": {"edge": edges}},
+            "tooltip": {"formatter": "{b}: {c}"},
+            "xAxis": [{"type": "category", "data": _labels(edges)}],
+            "yAxis": [{"type": "value", "name": "count"}],
+            "series": [{"type": "bar", "barCategoryGap": "2%", "data": counts}],
+        }
+
+    def dump_options(self) -> str:
+        """The chart as JSON, which has no NaN and no infinities: such a count is a gap, such an edge its name."""
+        try:
+            return _compact(self.options)
+        except ValueError:
+            (series,) = self.options["series"]
+            counts = [None if _odd(count) else count for count in series["data"]]
+            edges = [str(edge) if _odd(edge) else edge for edge in self.options["dataset"]["source"]["edge"]]
+            changed = {"dataset": {"source": {"edge": edges}}, "series": [{**series, "data": counts}]}
+            return _compact({**self.options, **changed})
+
+
+def _compact(options: dict[str, Any]) -> str:
+    return json.dumps(options, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _odd(number: Any) -> bool:
+    return isinstance(number, float) and not math.isfinite(number)
+
+
+def histogram(value: Tree) -> Bars:
+    """A bar for each bin of a `wandb.Histogram`, and the exact edges of the bins.
 
     Raises:
         UnusableError: counts and edges do not fit together.
@@ -77,7 +111,7 @@ def histogram(value: Tree) -> Any:
             raise UnusableError("the histogram is broken", repr(error)) from error
     if not isinstance(counts, list) or not isinstance(edges, list) or len(edges) != len(counts) + 1:
         raise UnusableError("the histogram is broken", "the counts do not fit the bins")
-    return _bins(counts, edges)
+    return Bars(counts, edges)
 
 
 # -- specs -------------------------------------------------------------------------------------------------------------
@@ -271,7 +305,7 @@ def _curves(
 def _bins(counts: list[Any], edges: list[Any]) -> Any:
     pairs = list(pairwise(edges))
     bars = [{"name": f"{low!r} … {high!r}", "value": count} for (low, high), count in zip(pairs, counts, strict=True)]
-    drawn = Bar().add_xaxis([f"{_short(low)} … {_short(high)}" for low, high in pairs])
+    drawn = Bar().add_xaxis(_labels(edges))
     drawn.add_yaxis("count", [], category_gap="2%", label_opts=_no_label())
     drawn.options["series"][0]["data"] = bars
     return drawn.set_global_opts(
@@ -281,8 +315,9 @@ def _bins(counts: list[Any], edges: list[Any]) -> Any:
     )
 
 
-def _short(edge: Any) -> str:
-    return f"{edge:.4g}" if isinstance(edge, int | float) else _text(edge)
+def _labels(edges: list[Any]) -> list[str]:
+    short = [f"{edge:.4g}" if isinstance(edge, int | float) else _text(edge) for edge in edges]
+    return [f"{low} … {high}" for low, high in pairwise(short)]
 
 
 def _round_edges(low: float, high: float) -> list[float]:

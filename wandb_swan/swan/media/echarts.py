@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +12,16 @@ from pyecharts.options.series_options import BasicOpts
 _PLACEHOLDER = "--x_x--0_0--"
 """It marks JavaScript: pyecharts 2.1 cuts it out of what it dumps, with the quotes around it, whosever it is."""
 _STAND_IN = uuid4().hex
+_INDENT = re.compile(r"\n *")
+"""No text of JSON holds a line break, and pyecharts spends half of a chart's bytes on them."""
 
 
 def echarts(chart: Any, caption: str | None) -> Any:
     """SwanLab's object of a pyecharts chart, or of SwanLab's table."""
     chart.options = _replaced(chart.options)
     media = swanlab.ECharts(chart, caption=caption)
-    media.json_content = media.json_content.replace(_STAND_IN, _PLACEHOLDER)
+    content = _INDENT.sub("", media.json_content)
+    media.json_content = content.replace(_STAND_IN, _PLACEHOLDER)
     return media
 
 

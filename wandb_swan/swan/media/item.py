@@ -24,6 +24,8 @@ class Item:
     lose: Lose
     plotly_inline: bool = False
     keep_original: bool = False
+    links: bool = False
+    """Whether its file may be linked into SwanLab's folder."""
     mask_labels: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     chart: ChartDefined | None = None
     tables: Increments = field(default_factory=Increments)

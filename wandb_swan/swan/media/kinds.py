@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,8 @@ import swanlab
 
 from ...stream.events import Path
 from .. import limits
-from ..files import Files, UnusableError
-from ..sdk.ready_media import ready
+from ..files import Files, RunFiles, UnusableError
+from ..sdk.ready_media import made_from, ready
 from . import cells, charts, plotly_page, tables
 from .echarts import echarts
 from .item import Item
@@ -182,7 +183,7 @@ def _partitioned_table(item: Item) -> Any:
 def _histogram(item: Item) -> Any:
     drawn = charts.histogram(item.value)
     charts.tell_infinities(drawn, item.lose)
-    return echarts(drawn, item.caption)
+    return swanlab.ECharts(drawn, caption=item.caption)
 
 
 KINDS: dict[str, Callable[[Item], Any]] = {
@@ -212,6 +213,9 @@ def converted(item: Item) -> Iterator[tuple[Path, Any]]:
     if convert is None:
         raise UnusableError(f"unknown kind {str(kind)[:60]!r}: kept as text", keep=item.file, as_text=True)
     media = convert(item)
+    if item.links and item.file and isinstance(item.files, RunFiles):
+        with suppress(UnusableError):
+            made_from(media, item.files.find(item.file))
     yield (item.path if item.chart is None else (item.chart.key,)), media
     if item.beside is not None:
         yield item.path, item.beside

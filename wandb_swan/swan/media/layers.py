@@ -1,38 +1,25 @@
-"""Boxes and masks, drawn onto their pictures."""
+"""Boxes and masks, in layers, drawn onto their pictures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import limits
 from ..files import UnusableError
-from . import images
+from . import drawing, images
+from .drawing import COLOURS, Entry
+from .fonts import Letters, letters_for
 
 if TYPE_CHECKING:
     from .item import Item
 
-COLOURS = (
-    (230, 25, 75),
-    (60, 180, 75),
-    (0, 130, 200),
-    (245, 130, 48),
-    (145, 30, 180),
-    (70, 240, 240),
-    (240, 50, 230),
-    (210, 245, 60),
-    (250, 190, 212),
-    (0, 128, 128),
-    (170, 110, 40),
-    (255, 225, 25),
-)
-"""Colour of a class: its number modulo their count."""
+__all__ = ["COLOURS", "Layers"]
 
 _READABLE = 256
 """Pixels: a smaller picture is enlarged before text is drawn onto it."""
-_LINE = 16
 _BACKGROUND = frozenset({"", "background", "bg", "void", "none", "unlabeled", "class_0"})
 
 
@@ -48,6 +35,22 @@ class _Layer:
 
     def label(self, number: Any) -> str:
         return _line_of(self.labels.get(str(number), f"class {number}"))
+
+    def text(self, box: Any) -> _Text:
+        """What is said of a box, with its scores."""
+        number, scores = box.get("class_id"), box.get("scores")
+        more = ""
+        for name, score in scores.items() if isinstance(scores, dict) else ():
+            more += f" {name} {score:.3g}" if isinstance(score, int | float) else f" {name} {score}"
+        caption = box.get("box_caption")
+        if caption:
+            return _Text(self.name, _line_of(f"{caption}{more}"), "")
+        return _Text(self.name, _line_of(self.label(number) + more), _line_of(f"class {number}{more}"))
+
+    def seen(self, mask: Any) -> list[int]:
+        """The classes of a mask, but for the background."""
+        nothing = self.labels.get("0", "").strip().lower() in _BACKGROUND
+        return [number for number, count in enumerate(mask.histogram()) if count and not (number == 0 and nothing)]
 
 
 class Layers:
@@ -106,10 +109,13 @@ class Layers:
     def draw(self, content: bytes) -> bytes:
         """The picture with everything drawn onto it, as PNG; small pictures are enlarged so that text can be read.
 
+        A colour stands for a class in a layer. The first layer of masks is areas, others are contours; the boxes of the
+        first are lines, of others dashes.
+
         Raises:
             UnusableError: the picture is broken.
         """
-        from PIL import Image, ImageDraw, ImageFont
+        from PIL import Image, ImageDraw
 
         picture = images.upright(images.decoded(content, self._item))
         try:
@@ -118,38 +124,90 @@ class Layers:
             raise UnusableError("the picture is broken", f"{self._item.file}: {error}") from error
         factor = max(1, math.ceil(_READABLE / max(picture.size)))
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-        font = ImageFont.load_default(size=12)
-        legend: dict[str, dict[str, tuple[int, int, int]]] = {}
-        several = len({layer.name for layer in self._layers}) > 1
-        for layer in self._layers:
-            texts: list[str] = []
-            if layer.mask is not None:
-                seen = _blend(picture, layer)
+        scale = drawing.scale_of(picture.size)
+        masks = [layer for layer in self._layers if layer.mask is not None]
+        boxes = [layer for layer in self._layers if layer.mask is None]
+        names = list(dict.fromkeys(layer.name for layer in (*boxes, *masks)))
+        legend = _Legend(names)
+        for at, layer in enumerate(masks):
+            mask = layer.mask.resize(picture.size, Image.Resampling.NEAREST)
+            colours = {number: drawing.colour_of(names.index(layer.name), number) for number in layer.seen(mask)}
+            if at == 0:
+                drawing.fill(picture, mask, colours)
             else:
-                draw = ImageDraw.Draw(picture)
-                seen, texts, drawn = _outline(draw, picture.size, factor, layer, font, several=several)
-                if drawn < len(layer.boxes):
-                    detail = f"layer {layer.name}: {drawn} of {len(layer.boxes)} drawn"
-                    self._item.lose("boxes without a place are not drawn", detail)
-            if seen and (several or layer.mask is not None):
-                entries = legend.setdefault(_line_of(layer.name), {})
-                entries.update({layer.label(number): _colour(number) for number in seen})
-                texts += [layer.name, *map(layer.label, seen)]
-            for text in dict.fromkeys(texts):
-                if _lacks_letters(font, text):
-                    self._item.lose("letters of boxes or masks are not in the font", f"layer {layer.name}: {text}")
-        return images.as_png(_with_legend(picture, legend, font))
+                drawing.contour(picture, mask, colours, 2 * scale)
+            for number, colour in colours.items():
+                legend.add(layer, number, colour, "area" if at == 0 else "line")
+        draw = ImageDraw.Draw(picture)
+        labels: list[tuple[drawing.Corners, _Text, drawing.Colour, bool]] = []
+        for at, layer in enumerate(boxes):
+            placed = [(box, corners) for box in layer.boxes if (corners := _corners(box, picture.size, factor))]
+            for box, corners in placed:
+                number = box.get("class_id")
+                colour = drawing.colour_of(names.index(layer.name), number)
+                drawing.frame(draw, corners, colour, scale, dashed=at > 0)
+                legend.add(layer, number, colour, "line" if at == 0 else "dashes")
+                labels.append((corners, layer.text(box), colour, at > 0))
+            if len(placed) < len(layer.boxes):
+                detail = f"layer {layer.name}: {len(placed)} of {len(layer.boxes)} drawn"
+                self._item.lose("boxes without a place are not drawn", detail)
+        needed = len(names) > 1 or bool(masks)
+        letters = self._letters([*(text for _, text, _, _ in labels), *(legend.texts() if needed else ())], 12 * scale)
+        for corners, text, colour, below in labels:
+            drawing.label(picture, corners, text.readable(letters), colour, letters.font, scale=scale, below=below)
+        strip = legend.readable(letters) if needed else []
+        return images.as_png(drawing.with_legend(picture, strip, letters.font, scale))
+
+    def _letters(self, texts: list[_Text], size: int) -> Letters:
+        letters = letters_for((text.text for text in texts), size)
+        for text in dict.fromkeys(texts):
+            if not letters.has(text.text):
+                detail = f"layer {text.layer}: {text.text}"
+                self._item.lose("letters of boxes or masks are not in the font", detail)
+        return letters
+
+
+class _Text(NamedTuple):
+    """A text to draw."""
+
+    layer: str
+    text: str
+    plain: str
+    """What stands for it where no font has its letters; "": a question mark for each of them."""
+
+    def readable(self, letters: Letters) -> str:
+        if letters.has(self.text):
+            return self.text
+        return self.plain or "".join("?" if letter in letters.lacking else letter for letter in self.text)
+
+
+class _Legend:
+    """The classes that are drawn, by layer."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = {name: _Text(name, _line_of(name), f"layer {number}") for number, name in enumerate(names, 1)}
+        self._entries: dict[str, dict[_Text, Entry]] = {}
+
+    def add(self, layer: _Layer, number: Any, colour: drawing.Colour, form: str) -> None:
+        text = _Text(layer.name, layer.label(number), f"class {_line_of(number)}")
+        self._entries.setdefault(layer.name, {}).setdefault(text, Entry(text.text, colour, form))
+
+    def texts(self) -> list[_Text]:
+        return [text for name, entries in self._entries.items() for text in (self._names[name], *entries)]
+
+    def readable(self, letters: Letters) -> list[tuple[str, list[Entry]]]:
+        return [
+            (
+                self._names[name].readable(letters),
+                [Entry(text.readable(letters), entry.colour, entry.form) for text, entry in entries.items()],
+            )
+            for name, entries in self._entries.items()
+        ]
 
 
 def _line_of(value: Any) -> str:
     """A text to draw: on one line, which is all that Pillow measures."""
     return limits.clean_text(str(value)).replace("\n", " ")
-
-
-def _lacks_letters(font: Any, text: str) -> bool:
-    """Whether the font has its sign for what it lacks instead of a letter."""
-    lacking = bytes(font.getmask("\U0010ffff"))  # Pillow's own font has ASCII alone
-    return any(bytes(font.getmask(letter)) == lacking for letter in set(text) if not letter.isascii())
 
 
 def _classes(mask: Any) -> tuple[Any, int]:
@@ -164,52 +222,7 @@ def _classes(mask: Any) -> tuple[Any, int]:
     return whole.convert("L"), whole.getextrema()[1]
 
 
-def _colour(number: Any) -> tuple[int, int, int]:
-    return COLOURS[number % len(COLOURS)] if isinstance(number, int) else COLOURS[0]
-
-
-def _blend(picture: Any, layer: _Layer) -> list[Any]:
-    """Colours every class of a mask but the background; returns the classes."""
-    from PIL import Image
-
-    mask = layer.mask.resize(picture.size, Image.Resampling.NEAREST)
-    seen = [
-        number
-        for number, count in enumerate(mask.histogram())
-        if count and not (number == 0 and layer.labels.get("0", "").strip().lower() in _BACKGROUND)
-    ]
-    for number in seen:
-        opacity = [115 if value == number else 0 for value in range(256)]
-        picture.paste(_colour(number), (0, 0, *picture.size), mask.point(opacity))
-    return seen
-
-
-def _outline(
-    draw: Any, size: tuple[int, int], factor: int, layer: _Layer, font: Any, *, several: bool
-) -> tuple[list[Any], list[str], int]:
-    """Draws the boxes of a layer with their labels and scores; returns their classes, their texts and their number."""
-    seen, texts = [], []
-    for box in layer.boxes:
-        corners = _corners(box, size, factor)
-        if corners is None:
-            continue
-        number = box.get("class_id")
-        seen.append(number)
-        colour = _colour(number)
-        draw.rectangle(corners, outline=colour, width=2)
-        text = str(box.get("box_caption") or layer.label(number))
-        scores = box.get("scores")
-        for name, score in scores.items() if isinstance(scores, dict) else ():
-            text += f" {name} {score:.3g}" if isinstance(score, int | float) else f" {name} {score}"
-        text = _line_of(f"{layer.name}: {text}" if several else text)
-        texts.append(text)
-        x, y = max(0, corners[0]), max(0, corners[1] - _LINE)
-        draw.rectangle((x, y, x + draw.textlength(text, font=font) + 4, y + _LINE), fill=colour)
-        draw.text((x + 2, y + 1), text, font=font, fill=_ink(colour))
-    return sorted(set(seen), key=str), texts, len(seen)
-
-
-def _corners(box: Any, size: tuple[int, int], factor: int) -> tuple[float, float, float, float] | None:
+def _corners(box: Any, size: tuple[int, int], factor: int) -> drawing.Corners | None:
     """Left, top, right, bottom in pixels of the enlarged picture. wandb's positions are fractions unless `pixel`."""
     try:
         at = box["position"]
@@ -224,38 +237,6 @@ def _corners(box: Any, size: tuple[int, int], factor: int) -> tuple[float, float
         return None
     if not all(math.isfinite(number) for number in corners):
         return None
-    left, right = sorted(max(-9.0, min(number, size[0] + 9.0)) for number in corners[::2])
-    top, bottom = sorted(max(-9.0, min(number, size[1] + 9.0)) for number in corners[1::2])
+    left, right = sorted(round(max(-9.0, min(number, size[0] + 9.0))) for number in corners[::2])
+    top, bottom = sorted(round(max(-9.0, min(number, size[1] + 9.0))) for number in corners[1::2])
     return left, top, right, bottom
-
-
-def _ink(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    return (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
-
-
-def _with_legend(picture: Any, legend: dict[str, dict[str, tuple[int, int, int]]], font: Any) -> Any:
-    """The picture with a strip below it that names layers and classes, a line or more for each layer."""
-    from PIL import Image, ImageDraw
-
-    if not legend:
-        return picture
-    entries: list[tuple[int, int, str, tuple[int, int, int] | None]] = []
-    y = 2
-    for name, labels in legend.items():
-        x = 4
-        for text, colour in [(f"{name}:", None), *labels.items()]:
-            width = int(font.getlength(text)) + (24 if colour else 8)
-            if x + width > picture.width and x > 4:
-                x, y = 4, y + _LINE
-            entries.append((x, y, text, colour))
-            x += width
-        y += _LINE
-    whole = Image.new("RGB", (picture.width, picture.height + y + 2), (255, 255, 255))
-    whole.paste(picture, (0, 0))
-    draw = ImageDraw.Draw(whole)
-    for x, y, text, colour in entries:
-        top = y + picture.height
-        if colour:
-            draw.rectangle((x, top + 3, x + 10, top + 13), fill=colour)
-        draw.text((x + 14 if colour else x, top), text, font=font, fill=(0, 0, 0))
-    return whole

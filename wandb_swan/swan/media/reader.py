@@ -25,10 +25,13 @@ class MediaReader:
         *,
         plotly_inline: bool = False,
         keep_original: bool = False,
+        links: bool = False,
     ) -> None:
-        """`names` are the SwanLab keys of the run: the cell of a table names an item by its key."""
+        """`names` are the SwanLab keys of the run: the cell of a table names an item by its key. `links`: whether
+        wandb's files may be linked: nobody else writes into the SwanLab run's folder."""
         self._files = files
         self._names = names or KeyNames()
+        self._links = links
         self._plotly_inline = plotly_inline
         self._keep_original = keep_original
         self._mask_labels: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -65,5 +68,6 @@ class MediaReader:
             staged=self.staged,
             lose_at=lose_at or (lambda where, reason, detail, count: lose(reason, detail)),
             key_of=self._names.name,
+            links=self._links,
         )
         yield from converted(item)

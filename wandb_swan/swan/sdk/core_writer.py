@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +18,7 @@ from ...exceptions import WandbSwanError
 from . import capabilities
 from .capabilities import Capability, found
 from .log_writer import LogWriter
+from .ready_media import place_quickly
 from .session import Session
 
 BATCH = 10_000
@@ -105,7 +107,10 @@ class CoreWriter:
             self._core.upsert_media  # noqa: B018  (whether it is there)
             from swanlab.sdk.internal.run.components.consumer.builder import RecordBuilder
 
-            return RecordBuilder(self._session.context).build_scalar_or_media  # type: ignore[no-any-return]
+            builder = RecordBuilder(self._session.context)
+            with suppress(AttributeError):  # SwanLab 0.10 tries with a file of its own, for each item, if it may write
+                builder._resolve_media_dir = cache(builder._resolve_media_dir)
+            return builder.build_scalar_or_media  # type: ignore[no-any-return]
         except (ImportError, AttributeError, TypeError) as error:
             found.lack(capabilities.POINT_TIMES, why=error)
             return None
@@ -146,6 +151,8 @@ class CoreWriter:
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         if self._build_media is None:
             return self._public.media(key, step, timestamp, items)
+        for item in items:
+            place_quickly(item)
         record, _ = self._build_media(items, key, timestamp_of(timestamp), step)
         if record is None:
             raise ValueError("SwanLab takes none of its items")
