@@ -108,6 +108,8 @@ def _molecule(item: Item) -> Any:
 def _table(item: Item) -> Any:
     grows = item.value.get("_type") == "incremental-table-file"
     table = tables.Table.parse(item.files.json(item.file), None if grows else item.value.get("nrows"))
+    if not grows:
+        table = item.tables.logged(item.file, table, item.value.get("nrows"))
     staged = item.staged.json(item.value.get("artifact_path"))
     if staged is not None:
         table = table.with_media(staged)
