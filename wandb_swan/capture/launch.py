@@ -53,7 +53,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
             warn(f"{package} {installed(package)} is newer than the newest one tested ({tested}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
-            warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
+            warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; wandb records all of it")
         return None
     first = _active_swanlab_run()
     if first is not None:

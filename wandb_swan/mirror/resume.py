@@ -13,7 +13,7 @@ from ..capture.process import let_go, start
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
-from ..journal.paths import is_folder
+from ..journal.paths import command, is_folder
 from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
 
 _LEFT_ALONE = "is being mirrored now, left alone"
@@ -65,7 +65,8 @@ def _follow(journal: Path) -> tuple[bool, str]:
             return _ended(journal)
         if time.monotonic() > deadline:
             let_go(process)
-            return False, f"a mirror was started and has not begun after {STARTING:.0f} s; type `wandb-swan status`"
+            status = command("wandb-swan", "status", journal.parent)
+            return False, f"a mirror was started and has not begun after {STARTING:.0f} s; type {status}"
         time.sleep(0.1)
     let_go(process)
     return True, "its training goes on, and so does a mirror now, until it ends"
