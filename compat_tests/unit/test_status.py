@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,28 @@ def test_a_run_that_begins_or_ends_just_now_does_not_wait(tmp_path: Path) -> Non
     assert waits(path), "no mirror has come"
     write_status(path, {"state": "empty"})
     assert not waits(path)
+
+
+def test_a_question_keeps_no_mirror_from_starting(journal: Path) -> None:
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            unfinished(journal.parent)
+            mirror_at(journal)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    took = 0
+    for _ in range(200):
+        claim = Claim.of(journal)
+        took += claim.take()
+        claim.release()
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert took == 200
 
 
 def test_a_mirror_that_ends_while_one_asks(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:

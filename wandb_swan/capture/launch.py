@@ -262,7 +262,8 @@ class Capture:
         """Where the SwanLab run is. Who wants no lines is told what is wrong alone."""
         path = self.journal.path
         trouble = f"no mirror could be started: {mirror.trouble}" if mirror.trouble is not None else None
-        wrong = failure(path, ended=ended, trouble=trouble, otherwise=self._conversion(), whole=not self._broken)
+        otherwise = None if path.exists() else self._conversion()
+        wrong = failure(path, ended=ended, trouble=trouble, otherwise=otherwise, whole=not self._broken)
         if wrong is not None:
             warn(wrong)
         else:

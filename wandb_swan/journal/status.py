@@ -11,7 +11,7 @@ from typing import Any
 
 from .claim import mirror_at
 from .fields import LossFields, StatusFields, usable
-from .life import Trainer, ended_before
+from .life import SILENCE, Trainer, ended_before
 from .paths import command, shown
 
 STARTING = 60.0
@@ -45,11 +45,12 @@ def failure(
         otherwise: What to type where the journal is gone.
         whole: Whether the journal has all that was recorded.
     """
+    there = journal.exists()  # first: a mirror says that it has finished before it lets the journal go
     status = read_status(journal)
     state = status.get("state")
     if state == "empty" or _is_finished(journal, status):
         return None
-    if not journal.exists():
+    if not there:
         but = f"; wandb's own log has it: type {otherwise}" if otherwise else ""
         return f"the run is not whole in SwanLab: its journal {shown(journal)} was removed{but}"
     resume = resume_command(journal)
@@ -187,8 +188,8 @@ def _is_done(journal: Path) -> bool:
 
 def _begins(journal: Path, trainer: Trainer) -> bool:
     """Whether a run has ended just now, and its mirror is on its way: started and not there yet, or started again."""
-    ended = ended_before(journal)
-    if ended is None or ended > STARTING:
+    ended, runs = ended_before(journal), trainer.runs()
+    if ended is None or ended > (SILENCE if runs else STARTING):  # it waits in `finish()`; many may start at once
         return False
     state = read_status(journal).get("state")
-    return state is None or (state != "failed" and trainer.runs())
+    return state is None or (state != "failed" and runs)
