@@ -192,6 +192,10 @@ def test_sigchld_is_ignored(train: Train, gate: str) -> None:
     assert training.journals == []
 
 
+@pytest.mark.fault(
+    "`wandb-swan resume` is started with SIGCHLD ignored, of a journal that cannot be read",
+    "it says so, exit code 1",
+)
 def test_resume_that_ignores_sigchld_says_when_it_fails(train: Train) -> None:
     """A service that starts it may ignore SIGCHLD, and gives that on: no exit code of a child is known."""
     training = train("", gates=False).end()
@@ -210,6 +214,10 @@ def test_resume_that_ignores_sigchld_says_when_it_fails(train: Train) -> None:
     assert done.returncode == 1 and "is not whole in SwanLab" in done.stderr, done.stderr
 
 
+@pytest.mark.fault(
+    "SwanLab is far behind when the run finishes; nobody is at a terminal",
+    "what is left is told at once; equal stores",
+)
 def test_a_backlog_is_told_at_once(train: Train) -> None:
     """Though nobody is at a terminal: how much is left."""
     script = LOOP.replace(
