@@ -50,6 +50,14 @@ def growing(run):
         changed.add_data(i)
         run.log({"added": added, "changed": changed, "i": i})
 
+def again(run):
+    for rows in (3, 10_200):
+        kept = table("a", rows=[[i] for i in range(rows)])
+        run.log({f"of {rows}": kept})
+        kept.add_data(-1)
+        kept.add_data(-2)
+        run.log({f"of {rows}": kept})
+
 def histograms(run):
     run.log({"values": wandb.Histogram(random.standard_normal(500), num_bins=8)})
     run.log({"uneven": wandb.Histogram(np_histogram=(np.array([1, 2, 3]), np.array([0.0, 0.1, 5.0, 7.5])))})
@@ -97,7 +105,7 @@ def panels(run):
         "plain": shown("heatmap_no_text", "x_axis", "y_axis", "values", rows=squares),
     })
 
-for case in (cells, joined, growing, histograms, plots, integration, panels):
+for case in (cells, joined, growing, again, histograms, plots, integration, panels):
     run = wandb.init(project="charts", id=case.__name__, name=case.__name__)
     case(run)
     run.finish()
@@ -172,6 +180,23 @@ def test_long_tables_end_with_how_many_rows_are_left_out(stores: dict[str, tuple
         ("long", "a table was cut to SwanLab's 10 MB"): 1,
         ("longer", "W&B itself left out rows of a long table"): 1,
     }
+
+
+def test_a_table_that_is_logged_again_is_no_long_table(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:
+    """W&B keeps the file of its first time, with the number of rows of the second."""
+    wandb, swan = stores["again"]
+    if wandb.rows[1]["of 3"]["nrows"] == 3:
+        pytest.skip("this wandb does not count the later rows")
+    later = 'rows that were added after the table was logged: W&B keeps them with log_mode="MUTABLE"'
+    assert lost(swan) == {
+        ("of 3", later): 1,
+        ("of 10200", "W&B itself left out rows of a long table"): 2,
+        ("of 10200", later): 1,
+    }
+    assert chart(swan, "of 3", 1)["rowData"] == [
+        *({"a": i} for i in range(3)),
+        {"a": "… 2 of 5 rows are left out here"},
+    ]
 
 
 def test_growing_tables_are_whole_at_each_step(stores: dict[str, tuple[WandbStore, SwanStore]]) -> None:

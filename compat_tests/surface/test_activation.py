@@ -56,6 +56,14 @@ def test_unedited(record: Record, python: tuple[str, ...]) -> None:
     assert_mirrored(record(TRAIN, python=python, WANDB_SWAN=None if "run" in python else "1"))
 
 
+def test_a_program_that_changes_its_folder_before_it_imports_wandb(record: Record) -> None:
+    """Hydra does, before its `main` runs: what is said works in the folder where the program was started."""
+    result = record("import os\nos.makedirs('sub')\nos.chdir('sub')\n" + TRAIN, WANDB_SWAN="1")
+    (said,) = [line for line in result.stderr.splitlines() if "`swanlab sync " in line]
+    (folder,) = result.dir.rglob("run-*/run-*.swanlab")
+    assert f"`swanlab sync {folder.parent}`" in said
+
+
 def test_sync_wandb(record: Record) -> None:
     result = record("import wandb_swan\nwandb_swan.sync_wandb(mode='offline', log_dir='elsewhere')\n" + TRAIN)
     assert not (result.dir / "swanlog").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,25 @@ def test_what_is_a_python(executable: str, is_one: bool, monkeypatch: pytest.Mon
     else:
         with pytest.raises(OSError, match="not a Python"):
             process.python()
+
+
+def test_a_forked_child_does_not_warn_of_its_parents_mirror() -> None:
+    """With `-W always`, of each DataLoader worker."""
+    code = """
+import gc, os, pathlib, sys
+from types import SimpleNamespace
+from wandb_swan.capture import process, tap
+supervisor = process.Supervisor(pathlib.Path("r1.journal"))
+supervisor._process = process.subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+tap._live["r1"] = SimpleNamespace(mirror=supervisor)
+child = os.fork()
+if child == 0:
+    del supervisor
+    gc.collect()
+    os._exit(0)
+os.waitpid(child, 0)
+supervisor._process.kill()
+assert supervisor._process.wait() == -9
+"""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "ResourceWarning" not in done.stderr, done.stderr

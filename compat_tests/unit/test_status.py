@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wandb_swan.journal import paths
 from wandb_swan.journal.claim import Claim, mirror_at
-from wandb_swan.journal.status import outcome, unfinished, write_status
+from wandb_swan.journal.life import identity, mark_ended, mark_live
+from wandb_swan.journal.status import failure, outcome, unfinished, waits, write_status
+from wandb_swan.journal.writer import JournalWriter
 
 
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+    start_in(tmp_path, monkeypatch)
     path = tmp_path / "r1-20260101_000000.journal"
     path.touch()
+    path.with_suffix(".log").touch()
     return path
+
+
+def start_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(paths, "STARTED_IN", str(folder))
 
 
 LOST = [{"key": "a", "reason": f"reason {number}", "count": number + 1} for number in range(4)]
@@ -72,6 +85,107 @@ def test_no_status_file(journal: Path) -> None:
     assert "the mirror ended early, see r1-20260101_000000.log" in outcome(journal, ended=True)
     journal.with_suffix(".status.json").write_text("[1]")
     assert "the mirror ended early" in outcome(journal, ended=True)
+    journal.with_suffix(".log").unlink()
+    assert "the mirror ended early);" in outcome(journal, ended=True), "no file is named that is not there"
+
+
+def test_a_journal_that_was_removed(journal: Path) -> None:
+    """Nobody can bring it back; the folder may be there again, with what its mirror has to say."""
+    journal.unlink()
+    for status in (None, {"state": "failed", "reason": "cannot be read back"}, {"state": "running"}):
+        if status is not None:
+            write_status(journal, status)
+        told = outcome(journal, ended=True, otherwise="`this`")
+        assert "its journal r1-20260101_000000.journal was removed; wandb's own log has it: type `this`" in told
+        assert "nothing is lost" not in told and "resume" not in told
+        assert not mark_ended(journal) and not journal.with_suffix(".ended").exists()
+    write_status(journal, {"state": "finished", "mode": "online", "url": "u"})
+    assert outcome(journal, ended=True) == "SwanLab run at u"
+
+
+def test_what_is_said_in_spite_of_silence(journal: Path) -> None:
+    assert failure(journal, ended=False) is None, "a mirror is at it"
+    assert "no mirror could be started: no room" in str(
+        failure(journal, ended=True, trouble="no mirror could be started: no room")
+    )
+    assert "what the journal holds is kept" in str(failure(journal, ended=True, whole=False))
+    write_status(journal, {"state": "failed", "reason": "of an earlier try"})
+    claim = Claim.of(journal)
+    assert claim.take()
+    assert failure(journal, ended=False) is None, "another mirror is at it now"
+    claim.release()
+    assert failure(journal, ended=False) is not None
+    write_status(journal, {"state": "running", "reason": "the journal is damaged"})
+    assert "cannot be reached" not in str(failure(journal, ended=False))
+    write_status(journal, {"state": "empty"})
+    assert failure(journal, ended=True) is None and "nothing to bring" in outcome(journal, ended=True)
+    write_status(journal, {"state": "finished", "size": 5})
+    assert failure(journal, ended=True) is not None, "it has grown since"
+
+
+def test_paths_work_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, other = tmp_path / "the user's place", tmp_path / "elsewhere"
+    for folder in (start, other, start / "a b"):
+        folder.mkdir()
+    start_in(start, monkeypatch)
+    journal = start / "a b" / "r$1.journal"
+    assert paths.shown(journal) == "a b/r$1.journal" and paths.shown(other) == str(other)
+    assert shlex.split(paths.command("wandb-swan", "resume", journal).strip("`"))[2:] == ["a b/r$1.journal"]
+    assert paths.command("swanlab", "sync", start / "-x") == "`swanlab sync ./-x`"
+    monkeypatch.chdir(other)  # as Hydra does
+    assert paths.shown(journal) == str(journal) and paths.shown(other / "x") == str(other / "x")
+    assert shlex.split(paths.command("wandb-swan", "resume", journal).strip("`"))[2:] == [str(journal)]
+
+
+def test_a_run_that_begins_or_ends_just_now_does_not_wait(tmp_path: Path) -> None:
+    """Its mirror takes a second to start; nobody has to type anything."""
+    path = tmp_path / "r1-20260101_000000.journal"
+    mark_live(path)
+    writer = JournalWriter(path)
+    assert not waits(path), "before its first note"
+    writer.note(type="begin", format=1, trainer=identity() | {"pid": 2**22 + 5})
+    writer.close()
+    assert waits(path), "its process was killed"
+    mark_ended(path)
+    assert not waits(path), "its mirror is on its way"
+    write_status(path, {"state": "running"})
+    assert waits(path), "its mirror was there, and was killed"
+    path.with_suffix(".status.json").unlink()
+    at = time.time() - 100
+    os.utime(path.with_suffix(".ended"), (at, at))
+    assert waits(path), "no mirror has come"
+    write_status(path, {"state": "empty"})
+    assert not waits(path)
+
+
+def test_a_question_keeps_no_mirror_from_starting(journal: Path) -> None:
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            unfinished(journal.parent)
+            mirror_at(journal)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    took = 0
+    for _ in range(200):
+        claim = Claim.of(journal)
+        took += claim.take()
+        claim.release()
+    over.set()
+    for asker in askers:
+        asker.join()
+    assert took == 200
+
+
+def test_a_mirror_that_ends_while_one_asks(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(journal: Path) -> None:
+        write_status(journal, {"state": "finished"})
+
+    monkeypatch.setattr("wandb_swan.journal.status.mirror_at", ends)
+    assert not waits(journal)
 
 
 def test_a_status_that_cannot_be_written_leaves_the_last_one(journal: Path) -> None:

@@ -6,15 +6,16 @@ reads the `.pth` files of a virtual environment twice.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-try:
-    STARTED_IN = os.getcwd()  # noqa: PTH109  (the program may change it before it imports wandb)
-except OSError:
-    STARTED_IN = ""
+STARTED_IN = ""
+"""The working directory at Python's start; "" where there is none."""
+with contextlib.suppress(OSError):
+    STARTED_IN = os.getcwd()  # noqa: PTH109  (pathlib is not loaded yet)
 
 
 def activate() -> None:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..defaults import LOG_DIR
 from ..journal.fields import FORMAT, BeginFields, EndFields, SettingsFields
-from ..journal.life import identity, mark_ended, mark_live
-from ..journal.status import outcome, relative, resume_command, unfinished
+from ..journal.life import identity, mark_ended, mark_live, remove_marks
+from ..journal.paths import command, shown
+from ..journal.status import failure, outcome, read_status, resume_command, unfinished
 from ..journal.writer import JournalWriter
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
+from .backlog import Backlog
 from .messages import warn
 from .places import log_folder, started_in
 from .process import Supervisor, python
@@ -53,7 +55,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
             warn(f"{package} {installed(package)} is newer than the newest one tested ({tested}); mirroring goes on")
     if getattr(run._settings, "_shared", False) and not getattr(run._settings, "x_primary", True):
         if not silent:
-            warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; W&B has all of it")
+            warn(f"run {stream_id} is shared: SwanLab gets what its primary process logs; wandb records all of it")
         return None
     first = _active_swanlab_run()
     if first is not None:
@@ -66,9 +68,13 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
     left = unfinished(settings.journals)
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
-    journal.note(**_first_note(run, settings))
+    try:
+        journal.note(**_first_note(run, settings))
+    except BaseException:  # a journal without its first note is nobody's, and would wait for ever
+        _discard(journal)
+        raise
     if left:
-        capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
+        warn(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
     capture.start_mirror()
     return capture
 
@@ -101,18 +107,26 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
     for attempt in range(100):
         suffix = f"-{attempt}" if attempt else ""
         path = (folder / f"{name}-{start}{suffix}.journal").absolute()
-        if path.with_suffix(".status.json").exists():  # a finished run had it, before the clock was set back
+        # Of the latter a finished run had the name, before the clock was set back.
+        if path.exists() or path.with_suffix(".status.json").exists():
             continue
-        with contextlib.suppress(FileExistsError):
-            journal = JournalWriter(path)
-            try:
-                mark_live(path)
-            except OSError:
-                journal.close()
-                path.unlink()
-                raise
-            return journal
+        mark_live(path)  # first: a journal without it is one that nobody writes
+        try:
+            return JournalWriter(path)
+        except FileExistsError:
+            continue
+        except OSError:
+            remove_marks(path)
+            raise
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
+
+
+def _discard(journal: JournalWriter) -> None:
+    with contextlib.suppress(OSError):
+        journal.close()
+    with contextlib.suppress(OSError):
+        journal.path.unlink()
+    remove_marks(journal.path)
 
 
 def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
@@ -178,8 +192,9 @@ class Capture:
         self._run = run
         self._settings = settings
         self._silent = silent
-        self._mirror: Supervisor | None = None
+        self.mirror: Supervisor | None = None
         self._broken = False
+        self._backlog = Backlog(journal.path)
 
     def run_is_not(self, run: Any) -> bool:
         return run is not self._run
@@ -194,14 +209,18 @@ class Capture:
         try:
             python()
         except OSError as error:
-            self.say(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
+            warn(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
             return
-        self._mirror = Supervisor(path)
+        self.mirror = Supervisor(path)
         try:
-            self._mirror.start()
-            self.say(f"mirroring run {self.stream_id} to SwanLab, journal {relative(path)}")
+            self.mirror.start()
         except OSError as error:
-            self.say(f"the mirror of run {self.stream_id} did not start ({error}): it is tried again, {relative(path)}")
+            warn(
+                f"the mirror of run {self.stream_id} did not start ({error}): the journal waits, it is tried again; "
+                f"journal {shown(path)}"
+            )
+            return
+        self.say(f"mirroring run {self.stream_id} to SwanLab, journal {shown(path)}")
 
     def broken(self, reason: str) -> None:
         """The journal cannot go on: say so once; what wandb's own log holds is still mirrored at the end."""
@@ -210,13 +229,18 @@ class Capture:
         self._broken = True
         with contextlib.suppress(Exception):
             self.journal.close()
-        if self._mirror is None:
-            warn(f"the rest of run {self.stream_id} is not in SwanLab ({reason}); wandb is not affected")
-        else:
+        if isinstance(self.journal, JournalWriter) and self._has_log:
             warn(
                 f"the journal of run {self.stream_id} stopped ({reason}); wandb is not affected, "
                 f"what is missing is read from wandb's own log at the end"
             )
+        else:
+            warn(f"the rest of run {self.stream_id} is not in SwanLab ({reason}); wandb is not affected")
+
+    @property
+    def _has_log(self) -> bool:
+        """Whether wandb writes a log of its own."""
+        return not getattr(self._run._settings, "x_skip_transaction_log", False)
 
     def close(self) -> None:
         """Ends the capture without waiting; the mirror finishes by itself."""
@@ -228,22 +252,44 @@ class Capture:
         `exit_code` is given where wandb's core ends the run by itself, so that no exit record passes the tap.
         """
         mirror_knows = self._end_journal(exit_code)
-        if self._mirror is None:
+        if self.mirror is None:
             return
         ended = False
         if wait and mirror_knows:
             with contextlib.suppress(KeyboardInterrupt):  # one Ctrl-C ends the wait, not the mirror
-                ended = self._wait(self._mirror)
-        self.say(outcome(self.journal.path, ended=ended))
+                ended = self._wait(self.mirror)
+        self._tell(self.mirror, ended=ended or not self.mirror.at_work)
+
+    def _tell(self, mirror: Supervisor, *, ended: bool) -> None:
+        """Where the SwanLab run is. Who wants no lines is told what is wrong alone."""
+        path = self.journal.path
+        trouble = f"no mirror could be started: {mirror.trouble}" if mirror.trouble is not None else None
+        otherwise = None if path.exists() else self._conversion()
+        wrong = failure(path, ended=ended, trouble=trouble, otherwise=otherwise, whole=not self._broken)
+        if wrong is not None:
+            warn(wrong)
+        else:
+            self.say(outcome(path, ended=ended))
+
+    def _conversion(self) -> str | None:
+        """What brings the run to SwanLab from wandb's own log, if there is one."""
+        log = Path(self._run._settings.sync_file).absolute()
+        if not self._has_log or not log.exists():
+            return None
+        mode = read_status(self.journal.path).get("mode") or self._settings.mode or "offline"
+        where = ("--wb-run-dir", log.parent, "--log-dir", self._settings.log_dir, "--mode", mode)
+        return command("wandb-swan", "convert", "-t", "wandb-local", *where)
 
     def _wait(self, mirror: Supervisor) -> bool:
         """Whether the mirror ended in time. What is said meanwhile is said in lines: a display may fail, or hang."""
         deadline = time.monotonic() + self._settings.finish_timeout
-        pause = SAY_AFTER if _at_a_terminal() else SAY_AGAIN
+        pause, quiet = SAY_AFTER, not _at_a_terminal()
         while not mirror.wait(min(pause, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 return False
-            self.say("SwanLab is catching up (Ctrl-C: leave it to do so by itself)")
+            if pause == SAY_AGAIN or not quiet or self._backlog.is_long():
+                left = self._backlog.line()
+                self.say(f"SwanLab is catching up{left and ': '}{left} (Ctrl-C: leave it to do so by itself)")
             pause = SAY_AGAIN
         return True
 
@@ -256,11 +302,11 @@ class Capture:
             self.journal.close()
         except Exception as error:
             self.broken(f"{type(error).__name__}: {error}")
-        if self._mirror is None and not isinstance(self.journal, JournalWriter):
+        if self.mirror is None and not isinstance(self.journal, JournalWriter):
             return noted
         marked = mark_ended(self.journal.path)
-        if self._mirror is not None:
-            self._mirror.run_is_over()
+        if self.mirror is not None:
+            self.mirror.run_is_over()
         return noted or marked
 
 

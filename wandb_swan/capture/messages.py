@@ -39,7 +39,8 @@ def _may_print() -> bool:
 
 
 def warn(message: str) -> None:
-    """One line on stderr, as wandb's own warnings."""
+    """One line on stderr, as wandb's own warnings; the text of an error may have several."""
+    message = " ".join(map(str.strip, message.splitlines()))
     with own_errors_suppressed(Exception):
         if sys.stderr is not None and _may_print():
             # One write: `print` makes two, and between them another thread may say something.

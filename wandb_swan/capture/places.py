@@ -7,15 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
-def _here() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109  (also run where this folder is gone)
-    except OSError:
-        return ""
-
-
-_AT_IMPORT = _here()
+from ..journal import STARTED_IN
 
 
 def log_folder(given: Path | None, name: str, run: Any) -> Path:
@@ -40,9 +32,8 @@ def started_in() -> Path:
     """The folder that the program was started in, or the one that its worker processes come from."""
     multiprocessing: Any = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:  # it may be spawned from elsewhere
-        return Path(multiprocessing.ORIGINAL_DIR or _AT_IMPORT).absolute()
-    at_start = getattr(sys.modules.get("_wandb_swan_autoload"), "STARTED_IN", "")
-    return Path(at_start or _AT_IMPORT).absolute()
+        return Path(multiprocessing.ORIGINAL_DIR or STARTED_IN).absolute()
+    return Path(STARTED_IN).absolute()
 
 
 def _is_writable(folder: Path) -> bool:

@@ -100,6 +100,11 @@ def start(journal: Path) -> subprocess.Popen[bytes]:
     return start_python("wandb_swan.mirror.process", str(journal), log=journal.with_suffix(".log"))
 
 
+def let_go(process: subprocess.Popen[bytes]) -> None:
+    """Nobody here waits for a child any more: it goes on by itself, and Python has no need to warn of it."""
+    process.returncode = 0
+
+
 def _command(module: str, *arguments: str, before: str) -> list[str]:
     given = repr(list(arguments)) if arguments else ""
     code = (
@@ -185,15 +190,40 @@ class Supervisor:
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._tries = 0
+        self.trouble: OSError | None = None
+        """Why the last mirror could not be started; None: it could."""
 
     def start(self) -> None:
-        """Starts the mirror and a thread that sleeps until it ends. Raises OSError if no mirror can be started."""
-        self._process = start(self._journal)
+        """Starts the mirror, and a thread that sleeps until it ends and starts the next one.
+
+        Raises OSError if no mirror can be started now.
+        """
+        self._start()
         self._thread = threading.Thread(target=self._watch_all, name="wandb_swan-mirror", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # no more threads; from Python 3.12 on none at the interpreter's exit
             self._thread = None
+        if self.trouble is not None:
+            raise self.trouble
+
+    def _start(self) -> None:
+        try:
+            self._process, self.trouble = start(self._journal), None
+        except OSError as error:  # no process or no descriptor to be had: the next time
+            self.trouble = error
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a mirror is at the journal, or on its way to it."""
+        process = self._process
+        return (process is not None and process.poll() is None) or mirror_at(self._journal) is not None
+
+    def forget(self) -> None:
+        """In a forked child: the mirror is the parent's to wait for."""
+        process, self._process = self._process, None
+        if process is not None:
+            let_go(process)
 
     def run_is_over(self) -> None:
         """The journal is complete: a mirror that is killed now is started again at once, one that fails is not."""
@@ -223,7 +253,7 @@ class Supervisor:
                 if code is None:
                     return False
                 self._process = None
-                if self._over.is_set() and code > 0 and code != BUSY:
+                if self._over.is_set() and self._has_failed(code):
                     return True
             while mirror_at(self._journal) is not None:  # somebody typed `wandb-swan resume`
                 if time.monotonic() > deadline:
@@ -235,9 +265,16 @@ class Supervisor:
                     return True
             elif time.monotonic() > deadline:
                 return False
+            if self.trouble is not None and self._over.is_set():
+                time.sleep(FIRST_PAUSE)
             pause = min(2 * pause, LAST_PAUSE)
-            with contextlib.suppress(OSError):  # no process or no descriptor to be had: the next time
-                self._process = start(self._journal)
+            self._start()
+
+    def _has_failed(self, code: int) -> bool:
+        """Whether a mirror has ended by itself and could not bring its run to the end."""
+        if code == 0:  # nobody knows the code where the program ignores SIGCHLD, or waits for every child
+            return read_status(self._journal).get("state") == "failed"
+        return code > 0 and code != BUSY
 
     def _nothing_left(self) -> bool:
         return is_whole(self._journal) or read_status(self._journal).get("state") == "empty"

@@ -48,13 +48,16 @@ _process_wide: dict[str, Any] = {}
 def _in_a_forked_child() -> None:
     """Forgets the parent's runs: their journals are the parent's to write. Another thread may have held the lock."""
     global _lock
-    journals = [getattr(capture, "journal", None) for capture in _live.values()]
+    captures = list(_live.values())
     _live.clear()
     _first_run.clear()
     _lock = threading.RLock()
-    for journal in journals:
+    for capture in captures:
+        journal, mirror = getattr(capture, "journal", None), getattr(capture, "mirror", None)
         if isinstance(journal, JournalWriter):
             journal.forget()
+        if mirror is not None:
+            mirror.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -135,9 +135,16 @@ def _convert(given: dict[str, Any]) -> None:
     chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
     result = plan(chosen.runs) if given["dry_run"] else Converter(**common).convert(chosen.runs)
     result = result.model_copy(update={"place": chosen.place})
-    result.show(Console(width=None if console.is_terminal else 200), file=given["report"])
+    unwritten: OSError | None = None
     if given["report"]:
-        given["report"].write_text(result.model_dump_json(indent=1), "utf-8")
+        try:
+            given["report"].write_text(result.model_dump_json(indent=1), "utf-8")
+        except OSError as error:
+            unwritten = error
+    shown = Console(width=None if console.is_terminal else 10_000)  # who reads a file wants paths in one piece
+    result.show(shown, file=given["report"] if unwritten is None else None)
+    if unwritten is not None:
+        raise unwritten
     if any(run.reason == "Ctrl-C" for run in result.runs):
         console.print("interrupted: type the same command again to go on")
         raise click.exceptions.Exit(130)

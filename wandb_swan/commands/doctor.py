@@ -16,6 +16,7 @@ def doctor() -> None:
     Nothing is uploaded. Yellow is what works with a loss, and says which. The exit code is 1 if something is red.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from ..doctor import findings
@@ -24,7 +25,7 @@ def doctor() -> None:
     good = True
     for finding in findings():
         good = good and finding.verdict != "wrong"
-        table.add_row(_SHOWN[finding.verdict], finding.subject, finding.detail)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+        table.add_row(_SHOWN[finding.verdict], finding.subject, escape(finding.detail))
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
     if not good:
         raise click.exceptions.Exit(1)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+ENDED = ("finished", "empty")
+"""States of a mirror that has nothing left to do."""
+
 
 def _age(seconds: float) -> str:
     for reference, size in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -25,39 +28,54 @@ def status(where: Path | None, everything: bool) -> None:
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from ..journal.claim import mirror_at
     from ..journal.life import Trainer
     from ..journal.models import MirrorStatus
-    from ..journal.paths import find_journals
-    from ..journal.status import is_whole
+    from ..journal.paths import command, find_journals
+    from ..journal.status import is_whole, waits
     from ..settings import read_settings
 
     table = Table(box=None, header_style="bold")
     for column in ("run", "state", "points", "age", "journal", "SwanLab run or reason"):
         table.add_column(column, overflow="fold")
-    hidden = unfinished = 0
+    hidden = unfinished = lost = waiting = 0
     for journal in find_journals(where or read_settings().journals):
         said = MirrorStatus.of(journal)
         state = said.state or "not started"
-        if not journal.exists() and not everything:
+        there = journal.exists()
+        done = is_whole(journal) if there else state in ENDED
+        if not there and done and not everything:
             hidden += 1
             continue
-        if not is_whole(journal) and mirror_at(journal) is None:
-            if Trainer.of(journal).may_write():
-                state = "no mirror"
-            elif state != "failed":
-                state = "interrupted"
-        unfinished += not is_whole(journal)
+        if not there and not done:
+            state = "journal gone"
+            lost += 1
+        elif not done and state != "empty":
+            unfinished += 1
+            if mirror_at(journal) is None:
+                if Trainer.of(journal).may_write():
+                    state = "no mirror"
+                elif not waits(journal):
+                    state = "starting"
+                elif state != "failed":
+                    state = "interrupted"
+                waiting += state != "starting"
         points = sum(count for kind, count in said.counts.items() if kind not in ("rows", "lines"))
-        age = _age(time.time() - (journal if journal.exists() else journal.with_suffix(".status.json")).stat().st_mtime)
+        age = _age(time.time() - (journal if there else journal.with_suffix(".status.json")).stat().st_mtime)
         place = said.reason or said.url or said.run_dir or ""
-        name = journal.name if journal.exists() else "(done)"
-        table.add_row(said.run_id or "?", state, f"{points:,}", age, name, place)
-    console = Console(width=None if sys.stdout.isatty() else 200)
+        name = journal.name if there else "(done)" if done else "(removed)"
+        table.add_row(*map(escape, (said.run_id or "?", state, f"{points:,}", age, name, place)))
+    console = Console(width=None if sys.stdout.isatty() else 10_000)  # who reads a file wants paths in one piece
     if table.row_count:
         console.print(table)
     console.print(f"{unfinished} unfinished" + (f", {hidden} finished (--all shows them)" if hidden else ""))
-    if unfinished:
-        console.print("type `wandb-swan resume` to finish what is not being mirrored now")
+    if waiting:
+        resume = command("wandb-swan", "resume", *([where] if where else []))
+        console.print(f"type {resume} to finish what is not being mirrored now", markup=False, soft_wrap=True)
+    if lost:
+        convert = command("wandb-swan", "convert", "-t", "wandb-local")
+        told = f"{lost} whose journal was removed: {convert} brings over what wandb's own logs have"
+        console.print(told, markup=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..atomic_file import write_whole
 from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
+from ..journal.paths import shown
 from ..parity.stored import metadata_of
 from ..sources.reference import RunReference
 from ..sources.selection import Options
@@ -65,7 +66,8 @@ class Manifest:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._claim = Claim(self.path.with_suffix(".lock"))
         if not self._claim.take():
-            raise WandbSwanError(f"another command converts into this log directory ({self.path.stem}.lock names it)")
+            lock = shown(self.path.with_suffix(".lock"))
+            raise WandbSwanError(f"another command converts into this log directory ({lock} names it)")
         if self.path.exists():
             try:
                 content = json.loads(self.path.read_text("utf-8"))

@@ -16,8 +16,13 @@ class MirroredRuns:
 
     def __init__(self, log_dir: Path, converted: set[str]) -> None:
         """`converted` are the names of the folders that conversions made."""
-        self._log_dir = log_dir
-        self._folders = [path for path in log_dir.glob("run-*") if path.name not in converted and path.is_dir()]
+        mirrored = [path for path in log_dir.glob("run-*") if path.name not in converted and path.is_dir()]
+        self._waiting = _unfinished(log_dir / "journals")
+        # What is left of a run whose journal was removed is completed by nobody.
+        left = {folder for folder, journal in self._waiting.items() if not journal.exists()}
+        self._folders = [
+            path for path in mirrored if str(path.absolute()) not in left and any(path.glob("run-*.swanlab"))
+        ]
 
     def of(self, reference: RunReference) -> tuple[list[Path], str]:
         """The folders in which the whole of a run is, and what a user should know; empty if it is not mirrored."""
@@ -41,19 +46,21 @@ class MirroredRuns:
             return [], ""
         names = ", ".join(folder.name for folder in found)
         for folder in found:
-            journal = self._waiting(folder)
-            if journal is not None:
+            journal = self._waiting.get(str(folder.absolute()))
+            if journal is not None and read_status(journal).get("state") != "finished":
                 return found, f"it is mirrored in {names}, not whole yet: type {resume_command(journal)}"
         return found, f"it is mirrored already, in {names}; --force converts it as well"
 
-    def _waiting(self, folder: Path) -> Path | None:
-        """The journal of a mirrored run that is not whole; None if it is, or if its journal is elsewhere."""
-        for status in (self._log_dir / "journals").glob("*.status.json"):
-            journal = status.with_name(status.name.replace(".status.json", ".journal"))
-            state = read_status(journal)
-            if state.get("run_dir") == str(folder.absolute()) and state.get("state") != "finished":
-                return journal
-        return None
+
+def _unfinished(folder: Path) -> dict[str, Path]:
+    """SwanLab folder -> the journal of a mirrored run that is not whole there, of those in a folder; it may be gone."""
+    found = {}
+    for path in folder.glob("*.status.json"):
+        journal = path.with_name(path.name.replace(".status.json", ".journal"))
+        status = read_status(journal)
+        if status.get("state") != "finished":
+            found[str(status.get("run_dir"))] = journal
+    return found
 
 
 def _id_of(reference: RunReference) -> str:

@@ -149,7 +149,8 @@ class Report(BaseModel):
 
         What is too long for a terminal is counted; `file` is where the whole report is.
         """
-        from rich.table import Table  # late: worker processes show nothing
+        from rich.markup import escape  # late: worker processes show nothing
+        from rich.table import Table
 
         where = f"{file} has them all" if file is not None else "--report FILE.json has them all"
         table = Table(box=None, header_style="bold")
@@ -160,9 +161,8 @@ class Report(BaseModel):
             verdict = {True: "yes", False: "NO", None: ""}[run.identical]
             unseen = f", {len(run.not_compared)} not compared" if run.not_compared else ""
             verdict += f" ({run.verified}{unseen})" if run.verified else ""
-            table.add_row(
-                run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict, run.reason or run.swanlab
-            )
+            cells = (run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict)
+            table.add_row(*map(escape, (*cells, run.reason or run.swanlab)))
         if self.runs:
             console.print(table)
         if len(odd_first) > every:

@@ -59,7 +59,10 @@ class Claim:
         return cls(journal.with_suffix(".mirror"))
 
     def take(self) -> bool:
-        """Whether it is ours now; False: another process has it. Raises OSError where no file can be made."""
+        """Whether it is ours now; False: another process has it.
+
+        Raises OSError where no file can be made, or that of a dead process stays.
+        """
         for _ in range(3):
             if self._make():
                 threading.Thread(target=self._beat, name="wandb_swan-claim", daemon=True).start()
@@ -92,10 +95,13 @@ class Claim:
         return True
 
     def _clear(self) -> None:
-        """Takes away what a dead process left: of several who try, the rename succeeds for one."""
+        """Takes away what a dead process left: of several who try, the rename succeeds for one. Raises OSError."""
         stale = self._path.with_name(f"{self._path.name}-{uuid.uuid4().hex}")
-        with contextlib.suppress(OSError):
+        try:
             self._path.rename(stale)
+        except FileNotFoundError:
+            return
+        with contextlib.suppress(OSError):
             if _holder(stale) is not None:  # another one was faster, and has made its own
                 os.link(stale, self._path)
             stale.unlink()

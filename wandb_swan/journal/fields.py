@@ -161,6 +161,7 @@ class StatusFields(TypedDict, total=False):
     unreadable: int
     unknown_records: dict[str, int]
     offset: int | None
+    unsent: int
     reason: str | None
     result: str | None
     torn: str | None

@@ -119,13 +119,25 @@ def mark_live(journal: Path) -> None:
 
 def mark_ended(journal: Path) -> bool:
     """Says that nobody writes this journal any more. Returns whether that could be said."""
+    if not _is_there(journal, else_=True):  # removed, perhaps with its folder, which may be there anew
+        return False
+    ended = journal.with_suffix(".ended")
     with contextlib.suppress(OSError):
-        journal.with_suffix(".live").replace(journal.with_suffix(".ended"))
+        journal.with_suffix(".live").replace(ended)
+        with contextlib.suppress(OSError):
+            os.utime(ended)
         return True
     with contextlib.suppress(OSError):
-        journal.with_suffix(".ended").touch(mode=0o600)
+        ended.touch(mode=0o600)
         return True
     return False
+
+
+def ended_before(journal: Path) -> float | None:
+    """How many seconds ago its process closed a journal; None: it did not, or nobody can say."""
+    with contextlib.suppress(OSError):
+        return max(0.0, time.time() - journal.with_suffix(".ended").stat().st_mtime)
+    return None
 
 
 def remove_marks(journal: Path) -> None:

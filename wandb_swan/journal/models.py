@@ -303,6 +303,8 @@ class MirrorStatus(Fields):
     """Kind -> records of a kind that nobody knows."""
     offset: int | None = None
     """How far the journal was read, in bytes."""
+    unsent: int = 0
+    """Records that SwanLab's server has not taken yet."""
     reason: Text | None = None
     """Why the run is not whole, or does not go on at the moment."""
     result: Text | None = None

@@ -1,12 +1,40 @@
-"""Where journals are, and how they and the SwanLab folders that they are replayed into are named."""
+"""Where journals are, how they and the SwanLab folders made of them are named, and how paths are told to a user."""
 
 from __future__ import annotations
 
 import glob
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from ..exceptions import WandbSwanError
+from . import STARTED_IN
+
+
+def shown(path: Path) -> str:
+    """A path as it works where the user is: from there if it is below, else from the root."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(path)
+    path = path.absolute()
+    if str(here) == STARTED_IN and path.is_relative_to(here):
+        return str(path.relative_to(here))
+    return str(path)
+
+
+def command(*words: str | Path) -> str:
+    """A command that can be typed where the user is, in backquotes; paths as `shown`, quoted for the shell."""
+    given = [_operand(word) if isinstance(word, Path) else word for word in words]
+    return f"`{subprocess.list2cmdline(given) if sys.platform == 'win32' else shlex.join(given)}`"
+
+
+def _operand(path: Path) -> str:
+    text = shown(path)
+    return f".{os.sep}{text}" if text.startswith("-") else text  # else it would be an option
 
 
 def run_folder(journal: Path, log_dir: Path, earlier: list[str], *, mark: str = "") -> tuple[str | None, list[str]]:

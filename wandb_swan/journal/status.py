@@ -11,45 +11,104 @@ from typing import Any
 
 from .claim import mirror_at
 from .fields import LossFields, StatusFields, usable
-from .life import Trainer
+from .life import SILENCE, Trainer, ended_before
+from .paths import command, shown
+
+STARTING = 60.0
+"""Seconds that a mirror has to begin its work, before it is taken to be none."""
 
 
-def outcome(journal: Path, *, ended: bool) -> str:
-    """One line: where the SwanLab run is, or what to type to get it there."""
+def outcome(
+    journal: Path, *, ended: bool, trouble: str | None = None, otherwise: str | None = None, whole: bool = True
+) -> str:
+    """One line: where the SwanLab run is, or what to type to get it there. The arguments are those of `failure`."""
+    told = failure(journal, ended=ended, trouble=trouble, otherwise=otherwise, whole=whole)
+    if told is not None:
+        return told
+    status = read_status(journal)
+    if status.get("state") == "empty":
+        return "the journal holds no run that has started: there is nothing to bring to SwanLab"
+    if _is_finished(journal, status):
+        return _where(status) + _remarks(journal, status)
+    return f"the mirror goes on by itself; if it is interrupted type {resume_command(journal)}"
+
+
+def failure(
+    journal: Path, *, ended: bool, trouble: str | None = None, otherwise: str | None = None, whole: bool = True
+) -> str | None:
+    """One line of what is wrong, and what to type; None: the run is in SwanLab, or gets there by itself.
+
+    Args:
+        journal: The run's journal, which may be gone.
+        ended: Whether no mirror is at it any more.
+        trouble: Why no mirror could be started, if none could.
+        otherwise: What to type where the journal is gone.
+        whole: Whether the journal has all that was recorded.
+    """
+    there = journal.exists()  # first: a mirror says that it has finished before it lets the journal go
     status = read_status(journal)
     state = status.get("state")
+    if state == "empty" or _is_finished(journal, status):
+        return None
+    if not there:
+        but = f"; wandb's own log has it: type {otherwise}" if otherwise else ""
+        return f"the run is not whole in SwanLab: its journal {shown(journal)} was removed{but}"
+    resume = resume_command(journal)
+    if ended or (state == "failed" and mirror_at(journal) is None):
+        reason = (status.get("reason") if state == "failed" else trouble) or f"the mirror ended early{_see(journal)}"
+        kept = "nothing is lost" if whole and not status.get("torn") else "what the journal holds is kept"
+        return f"the run is not whole in SwanLab ({reason}); {kept}: type {resume}"
+    why = status.get("reason")
+    if not why or state == "failed":  # of an earlier mirror
+        return None
+    why = f"SwanLab cannot be reached: {why}" if state == "waiting" else why
+    return f"the mirror goes on by itself ({why}); if it is interrupted type {resume}"
+
+
+def _is_finished(journal: Path, status: StatusFields) -> bool:
+    return status.get("state") == "finished" and is_whole(journal)
+
+
+def _where(status: StatusFields) -> str:
+    """Where a finished SwanLab run is, and how to see it."""
     where = status.get("url") or status.get("run_dir")
-    if state == "finished":
-        log = relative(journal.with_suffix(".log"))
-        lost = _lost(status.get("not_mirrored") or [])
-        more = f"; {lost}, see {log}" if lost else ""
-        differences = (status.get("self_check") or {}).get("differences")
-        if differences:
-            more += f"; self-check: {differences} values are not those of wandb's log, see {log}"
-        dropped = (status.get("counts") or {}).get("rows dropped by wandb")
-        if dropped:
-            more += f"; wandb itself dropped {dropped} calls of log() whose step= lies behind an earlier one"
-            more += ": let steps grow, or leave step= out"
-        part = status.get("part") or {}
-        moved = part.get("step_offset")
-        if moved:
-            first = part.get("first_step") or 0
-            more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
-        if status.get("only_copy"):
-            more += f"; {relative(journal)} stays, it holds {status['only_copy']}"
-        if status.get("mode") == "offline":
-            why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
-            sync = f"`swanlab sync {relative(Path(str(where)))}`"
-            return f"SwanLab run saved ({why}offline); type {sync} to upload it{more}"
-        if status.get("mode") == "local":
-            folder = relative(Path(str(where)).parent)
-            return f"SwanLab run saved in {relative(Path(str(where)))}; type `swanlab watch {folder}` to see it{more}"
-        return f"SwanLab run at {where}{more}"
-    if state == "failed" or ended:
-        reason = status.get("reason") or f"the mirror ended early, see {relative(journal.with_suffix('.log'))}"
-        return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {resume_command(journal)}"
-    why = f" (SwanLab cannot be reached: {status['reason']})" if status.get("reason") else ""
-    return f"the mirror goes on by itself{why}; if it is interrupted type {resume_command(journal)}"
+    folder = Path(str(where))
+    if status.get("mode") == "offline":
+        why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
+        return f"SwanLab run saved ({why}offline); type {command('swanlab', 'sync', folder)} to upload it"
+    if status.get("mode") == "local":
+        watch = command("swanlab", "watch", folder.parent)
+        return f"SwanLab run saved in {shown(folder)}; type {watch} to see it"
+    return f"SwanLab run at {where}"
+
+
+def _remarks(journal: Path, status: StatusFields) -> str:
+    """What of a finished SwanLab run is not as it was in wandb."""
+    more = ""
+    lost = _lost(status.get("not_mirrored") or [])
+    if lost:
+        more += f"; {lost}{_see(journal)}"
+    differences = (status.get("self_check") or {}).get("differences")
+    if differences:
+        more += f"; self-check: {differences} values are not those of wandb's log{_see(journal)}"
+    dropped = (status.get("counts") or {}).get("rows dropped by wandb")
+    if dropped:
+        more += f"; wandb itself dropped {dropped} calls of log() whose step= lies behind an earlier one"
+        more += ": let steps grow, or leave step= out"
+    part = status.get("part") or {}
+    moved = part.get("step_offset")
+    if moved:
+        first = part.get("first_step") or 0
+        more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
+    if status.get("only_copy") and journal.exists():
+        more += f"; {shown(journal)} stays, it holds {status['only_copy']}"
+    return more
+
+
+def _see(journal: Path) -> str:
+    """Where more is said, if it is."""
+    log = journal.with_suffix(".log")
+    return f", see {shown(log)}" if log.exists() else ""
 
 
 def _lost(not_mirrored: list[LossFields]) -> str:
@@ -89,14 +148,9 @@ def write_status(journal: Path, status: Mapping[str, Any]) -> bool:
     return True
 
 
-def resume_command(journal: Path) -> str:
-    return f"`wandb-swan resume {relative(journal)}`"
-
-
-def relative(path: Path) -> str:
-    with contextlib.suppress(ValueError, OSError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
+def resume_command(where: Path) -> str:
+    """What to type to finish a journal, or all of a folder."""
+    return command("wandb-swan", "resume", where)
 
 
 def is_whole(journal: Path) -> bool:
@@ -110,11 +164,32 @@ def is_whole(journal: Path) -> bool:
 
 def unfinished(folder: Path, *, most: int = 100) -> int:
     """How many journals wait for `wandb-swan resume`; of a full folder, `most` are looked at."""
-    return sum(map(_waits, islice(folder.glob("*.journal"), most)))
+    return sum(map(waits, islice(folder.glob("*.journal"), most)))
 
 
-def _waits(journal: Path) -> bool:
-    with contextlib.suppress(OSError):  # a kept journal; its status is not parsed, there may be many
-        if b'"state": "finished"' in journal.with_suffix(".status.json").read_bytes()[:100]:
-            return False
-    return mirror_at(journal) is None and not Trainer.of(journal).may_write()
+def waits(journal: Path) -> bool:
+    """Whether a run has ended, is not whole, and nobody brings it to SwanLab. Only a question: nothing is taken.
+
+    A mirror that ends while this is asked has said so before it lets the journal go, hence the second look.
+    """
+    if _is_done(journal) or mirror_at(journal) is not None:
+        return False
+    trainer = Trainer.of(journal)
+    return not trainer.may_write() and not _begins(journal, trainer) and not _is_done(journal) and journal.exists()
+
+
+def _is_done(journal: Path) -> bool:
+    """Whether its mirror has nothing left to do; a status is not parsed, there may be many."""
+    with contextlib.suppress(OSError):
+        begin = journal.with_suffix(".status.json").read_bytes()[:100]
+        return b'"state": "finished"' in begin or b'"state": "empty"' in begin
+    return False
+
+
+def _begins(journal: Path, trainer: Trainer) -> bool:
+    """Whether a run has ended just now, and its mirror is on its way: started and not there yet, or started again."""
+    ended, runs = ended_before(journal), trainer.runs()
+    if ended is None or ended > (SILENCE if runs else STARTING):  # it waits in `finish()`; many may start at once
+        return False
+    state = read_status(journal).get("state")
+    return state is None or (state != "failed" and runs)

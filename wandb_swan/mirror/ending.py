@@ -40,7 +40,7 @@ class Ending:
         decoder, checks = replay.decoder, replay.checks
         torn = reader.torn()
         if not replay.is_open:
-            session.report("failed" if torn else "empty", reason=torn or "the journal holds no started run")
+            session.report("failed" if torn else "empty", reason=torn or "the journal holds no started run", torn=torn)
             return 1 if torn else 0
         if torn:
             log.warning("%s; the records before it are mirrored", torn)
@@ -50,7 +50,7 @@ class Ending:
             if decoder.finished is None and checks.finished is not None:
                 decoder.finished = checks.finished
                 replay.write(checks.finished)
-        for event in decoder.finish("the training process ended without finishing the run (killed?)"):
+        for event in decoder.finish(_why_no_end(ended=decoder.ended)):
             replay.write(event)
         self._read_log_to_its_end()
         rest = list(checks.the_rest())
@@ -128,6 +128,13 @@ class Ending:
         before = [Path(status.run_dir) for status in session.earlier_parts() if status.run_dir]
         if session.mode != "online" and before and is_folder(before[-1]):
             amend_metadata(before[-1], continued_in=Path(str(session.replay.sink.run_dir)).name)
+
+
+def _why_no_end(*, ended: bool) -> str:
+    """Why a run has no exit; `ended`: its process has closed the journal, and so was not killed."""
+    if ended:
+        return "wandb recorded no end of the run (was its wandb-core process killed?)"
+    return "the training process ended without finishing the run (killed?)"
 
 
 def _same_folder(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ import argparse
 import io
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -90,6 +91,10 @@ def main(arguments: list[str]) -> int:
     # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
     # not ignored: SwanLab puts a handler of its own for Ctrl-C in place, and ends its run there.
     block_signals()
+    if (
+        sys.platform != "win32"
+    ):  # a training that ignores it gives that on, and SwanLab's children would have no exit code
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)
     given = parser.parse_args(arguments)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from pathlib import Path
 
 from rich.console import Console
 
-from ..capture.process import BUSY, start
+from ..capture.process import let_go, start
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
-from ..journal.paths import is_folder
-from ..journal.status import is_whole, outcome
+from ..journal.paths import command, is_folder
+from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
 
-START_PATIENCE = 60.0
-"""Seconds that a mirror of a live run has to begin its work, before it is left alone."""
+_LEFT_ALONE = "is being mirrored now, left alone"
 
 
 def resume_all(journals: list[Path], console: Console) -> int:
-    """Mirrors every journal that nobody mirrors. Returns how many are not whole in SwanLab.
+    """Mirrors every journal that nobody mirrors. Returns how many are not whole in SwanLab, and not on their way there.
 
     Runs that have ended are mirrored to their end, one after the other; those whose training goes on get a mirror that
     follows them, and are not waited for.
@@ -31,15 +31,24 @@ def resume_all(journals: list[Path], console: Console) -> int:
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
-        if is_whole(journal) and _is_there(MirrorStatus.of(journal)):
-            result: str | None = "is whole already"
-        elif mirror_at(journal) is not None:
-            result = "is being mirrored now, left alone"
-        else:
-            code, result = _follow(journal) if journal in live else _mirror(journal, console, title)
-            failed += code != 0
+        good, result = True, _without_a_mirror(journal)
+        if result is None:
+            try:
+                good, result = _follow(journal) if journal in live else _mirror(journal, console, title)
+            except FileNotFoundError:  # another process has finished it meanwhile, or somebody has removed it
+                good, result = _ended(journal)
+            except OSError as error:
+                good, result = False, f"no mirror could be started ({error}); type {resume_command(journal)}"
+        failed += not good
         console.print(f"{title}: {result}", soft_wrap=True, highlight=False, markup=False)
     return failed
+
+
+def _without_a_mirror(journal: Path) -> str | None:
+    """What to say of a journal that needs no mirror of ours; None: it needs one."""
+    if journal.exists() and is_whole(journal) and _is_there(MirrorStatus.of(journal)):
+        return "is whole already"
+    return None if mirror_at(journal) is None else _LEFT_ALONE
 
 
 def _is_there(status: MirrorStatus) -> bool:
@@ -47,33 +56,48 @@ def _is_there(status: MirrorStatus) -> bool:
     return status.mode == "online" or not status.run_dir or is_folder(Path(status.run_dir))
 
 
-def _follow(journal: Path) -> tuple[int, str]:
-    """Starts a mirror for a run whose training goes on. Returns 0 if it works, and what to say."""
+def _follow(journal: Path) -> tuple[bool, str]:
+    """Starts a mirror for a run whose training goes on. Returns whether it works, and what to say."""
     process = start(journal)
-    deadline = time.monotonic() + START_PATIENCE
-    while time.monotonic() < deadline and MirrorStatus.of(journal).pid != process.pid:
-        code = process.poll()
-        if code is not None:
-            return code, "is being mirrored now, left alone" if code == BUSY else outcome(journal, ended=True)
+    deadline = time.monotonic() + STARTING
+    while MirrorStatus.of(journal).pid != process.pid:
+        if process.poll() is not None:
+            return _ended(journal)
+        if time.monotonic() > deadline:
+            let_go(process)
+            status = command("wandb-swan", "status", journal.parent)
+            return False, f"a mirror was started and has not begun after {STARTING:.0f} s; type {status}"
         time.sleep(0.1)
-    return 0, "its training goes on, and so does a mirror now, until it ends"
+    let_go(process)
+    return True, "its training goes on, and so does a mirror now, until it ends"
 
 
-def _mirror(journal: Path, console: Console, title: str) -> tuple[int, str]:
-    """Runs one mirror to its end, showing how far it is on a terminal."""
-    process = start(journal)
+def _mirror(journal: Path, console: Console, title: str) -> tuple[bool, str]:
+    """Runs one mirror to its end, showing how far it is on a terminal. Returns whether the run is whole, and what to
+    say."""
     size = journal.stat().st_size
+    process = start(journal)
     try:
-        with console.status(title) as line:
+        with contextlib.ExitStack() as shown:
+            line = None
+            with contextlib.suppress(RuntimeError):  # no thread to be had for it
+                line = shown.enter_context(console.status(title))
             while True:
                 try:
-                    code = process.wait(0.5)
-                    if code == BUSY:
-                        return 0, "is being mirrored now, left alone"
-                    return code, outcome(journal, ended=True)
+                    process.wait(0.5)
+                    return _ended(journal)
                 except subprocess.TimeoutExpired:
                     done = MirrorStatus.of(journal).offset or 0
-                    line.update(f"{title}: {100 * done / max(1, size):.0f} %")
+                    if line is not None:
+                        line.update(f"{title}: {100 * done / max(1, size):.0f} %")
     except KeyboardInterrupt:
+        let_go(process)
         console.print(f"{title}: goes on by itself")
         raise
+
+
+def _ended(journal: Path) -> tuple[bool, str]:
+    """What has become of a journal whose mirror has ended, whatever its exit code: who ignores SIGCHLD has none."""
+    if mirror_at(journal) is not None:
+        return True, _LEFT_ALONE  # another one was faster
+    return failure(journal, ended=True) is None, outcome(journal, ended=True)

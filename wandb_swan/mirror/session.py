@@ -81,6 +81,8 @@ class Session:
         self.no_credentials = False
         self.replay = Replay(from_log=False)
         self._status_at = 0.0
+        self._offset: int | None = None
+        """How far the journal was read, in bytes, when that was last told."""
 
     def begin(self) -> bool:
         """Takes the journal, and learns who writes it and what was tried. False: another process has it.
@@ -97,6 +99,7 @@ class Session:
     def start_anew(self, *, from_log: bool) -> None:
         """Forgets the present replay; the next one takes the rows from wandb's log if `from_log`."""
         self.replay = Replay(from_log=from_log)
+        self._offset = None
 
     def may_grow(self) -> bool:
         """Whether the training may still write to the journal.
@@ -130,6 +133,9 @@ class Session:
         replay, tries = self.replay, self.tries
         started = replay.decoder.started
         sink = replay.sink if replay.is_open else None
+        self._offset = facts.pop("offset", self._offset)
+        if isinstance(facts.get("reason"), str):  # a line of what the user is told
+            facts["reason"] = " ".join(map(str.strip, facts["reason"].splitlines()))
         status = MirrorStatus(
             state=state,
             pid=os.getpid(),
@@ -151,6 +157,8 @@ class Session:
             self_check=SelfCheck(**replay.checks.summary()) if replay.checks.active else None,
             unreadable=replay.decoder.unreadable,
             unknown_records=dict(replay.decoder.unknown),
+            offset=self._offset,
+            unsent=replay.uploads.waiting if replay.uploads else 0,
             **facts,
         )
         return status.write(self.journal)

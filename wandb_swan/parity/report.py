@@ -215,7 +215,7 @@ def _line(run: Parity) -> str:
 
 def render(parity: Parity, *, every: int = 40) -> Table:
     """The table of a comparison: what differs first, then the rest, at most `every` metrics."""
-    table = Table(title=f"{parity.name} ({parity.run_id}): wandb | SwanLab", title_justify="left")
+    table = Table(title=escape(f"{parity.name} ({parity.run_id}): wandb | SwanLab"), title_justify="left")
     for name in ("metric", "kind"):
         table.add_column(name, overflow="fold")
     table.add_column("points", justify="right")

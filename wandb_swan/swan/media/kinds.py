@@ -112,6 +112,8 @@ def _table(item: Item) -> Any:
     grows = item.value.get("_type") == "incremental-table-file"
     total = item.value.get("nrows")
     table = tables.Table.parse(item.files.json(item.file), None if grows else total)
+    if not grows:
+        table = item.tables.logged(item.file, table, total)
     staged = item.staged.json(item.value.get("artifact_path"))
     files: Files | None = None
     if staged is not None:

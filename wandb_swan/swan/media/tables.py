@@ -34,16 +34,20 @@ class Table:
     """Rows that are no lists."""
     cut: int = 0
     """Rows beyond what is remembered of a growing table."""
+    later: int = 0
+    """Rows that came after W&B had made its file, which it did not make again."""
 
     @property
     def total(self) -> int:
-        return len(self.rows) + self.missing + self.odd + self.cut
+        return len(self.rows) + self.missing + self.later + self.odd + self.cut
 
     def tell(self, lose: Lose) -> None:
         """Counts the rows that are not here."""
         kept = f"{len(self.rows)} of {self.total} rows kept"
         if self.missing:
             lose("W&B itself left out rows of a long table", kept)
+        if self.later:
+            lose('rows that were added after the table was logged: W&B keeps them with log_mode="MUTABLE"', kept)
         if self.odd:
             lose("rows of a table that are no lists are left out", kept)
         if self.cut:
@@ -127,10 +131,21 @@ def stacked(parts: list[Table]) -> Table:
 
 
 class Increments:
-    """Tables with `log_mode="INCREMENTAL"`: each file holds the new rows alone."""
+    """Tables that change.
+
+    With `log_mode="INCREMENTAL"` each file holds the new rows alone; with "IMMUTABLE" a table that is logged again has
+    the file of its first time.
+    """
 
     def __init__(self) -> None:
         self._tables: dict[Path, tuple[int, Table]] = {}
+        self._first: dict[str, int] = {}
+
+    def logged(self, file: str, table: Table, rows: Any) -> Table:
+        """A table with so many rows by its record; those that came since its file was first logged are told apart."""
+        first = self._first.setdefault(file, _count(rows))
+        later = min(table.missing, max(0, _count(rows) - first))
+        return replace(table, missing=table.missing - later, later=later)
 
     def grown(self, path: Path, table: Table, value: Tree) -> Table:
         """All rows of the table so far."""
