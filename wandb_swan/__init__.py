@@ -50,7 +50,9 @@ def sync_wandb(
     workspace: str | None = None,
     log_dir: str | None = None,
 ) -> None:
-    """Mirrors every later wandb run of this process; for scripts that keep `import wandb`.
+    """Mirrors every wandb run of this process; for scripts that keep `import wandb`.
+
+    A run that goes on already is mirrored from here on; what it logged before is taken from wandb's own log.
 
     The signature of `swanlab.sync_wandb`. What is not given comes from the environment; `WANDB_SWAN=0` makes it do
     nothing.
@@ -62,7 +64,9 @@ def sync_wandb(
         log_dir: SwanLab's log directory.
     """
     if not _capture.switched_off():
-        _capture.install(mode=mode, wandb_run=wandb_run, workspace=workspace, log_dir=log_dir)
+        given = {"mode": mode, "wandb_run": wandb_run, "workspace": workspace, "log_dir": log_dir}
+        _capture.install(**given)
+        _capture.join_running(**given)
 
 
 _theirs = _inspect.signature(_wandb.init)

@@ -29,10 +29,11 @@ SAY_AFTER, SAY_AGAIN = 0.5, 30.0
 """Seconds of waiting in `finish()` before the user is told, and between two words of it."""
 
 
-def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
+def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | None = None) -> Capture | None:
     """Opens the journal of a run and starts its mirror.
 
-    Returns None when the settings say that this run is not mirrored.
+    Returns None when the settings say that this run is not mirrored. `joined_at` is the step of a run that has logged
+    already.
 
     Raises:
         WandbSwanError: a setting is wrong.
@@ -58,16 +59,25 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         from ..swan.active import ActiveRun
 
         capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
-        capture.journal.note(**_first_note(run, settings))
+        capture.journal.note(**_first_note(run, settings, joined_at))
         capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
+        if joined_at is not None:
+            capture.say(f"what run {stream_id} logged before this line is in W&B alone")
         return capture
     left = unfinished(settings.journals)
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
-    journal.note(**_first_note(run, settings))
+    note = _first_note(run, settings, joined_at)
+    journal.note(**note)
     if left:
         capture.say(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
     capture.start_mirror()
+    if joined_at is not None:
+        if settings.wandb_run is False and note["run"]["mode"] == "online":
+            capture.say(f"wandb_run=False comes too late for run {stream_id}: it is uploaded to W&B")
+        logged = note["run"]["log_written"] and not note["run"]["shared"]
+        whence = "comes from wandb's own log" if logged else "is in W&B alone: this run has no log of wandb's"
+        capture.say(f"what run {stream_id} logged before this line {whence}")
     return capture
 
 
@@ -113,7 +123,7 @@ def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
     raise FileExistsError(f"{folder} holds a hundred journals of run {name} for this second")
 
 
-def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
+def _first_note(run: Any, settings: SwanSettings, joined_at: int | None) -> BeginFields:
     """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
     wandb_settings = run._settings
     note: BeginFields = {
@@ -136,6 +146,7 @@ def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
             "url": getattr(wandb_settings, "run_url", None),
             "fork_from": str(getattr(wandb_settings, "fork_from", None) or "") or None,
             "resume_from": str(getattr(wandb_settings, "resume_from", None) or "") or None,
+            "joined_at": joined_at,
         },
         "trainer": {
             **identity(),

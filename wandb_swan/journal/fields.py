@@ -42,6 +42,8 @@ class RunFields(TypedDict):
     url: str | None
     fork_from: str | None
     resume_from: str | None
+    joined_at: int | None
+    """wandb's step at which a run that had begun before was tapped; None: from its start."""
 
 
 class IdentityFields(TypedDict):

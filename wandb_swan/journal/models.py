@@ -127,6 +127,8 @@ class RunNote(Note):
     url: Text | None = None
     fork_from: Text | None = None
     resume_from: Text | None = None
+    joined_at: int | None = None
+    """wandb's step at which a run that had begun before was tapped; None: from its start."""
 
 
 class TrainerNote(Note):

@@ -53,6 +53,8 @@ class Ending:
         for event in decoder.finish("the training process ended without finishing the run (killed?)"):
             replay.write(event)
         self._read_log_to_its_end()
+        if not checks.whole:
+            replay.write_unlogged()
         rest = list(checks.the_rest())
         late = sum(isinstance(event, ConsoleLine | Alert) for event in rest) if whole else 0
         checks.finish()

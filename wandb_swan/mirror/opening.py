@@ -81,10 +81,13 @@ class Opening:
         replay.sink.flush()  # the config says whose part this is before the first point is there
         facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
         replay.sink.add_metadata(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
+        joined = run.joined_at is not None
         if run.log_written and run.log and not run.shared:
-            replay.checks = Reconciler(Path(run.log))
-            replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
-            replay.checks.lines_from_log = replay.rows_from_log
+            replay.checks = Reconciler(Path(run.log), joined=joined)
+            replay.checks.from_log |= replay.rows_from_log or replay.decoder.rows_from_core
+            replay.checks.lines_from_log |= replay.rows_from_log
+        elif joined:
+            replay.sink.losses.add(("run",), "what it logged before it was mirrored: wandb writes no log of it")
         session.report("running", force=True)
 
     def _target(self) -> Target:
