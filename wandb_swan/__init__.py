@@ -22,6 +22,9 @@ try:
 except _PackageNotFoundError:  # a frozen application may have no metadata
     __swan_version__ = "unknown"
 
+if not _capture.switched_off():
+    _capture.install()  # first: it may undo what SwanLab has made of `wandb.init`
+
 
 @_functools.wraps(_wandb.init)
 def _init(
@@ -87,5 +90,3 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_log_dir: SwanLab's log directory.
 """
 _module_proxy.cover(__name__)
-if not _capture.switched_off():
-    _capture.install()

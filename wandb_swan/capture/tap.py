@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
 from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.writer import PATIENCE, JournalWriter
-from . import late
+from . import late, peer
 from .messages import warn
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def install(**given: Any) -> bool:
 
     Returns False, after one warning, when this wandb has no place to tap; wandb then works alone.
     """
+    with own_errors_suppressed(Exception):
+        _process_wide.update(peer.follow())
     _process_wide.update({name: value for name, value in given.items() if value is not None})
     with _lock:
         if _saved:
@@ -129,6 +131,7 @@ def uninstall() -> None:
     """Takes the tap out: every class of wandb is as it was. Mirrors of live runs finish with what they have."""
     with _lock:
         _restore()
+        peer.leave()
         _process_wide.clear()
         for capture in list(_live.values()):
             capture.close()
