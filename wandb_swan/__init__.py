@@ -34,6 +34,7 @@ def _init(
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
+    keep_wandb: bool | None = None,
     **kwargs: _Any,
 ) -> _Any:
     given = {
@@ -42,6 +43,7 @@ def _init(
         "project": swanlab_project,
         "workspace": swanlab_workspace,
         "log_dir": swanlab_log_dir,
+        "keep_wandb": keep_wandb,
     }
     with _capture.overrides(**{name: value for name, value in given.items() if value is not None}):
         return _init.__wrapped__(*args, **kwargs)
@@ -88,5 +90,6 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_project: SwanLab project; the wandb project if not given.
     swanlab_workspace: SwanLab workspace.
     swanlab_log_dir: SwanLab's log directory.
+    keep_wandb: False, with `wandb_run=False`: W&B's own folder of the run is removed once SwanLab has all of it.
 """
 _module_proxy.cover(__name__)

@@ -56,6 +56,9 @@ class SwanSettings(BaseSettings):
     keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
     """True: the journal stays after its SwanLab run is finished."""
 
+    keep_wandb: bool = Field(default=True, validation_alias="WANDB_SWAN_KEEP_WANDB")
+    """False, with `wandb_run` false: W&B's own folder of a run is removed once SwanLab has all of it."""
+
     plotly_inline: bool = Field(default=False, validation_alias="WANDB_SWAN_PLOTLY_INLINE")
     """True: pages of plotly figures hold plotly.js, about 5 MB each, for networks that do not reach its CDN."""
 
@@ -73,6 +76,7 @@ _ALLOWED = {
     "mode": MODES_ALLOWED,
     "wandb_run": "true or false",
     "keep_journal": "true or false",
+    "keep_wandb": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
     "plotly_inline": "true or false",
     "keep_original": "true or false",

@@ -16,6 +16,7 @@ from ..defaults import GIVEN_MODES
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--mode", type=click.Choice(GIVEN_MODES), help="SwanLab's mode.")
 @click.option("--wandb-run/--no-wandb-run", default=None, help="Whether anything is uploaded to W&B.")
+@click.option("--keep-wandb/--no-keep-wandb", default=None, help="Whether W&B's folder stays, with --no-wandb-run.")
 @click.option("--workspace", help="SwanLab workspace.")
 @click.option("--project", help="SwanLab project; the wandb project if not given.")
 @click.option("--log-dir", type=click.Path(file_okay=False, path_type=Path), help="SwanLab's log directory.")

@@ -79,6 +79,7 @@ class SettingsFields(TypedDict):
     journal_dir: str | None
     finish_timeout: float
     keep_journal: bool
+    keep_wandb: bool
     plotly_inline: bool
     keep_original: bool
 
@@ -167,6 +168,7 @@ class StatusFields(TypedDict, total=False):
     result: str | None
     torn: str | None
     only_copy: str | None
+    wandb_folder: str | None
     size: int | None
 
 

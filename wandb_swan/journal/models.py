@@ -157,6 +157,7 @@ class SettingsNote(Note):
     journal_dir: PathText | None = None
     finish_timeout: Annotated[float, Field(ge=0)] = FINISH_TIMEOUT
     keep_journal: bool = False
+    keep_wandb: bool = True
     plotly_inline: bool = False
     keep_original: bool = False
 
@@ -313,6 +314,8 @@ class MirrorStatus(Fields):
     """What is incomplete at the end of the journal."""
     only_copy: Text | None = None
     """What the journal alone holds, for which it stays."""
+    wandb_folder: Text | None = None
+    """What has become of W&B's own folder of the run, where it should be removed."""
     size: int | None = None
     """Bytes of the journal when the run was finished: one that has grown since is not."""
 

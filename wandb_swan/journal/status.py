@@ -37,6 +37,8 @@ def outcome(journal: Path, *, ended: bool) -> str:
             more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
         if status.get("only_copy"):
             more += f"; {relative(journal)} stays, it holds {status['only_copy']}"
+        if status.get("wandb_folder"):
+            more += f"; {status['wandb_folder']}"
         if status.get("mode") == "offline":
             why = "no SwanLab credentials, so " if status.get("no_credentials") else ""
             sync = f"`swanlab sync {relative(Path(str(where)))}`"
