@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +74,10 @@ class SwanSettings(BaseSettings):
         return self.journal_dir or self.log_dir / "journals"
 
 
+PREFIX = "WANDB_SWAN"
+_OTHERS = frozenset({"WANDB_SWAN_RETRY_PAUSE"})
+"""Variables that are no switch of a run: seconds between two tries of a conversion's downloads."""
+
 _ALLOWED = {
     "enabled": "0 or 1",
     "mode": MODES_ALLOWED,
@@ -96,6 +103,27 @@ def read_settings(**given: Any) -> SwanSettings:
         raise WandbSwanError("; ".join(_complaint(dict(item), given) for item in error.errors())) from None
 
 
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """One sentence for each variable that looks like a switch and is none."""
+    known = {name for info in SwanSettings.model_fields.values() for name in _env_names(info)}
+    known = {name for name in known if name.startswith(PREFIX)} | _OTHERS
+    found = []
+    for variable in sorted(environment):
+        name = variable.upper()  # in which case a variable is written does not matter
+        if name in known or not name.startswith("W"):
+            continue
+        ours = name.startswith(PREFIX)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        if ours and not near:  # by what is not the same in all
+            rest = {other.removeprefix(PREFIX): other for other in known}
+            near = [rest[end] for end in difflib.get_close_matches(name.removeprefix(PREFIX), rest, n=1, cutoff=0.65)]
+        if near:
+            found.append(f"{variable} is no switch; did you mean {near[0]}?")
+        elif ours:
+            found.append(f"{variable} is no switch; `wandb-swan run --help` and the README list them")
+    return found
+
+
 def _complaint(item: dict[str, Any], given: dict[str, Any]) -> str:
     at = str(item["loc"][0])
     field = next((name for name, info in SwanSettings.model_fields.items() if at == name or at in _env_names(info)), at)
@@ -109,7 +137,5 @@ def _env_names(info: Any) -> list[str]:
 
 
 def _set_variable(field: str) -> str:
-    import os
-
     names = _env_names(SwanSettings.model_fields[field]) if field in SwanSettings.model_fields else [field]
     return next((name for name in names if os.environ.get(name)), names[0])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import wandb_swan
 from wandb_swan.commands.run import run
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.settings import SwanSettings, read_settings
+from wandb_swan.settings import SwanSettings, read_settings, unknown_variables
 
 WRONG = {
     "WANDB_SWAN": ("maybe", "0 or 1"),
@@ -74,3 +74,31 @@ def test_every_switch_is_known_everywhere() -> None:
         assert argument.name.removeprefix("swanlab_") in VARIABLES
         assert f"    {argument.name}: " in stub and f"{argument.name}: " in str(wandb_swan.init.__doc__)
         assert f"`{argument.name}`" in readme
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("WANDB_SWAN_MOD", "WANDB_SWAN_MODE"),
+        ("WANDB_SWAN_MODES", "WANDB_SWAN_MODE"),
+        ("WANDB_SWANLAB_MODE", "WANDB_SWAN_MODE"),
+        ("WANDB_SAWN_MODE", "WANDB_SWAN_MODE"),
+        ("WANDB_SWANN", "WANDB_SWAN"),
+        ("WANDB_SWAN_LOGDIR", "WANDB_SWAN_LOG_DIR"),
+        ("WANDB_SWAN_KEEP_JOURNALS", "WANDB_SWAN_KEEP_JOURNAL"),
+        ("WANDB_SWAN_WANDBRUN", "WANDB_SWAN_WANDB_RUN"),
+        ("WANDB_SWAN_TIMEOUT", "WANDB_SWAN_FINISH_TIMEOUT"),
+        ("WANDB_SWAN_COLOUR", None),
+        ("WANDB_SWAN_ENABLE_EVERYTHING", None),
+    ],
+)
+def test_a_variable_that_is_no_switch_is_named(variable: str, meant: str | None) -> None:
+    (told,) = unknown_variables({variable: "1"})
+    assert told.startswith(f"{variable} is no switch; ") and ("did you mean" in told) == (meant is not None)
+    assert meant is None or told.endswith(f"did you mean {meant}?")
+
+
+def test_other_variables_are_not_ours() -> None:
+    known = {*VARIABLES.values(), "wandb_swan_mode", "WANDB_SWAN_RETRY_PAUSE", "SWANLAB_MODE"}
+    theirs = {"WANDB_MODE", "WANDB_RUN_GROUP", "WANDB_DIR", "WANDB_PROJECT", "WINDOWID", "PATH", "WANDB_API_KEY"}
+    assert unknown_variables(dict.fromkeys(known | theirs, "1")) == []

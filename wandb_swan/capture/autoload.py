@@ -34,6 +34,9 @@ def _tap(_: Any) -> None:
         from wandb_swan.capture import install
 
         install()
+    except ModuleNotFoundError as error:  # `wandb-swan run` of another Python
+        what = f"no module {error.name} for {sys.executable}; type `{sys.executable} -m pip install wandb-swan`"
+        print(f"wandb_swan: not active, wandb works alone ({what})", file=sys.stderr)
     except Exception as error:
         print(f"wandb_swan: not active, wandb works alone ({type(error).__name__}: {error})", file=sys.stderr)
 

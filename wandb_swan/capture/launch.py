@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..settings import SwanSettings
     from ..swan.active import ActiveRun
 
+_unknown: list[str] | None = None
+"""What is to be said of variables that are no switch, once a process; None: nobody has looked."""
+
 SAY_AFTER, SAY_AGAIN = 0.5, 30.0
 """Seconds of waiting in `finish()` before the user is told, and between two words of it."""
 
@@ -39,13 +42,18 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
         WandbSwanError: a setting is wrong.
         OSError: the journal cannot be written, or no process can be started.
     """
-    from ..settings import read_settings
+    from ..settings import read_settings, unknown_variables
 
+    global _unknown
+    if _unknown is None:
+        _unknown = unknown_variables()
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
     settings = _absolute(settings, run)
     silent = bool(getattr(run._settings, "silent", False))
+    while _unknown and not silent:
+        warn(_unknown.pop(0))
     for package, newest in NEWEST_TESTED.items():
         if newer_than_tested(package, installed(package)) and not silent:
             tested = ".".join(map(str, newest))
@@ -205,7 +213,8 @@ class Capture:
         except OSError as error:
             self.say(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
             return
-        self._mirror = Supervisor(path)
+        kept = f"what run {self.stream_id} logs is kept in {relative(path)}"
+        self._mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"))
         try:
             self._mirror.start()
             self.say(f"mirroring run {self.stream_id} to SwanLab, journal {relative(path)}")

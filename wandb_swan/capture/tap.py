@@ -24,9 +24,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import WandbSwanError
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
 from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.writer import PATIENCE, JournalWriter
+from ..versions import below_declared
 from . import late, peer
 from .messages import warn
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 _lock = threading.RLock()
+_said: set[str] = set()
+"""Why wandb could not be tapped."""
 _saved: list[tuple[type, str, Any]] = []
 _live: dict[str, Capture] = {}
 """Stream id (wandb's run id) -> what captures it. Emptied in a forked child, which must be silent."""
@@ -107,10 +111,15 @@ def install(**given: Any) -> bool:
         if _saved:
             return True
         try:
+            low = below_declared("wandb", "swanlab")
+            if low:
+                raise WandbSwanError(f"{', '.join(low)}, the lowest that works: type `pip install -U wandb-swan`")
             _wrap_all()
         except Exception as error:
             _restore()
-            warn(f"this wandb cannot be mirrored ({error}); wandb works alone")
+            if str(error) not in _said:
+                warn(f"nothing is mirrored ({error}); wandb works alone")
+            _said.add(str(error))
             return False
     for stream_id, run in late.running():
         if stream_id not in _live and run not in _seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,15 @@ from typing import Any
 import click
 
 from ..defaults import GIVEN_MODES
+
+
+def _python_path() -> str:
+    """PYTHONPATH with what activates in a Python that reads no `wandb_swan.pth`; last the package, if this is one."""
+    package = Path(__file__).absolute().parent.parent
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    installed = any(Path(folder, "wandb_swan.pth").is_file() for folder in folders)
+    entries = [str(package / "capture" / "boot"), os.environ.get("PYTHONPATH"), None if installed else package.parent]
+    return os.pathsep.join(str(entry) for entry in entries if entry)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -27,9 +37,10 @@ def run(program: tuple[str, ...], **switches: Any) -> None:
     """Run PROGRAM with every wandb run mirrored.
 
     Its children's runs too. What is not given comes from the environment: --mode is WANDB_SWAN_MODE, and so on.
-    PROGRAM's Python must have wandb-swan installed.
+    PROGRAM's Python must have wandb-swan installed, or find it on PYTHONPATH.
     """
     os.environ["WANDB_SWAN"] = "1"
+    os.environ["PYTHONPATH"] = _python_path()
     for name, value in switches.items():
         if value is not None:
             # Absolute: the program may change its folder before its run starts.

@@ -165,6 +165,7 @@ class StatusFields(TypedDict, total=False):
     unknown_records: dict[str, int]
     offset: int | None
     reason: str | None
+    obstacle: str | None
     result: str | None
     torn: str | None
     only_copy: str | None

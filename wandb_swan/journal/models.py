@@ -308,6 +308,8 @@ class MirrorStatus(Fields):
     """How far the journal was read, in bytes."""
     reason: Text | None = None
     """Why the run is not whole, or does not go on at the moment."""
+    obstacle: Text | None = None
+    """What keeps SwanLab from recording and the user can put right at once."""
     result: Text | None = None
     """The SwanLab run's state: success, crashed, aborted."""
     torn: Text | None = None

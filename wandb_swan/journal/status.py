@@ -50,7 +50,10 @@ def outcome(journal: Path, *, ended: bool) -> str:
     if state == "failed" or ended:
         reason = status.get("reason") or f"the mirror ended early, see {relative(journal.with_suffix('.log'))}"
         return f"the run is not whole in SwanLab ({reason}); nothing is lost: type {resume_command(journal)}"
-    why = f" (SwanLab cannot be reached: {status['reason']})" if status.get("reason") else ""
+    reason = status.get("reason") or ""
+    if reason and reason != status.get("obstacle") and not reason.startswith("SwanLab"):
+        reason = f"SwanLab cannot be reached: {reason}"
+    why = f" ({reason})" if reason else ""
     return f"the mirror goes on by itself{why}; if it is interrupted type {resume_command(journal)}"
 
 
