@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from compat_tests.conftest import Record
-from compat_tests.stores import assert_same_values
+from compat_tests.stores import SwanStore, assert_same_values
 
 pytestmark = pytest.mark.live
 
@@ -46,21 +46,10 @@ END = {
 }
 
 
-@pytest.mark.parametrize(
-    ("join", "end"),
-    [("call", "finish"), ("import", "no finish"), ("twice", "error"), ("call", "killed")],
-)
+@pytest.mark.parametrize(("join", "end"), [("call", "finish"), ("import", "no finish"), ("twice", "error")])
 def test_a_run_that_goes_on_already(record: Record, join: str, end: str) -> None:
     result = record(BEFORE + JOIN[join] + AFTER + END[end], expect=None)
     wandb, swan = result.pair()  # `wandb-swan verify` says the same of both
-    assert len(result.statuses) == 1
-    assert result.stderr.count("wandb_swan: what run r1 logged before this line comes from wandb's own log") == 1
-    if end == "killed":  # what wandb's core had not written is in the journal alone, or gone
-        logged = len(wandb.rows)
-        assert sorted(swan.scalars["a"])[-4:] == [7, 8, 9, 50] and "a line after" in swan.console()
-        lost = {item["reason"]: item["count"] for item in swan.about.get("not_mirrored", [])}
-        assert sum(lost.values()) == max(0, 6 - logged)
-        return
     assert_same_values(wandb, swan)
     assert sorted(swan.scalars["a"]) == [0, 1, 2, 3, 4, 7, 8, 9, 50]
     assert swan.scalars["half"] == {6: 1.0} and swan.scalars["other half"] == {6: 2.0}
@@ -68,6 +57,20 @@ def test_a_run_that_goes_on_already(record: Record, join: str, end: str) -> None
     assert swan.start.name == "last name"
     assert swan.console().count("a line before") == swan.console().count("a line after") == 1
     assert (swan.dir / "files" / "saved.txt").read_text() == "before"
+    assert result.stderr.count("wandb_swan: what run r1 logged before this line comes from wandb's own log") == 1
+    (status,) = result.statuses
+    assert status["mode"] == ("local" if join == "call" else "offline"), "the arguments of the call came too late"
+
+
+def test_a_run_that_goes_on_already_and_is_killed(record: Record) -> None:
+    """What wandb's core had not written is in the journal alone; what is in neither is counted."""
+    result = record(BEFORE + JOIN["call"] + AFTER + END["killed"], expect=-9)
+    (folder,) = result.swan_dirs()
+    swan = SwanStore.read(folder)
+    assert sorted(swan.scalars["a"])[-4:] == [7, 8, 9, 50] and "a line after" in swan.console()
+    lost = {item["reason"]: item["count"] for item in swan.about.get("not_mirrored", [])}
+    there = sum(step < 6 for step in {*swan.scalars["a"], *({5} if "h" in swan.kinds else ())})
+    assert there + sum(lost.values()) == 6
 
 
 def test_finished_runs_and_those_of_others_are_left_alone(record: Record) -> None:
