@@ -22,6 +22,9 @@ try:
 except _PackageNotFoundError:  # a frozen application may have no metadata
     __swan_version__ = "unknown"
 
+if not _capture.switched_off():
+    _capture.install()  # first: it may undo what SwanLab has made of `wandb.init`
+
 
 @_functools.wraps(_wandb.init)
 def _init(
@@ -31,6 +34,7 @@ def _init(
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
+    keep_wandb: bool | None = None,
     **kwargs: _Any,
 ) -> _Any:
     given = {
@@ -39,6 +43,7 @@ def _init(
         "project": swanlab_project,
         "workspace": swanlab_workspace,
         "log_dir": swanlab_log_dir,
+        "keep_wandb": keep_wandb,
     }
     with _capture.overrides(**{name: value for name, value in given.items() if value is not None}):
         return _init.__wrapped__(*args, **kwargs)
@@ -50,7 +55,9 @@ def sync_wandb(
     workspace: str | None = None,
     log_dir: str | None = None,
 ) -> None:
-    """Mirrors every later wandb run of this process; for scripts that keep `import wandb`.
+    """Mirrors every wandb run of this process; for scripts that keep `import wandb`.
+
+    A run that goes on already is mirrored from here on; what it logged before is taken from wandb's own log.
 
     The signature of `swanlab.sync_wandb`. What is not given comes from the environment; `WANDB_SWAN=0` makes it do
     nothing.
@@ -62,7 +69,9 @@ def sync_wandb(
         log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
     """
     if not _capture.switched_off():
-        _capture.install(mode=mode, wandb_run=wandb_run, workspace=workspace, log_dir=log_dir)
+        given = {"mode": mode, "wandb_run": wandb_run, "workspace": workspace, "log_dir": log_dir}
+        _capture.install(**given)
+        _capture.join_running(**given)
 
 
 _theirs = _inspect.signature(_wandb.init)
@@ -81,7 +90,6 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_project: SwanLab project; the wandb project if not given.
     swanlab_workspace: SwanLab workspace.
     swanlab_log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
+    keep_wandb: False, with `wandb_run=False`: W&B's own folder of the run is removed once SwanLab has all of it.
 """
 _module_proxy.cover(__name__)
-if not _capture.switched_off():
-    _capture.install()

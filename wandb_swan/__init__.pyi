@@ -95,6 +95,7 @@ def init(
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
+    keep_wandb: bool | None = None,
 ) -> Run: ...
 def sync_wandb(
     mode: _GivenMode | None = None,

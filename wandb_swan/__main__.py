@@ -51,11 +51,17 @@ def _in_one_line(error: click.UsageError) -> Exception:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wandb-swan", prog_name="wandb-swan")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Record wandb runs in SwanLab as well."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal's encoding does not have is no failure
+    if context.invoked_subcommand not in {"run", "doctor"}:  # the program says it, and the table
+        from .settings import unknown_variables
+
+        for sentence in unknown_variables():
+            click.echo(f"wandb-swan: {sentence}", err=True)
 
 
 for command in (run, status, resume, convert, verify, doctor):

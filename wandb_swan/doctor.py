@@ -41,6 +41,7 @@ def findings() -> Iterator[Finding]:
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "versions": _versions,
         "tap": _tap,
+        "activation": _activation,
         "settings": _settings,
         "W&B credentials": _wandb_credentials,
         "SwanLab credentials": _swanlab_credentials,
@@ -90,8 +91,28 @@ def _tap() -> Iterator[Finding]:
     yield Finding("ok", "tap", "fits this wandb")
 
 
+def _activation() -> Iterator[Finding]:
+    """Whether a program that nobody edited is mirrored under `WANDB_SWAN=1`: Python has to read our `.pth` file."""
+    from .capture.process import python
+
+    ask = [python(), "-c", "import sys; print('_wandb_swan_autoload' in sys.modules)"]
+    environment = os.environ | {"WANDB_SWAN": "1"}
+    done = subprocess.run(ask, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if done.stdout.strip() == "True":
+        yield Finding("ok", "activation", "WANDB_SWAN=1 is enough for this Python")
+        return
+    here = Path(__file__).absolute().parent.parent
+    nothing = (
+        f"WANDB_SWAN=1 alone does nothing: Python reads no .pth file in {here} (PYTHONPATH, `pip install --target`)"
+    )
+    yield Finding(
+        "wrong", "activation", f"{nothing}; start with `{python()} -m wandb_swan run`, or `import wandb_swan`"
+    )
+
+
 def _settings() -> Iterator[Finding]:
-    from .settings import read_settings
+    from .settings import read_settings, unknown_variables
+    from .swan.target import obstacle, resolve
 
     try:
         settings = read_settings()
@@ -100,6 +121,11 @@ def _settings() -> Iterator[Finding]:
         return
     on = f"mode {settings.mode or 'online with SwanLab credentials, else offline'}"
     yield Finding("ok", "settings", on if settings.enabled else "WANDB_SWAN switches mirroring off")
+    for sentence in unknown_variables():
+        yield Finding("wrong" if "did you mean" in sentence else "limited", "settings", sentence)
+    why = obstacle(resolve(mode=settings.mode, project=None, workspace=None)[0]) if settings.enabled else None
+    if why is not None:
+        yield Finding("wrong", "SwanLab", why)
 
 
 def _wandb_credentials() -> Iterator[Finding]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +60,9 @@ class SwanSettings(BaseSettings):
     keep_journal: bool = Field(default=False, validation_alias="WANDB_SWAN_KEEP_JOURNAL")
     """True: the journal stays after its SwanLab run is finished."""
 
+    keep_wandb: bool = Field(default=True, validation_alias="WANDB_SWAN_KEEP_WANDB")
+    """False, with `wandb_run` false: W&B's own folder of a run is removed once SwanLab has all of it."""
+
     plotly_inline: bool = Field(default=False, validation_alias="WANDB_SWAN_PLOTLY_INLINE")
     """True: pages of plotly figures hold plotly.js, about 5 MB each, for networks that do not reach its CDN."""
 
@@ -69,11 +75,16 @@ class SwanSettings(BaseSettings):
         return self.journal_dir or self.log_dir / "journals"
 
 
+PREFIX = "WANDB_SWAN"
+_OTHERS = frozenset({"WANDB_SWAN_RETRY_PAUSE"})
+"""Variables that are no switch of a run: seconds between two tries of a conversion's downloads."""
+
 _ALLOWED = {
     "enabled": "0 or 1",
     "mode": MODES_ALLOWED,
     "wandb_run": "true or false",
     "keep_journal": "true or false",
+    "keep_wandb": "true or false",
     "finish_timeout": "a number of seconds, 0 or more",
     "plotly_inline": "true or false",
     "keep_original": "true or false",
@@ -93,6 +104,27 @@ def read_settings(**given: Any) -> SwanSettings:
         raise WandbSwanError("; ".join(_complaint(dict(item), given) for item in error.errors())) from None
 
 
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """One sentence for each variable that looks like a switch and is none."""
+    known = {name for info in SwanSettings.model_fields.values() for name in _env_names(info)}
+    known = {name for name in known if name.startswith(PREFIX)} | _OTHERS
+    found = []
+    for variable in sorted(environment):
+        name = variable.upper()  # in which case a variable is written does not matter
+        if name in known or not name.startswith("W"):
+            continue
+        ours = name.startswith(PREFIX)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        if ours and not near:  # by what is not the same in all
+            rest = {other.removeprefix(PREFIX): other for other in known}
+            near = [rest[end] for end in difflib.get_close_matches(name.removeprefix(PREFIX), rest, n=1, cutoff=0.65)]
+        if near:
+            found.append(f"{variable} is no switch; did you mean {near[0]}?")
+        elif ours:
+            found.append(f"{variable} is no switch; `wandb-swan run --help` and the README list them")
+    return found
+
+
 def _complaint(item: dict[str, Any], given: dict[str, Any]) -> str:
     at = str(item["loc"][0])
     field = next((name for name, info in SwanSettings.model_fields.items() if at == name or at in _env_names(info)), at)
@@ -106,7 +138,5 @@ def _env_names(info: Any) -> list[str]:
 
 
 def _set_variable(field: str) -> str:
-    import os
-
     names = _env_names(SwanSettings.model_fields[field]) if field in SwanSettings.model_fields else [field]
     return next((name for name in names if os.environ.get(name)), names[0])

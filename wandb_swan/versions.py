@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Final
 
 NEWEST_TESTED: Final = {"wandb": (0, 31), "swanlab": (0, 10)}
@@ -25,14 +25,22 @@ def newer_than_tested(package: str, its_version: str) -> bool:
     return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED[package]
 
 
-def below_declared() -> list[str]:
-    """What is installed in a lower version than this package declares: `swanlab 0.6.0 is below 0.10.0`."""
+def below_declared(*packages: str) -> list[str]:
+    """What of some packages, or of all, is installed in a lower version than this package declares.
+
+    `swanlab 0.6.0 is below 0.10.0`; nothing where nobody says what is declared, since the package was not installed.
+    """
     found = []
-    for requirement in requires("wandb-swan") or ():
+    declarations: list[str] = []
+    with contextlib.suppress(PackageNotFoundError):
+        declarations = requires("wandb-swan") or []
+    for requirement in declarations:
         declared = re.fullmatch(r"([\w.-]+)\s*>=\s*([\w.]+)", requirement)  # no extras, no markers
         if declared is None:
             continue
         package, lowest = declared.groups()
+        if packages and package not in packages:
+            continue
         its_version = installed(package)
         if its_version != "unknown" and _numbers(its_version) < _numbers(lowest):
             found.append(f"{package} {its_version} is below {lowest}")

@@ -285,3 +285,22 @@ def test_a_server_that_is_far_behind(train: Train, cloud: SwanLabCloud) -> None:
     assert training.journals == [journal]
     assert "SwanLab does not take what is sent" in training.command("status")
     complete(training.age(), cloud)
+
+
+@pytest.mark.fault(
+    "`WANDB_SWAN_KEEP_WANDB=false` with `wandb_run=False`, and SwanLab is away until `wandb-swan resume`",
+    "W&B's own folder stays until SwanLab's server has confirmed the run, then it is removed",
+)
+def test_wandbs_folder_goes_when_the_server_has_confirmed(train: Train, cloud: SwanLabCloud) -> None:
+    asked = {"WANDB_SWAN_WANDB_RUN": "false", "WANDB_SWAN_KEEP_WANDB": "false"}
+    cloud.vanish()
+    training = train(**cloud.env(), **asked, gates=False, WANDB_SWAN_FINISH_TIMEOUT="1").end(timeout=30)
+    assert "wandb-swan resume" in training.said[-1]
+    training.mirrored()
+    (folder,) = training.wandb_dirs
+    recorded = WandbStore.read(folder)
+    cloud.come_back()
+    if training.journals:
+        assert "W&B's own folder of it, is removed" in training.command("resume")
+    assert list(folder.parent.iterdir()) == []
+    assert_cloud_has(cloud.experiment("r1"), recorded)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from compat_tests.conftest import Record
 from compat_tests.faults.conftest import Train, until
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore
@@ -163,3 +164,24 @@ def test_a_run_without_a_transaction_log(train: Train, wandb_cloud: WandbCloud) 
     assert swan.texts("note") == {row["_step"]: row["note"] for row in rows}
     assert swan.config["lr"] == 0.1
     assert swan.state == "finished"
+
+
+@pytest.mark.fault(
+    "`sync_wandb()` after `wandb.init()`, where wandb writes no log",
+    "mirrored from there on at wandb's steps; that the rest is in W&B alone is said, and a loss",
+)
+def test_joined_without_a_transaction_log(record: Record, wandb_cloud: WandbCloud) -> None:
+    script = UNLOGGED.replace("run.finish()", "")
+    join = """
+import wandb_swan
+wandb_swan.sync_wandb(wandb_run=False)
+for i in range(3):
+    run.log({"loss": i})
+run.finish()
+"""
+    training = record("import wandb\n" + script + join, **both(wandb_cloud))
+    assert "what run r1 logged before this line is in W&B alone" in training.stderr
+    assert "wandb_run=False comes too late for run r1" in training.stderr
+    swan = SwanStore.read(*training.swan_dirs())
+    assert swan.scalars["loss"] == {300: 0.0, 301: 1.0, 302: 2.0} and swan.config["lr"] == 0.1
+    assert "before it was mirrored" in str(swan.about["not_mirrored"])

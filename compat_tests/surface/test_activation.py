@@ -79,6 +79,51 @@ def test_sync_wandb_has_swanlabs_signature() -> None:
     assert [parameter.kind for parameter in ours.values()] == [parameter.kind for parameter in theirs.values()]
 
 
+PEERS = {
+    "before wandb": "import swanlab\nswanlab.sync_wandb(mode='offline')\n" + TRAIN,
+    "after wandb": "import wandb, swanlab\nswanlab.sync_wandb(wandb_run=True)\n" + TRAIN,
+    "by name": "from swanlab import sync_wandb\nimport wandb\nsync_wandb()\n" + TRAIN,
+    "in a running run": TRAIN.replace("for i", "import swanlab\nswanlab.sync_wandb(mode='offline')\nfor i"),
+    "ours too late": "import swanlab\nswanlab.sync_wandb(mode='offline')\nimport wandb_swan\n" + TRAIN,
+    "ours and theirs": "from swanlab import sync_wandb\nimport wandb_swan\nsync_wandb('offline')\n" + TRAIN,
+}
+
+
+@pytest.mark.parametrize("script", PEERS)
+def test_swanlabs_own_call_is_ours(record: Record, script: str) -> None:
+    """A program that was written for `swanlab.sync_wandb()` is mirrored by us, once, and sees no difference."""
+    result = record(PEERS[script], WANDB_SWAN=None if "ours" in script else "1")
+    assert_mirrored(result)
+    said = [line for line in result.stderr.splitlines() if line.startswith("wandb_swan: ")]
+    assert len(said) == 2 + ("running" in script), said
+
+
+def test_the_arguments_of_swanlabs_own_call(record: Record) -> None:
+    script = (
+        "import swanlab\nswanlab.sync_wandb('local', wandb_run=False, workspace='w', log_dir='elsewhere')\n" + TRAIN
+    )
+    result = record(script, WANDB_SWAN="1", WANDB_MODE="online")
+    (result.dir / "elsewhere").rename(result.dir / "swanlog")
+    wait_for_mirrors(result.dir)
+    assert_mirrored(result)
+    assert result.statuses[0]["mode"] == "local" and "offline-run-" in result.wandb_dirs[0].name
+    disabled = record("import swanlab\nswanlab.sync_wandb(mode='disabled')\n" + TRAIN, WANDB_SWAN="1")
+    assert "wandb_swan" not in disabled.stderr and len(disabled.statuses) == 1
+
+
+def test_swanlabs_own_call_without_the_toggle_is_theirs(record: Record) -> None:
+    script = "import swanlab\nassert swanlab.sync_wandb.__defaults__[0] == 'online'\n"
+    record(script)
+    record("import wandb_swan\n" + script, WANDB_SWAN="0")
+    record("import wandb_swan.capture, sys\nwandb_swan.capture.uninstall()\n" + script)
+    record("import swanlab, wandb_swan.capture\nwandb_swan.capture.uninstall()\n" + script)
+
+
+def test_swanlab_alone_under_the_toggle(record: Record) -> None:
+    script = "import swanlab, sys\nassert not {'wandb', 'wandb_swan'} & set(sys.modules), 'wandb was imported'"
+    assert record(script, WANDB_SWAN="1").stderr == ""
+
+
 def test_switched_off(record: Record) -> None:
     script = (
         TRAIN
@@ -111,7 +156,9 @@ except ModuleNotFoundError:
 import wandb, wandb_swan
 assert wandb_swan.capture.installed()
 assert set(wandb.__spec__.loader.__dict__) == {"name", "path"}, wandb.__spec__.loader.__dict__
-assert not [finder for finder in sys.meta_path if "Import" in type(finder).__name__ and "wandb" in repr(finder)]
+assert [f.name for f in sys.meta_path if type(f).__name__ == "AwaitedImport"] == ["swanlab.converter.wb.sync"]
+import swanlab
+assert not [f for f in sys.meta_path if type(f).__name__ == "AwaitedImport"]
 """,
         WANDB_SWAN="1",
     )

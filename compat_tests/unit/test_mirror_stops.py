@@ -74,6 +74,7 @@ def test_swanlab_cannot_start(journal: Path, monkeypatch: pytest.MonkeyPatch, er
         raise error
 
     monkeypatch.setattr(Sink, "open", refuse)
+    monkeypatch.setenv("SWANLAB_API_KEY", "a-key")
     assert Mirror(journal).run() == 1
     assert status(journal)["state"] == "failed" and reason in status(journal)["reason"]
     assert journal.exists()
@@ -228,6 +229,7 @@ def test_waiting_for_swanlab_stops_when_the_run_has_ended(tmp_path: Path, monkey
         raise ConnectionError("no way")
 
     monkeypatch.setattr(Sink, "open", refuse)
+    monkeypatch.setenv("SWANLAB_API_KEY", "a-key")
     monkeypatch.setattr(opening, "wait_exponential", lambda **_: wait_chain(wait_fixed(0.3), wait_fixed(100)))
     assert Mirror(writer.path).run() == 1
     writer.close()
@@ -267,6 +269,7 @@ def test_an_unwell_server_is_tried_again_after_the_end(
     writer.note(type="end", exit_code=0)
     writer.close()
     monkeypatch.setattr(Sink, "open", fail)
+    monkeypatch.setenv("SWANLAB_API_KEY", "a-key")
     monkeypatch.setattr(opening, "FIRST_RETRY", 0.05)
     assert Mirror(path).run() == 1
     assert len(made) == tries

@@ -29,26 +29,35 @@ if TYPE_CHECKING:
     from ..settings import SwanSettings
     from ..swan.active import ActiveRun
 
+_unknown: list[str] | None = None
+"""What is to be said of variables that are no switch, once a process; None: nobody has looked."""
+
 SAY_AFTER, SAY_AGAIN = 0.5, 30.0
 """Seconds of waiting in `finish()` before the user is told, and between two words of it."""
 
 
-def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
+def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | None = None) -> Capture | None:
     """Opens the journal of a run and starts its mirror.
 
-    Returns None when the settings say that this run is not mirrored.
+    Returns None when the settings say that this run is not mirrored. `joined_at` is the step of a run that has logged
+    already.
 
     Raises:
         WandbSwanError: a setting is wrong.
         OSError: the journal cannot be written, or no process can be started.
     """
-    from ..settings import read_settings
+    from ..settings import read_settings, unknown_variables
 
+    global _unknown
+    if _unknown is None:
+        _unknown = unknown_variables()
     settings = read_settings(**given)
     if not settings.enabled or settings.mode == "disabled":
         return None
     settings = _absolute(settings, run, given)
     silent = bool(getattr(run._settings, "silent", False))
+    while _unknown and not silent:
+        warn(_unknown.pop(0))
     for package, newest in NEWEST_TESTED.items():
         if newer_than_tested(package, installed(package)) and not silent:
             tested = ".".join(map(str, newest))
@@ -62,20 +71,29 @@ def begin(stream_id: str, run: Any, given: dict[str, Any]) -> Capture | None:
         from ..swan.active import ActiveRun
 
         capture = Capture(stream_id, run, ActiveRun(first, run._settings.files_dir), settings, silent=silent)
-        capture.journal.note(**_first_note(run, settings))
+        capture.journal.note(**_first_note(run, settings, joined_at))
         capture.say(f"run {stream_id} goes to the SwanLab run that is active in this process, {first.name}")
+        if joined_at is not None:
+            capture.say(f"what run {stream_id} logged before this line is in W&B alone")
         return capture
     left = unfinished(settings.journals)
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
+    note = _first_note(run, settings, joined_at)
     try:
-        journal.note(**_first_note(run, settings))
+        journal.note(**note)
     except BaseException:  # a journal without its first note is nobody's, and would wait for ever
         _discard(journal)
         raise
     if left:
         warn(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
     capture.start_mirror()
+    if joined_at is not None:
+        if settings.wandb_run is False and note["run"]["mode"] == "online":
+            capture.say(f"wandb_run=False comes too late for run {stream_id}: it is uploaded to W&B")
+        logged = note["run"]["log_written"] and not note["run"]["shared"]
+        whence = "comes from wandb's own log" if logged else "is in W&B alone: this run has no log of wandb's"
+        capture.say(f"what run {stream_id} logged before this line {whence}")
     return capture
 
 
@@ -129,7 +147,7 @@ def _discard(journal: JournalWriter) -> None:
     remove_marks(journal.path)
 
 
-def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
+def _first_note(run: Any, settings: SwanSettings, joined_at: int | None) -> BeginFields:
     """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
     wandb_settings = run._settings
     note: BeginFields = {
@@ -152,6 +170,7 @@ def _first_note(run: Any, settings: SwanSettings) -> BeginFields:
             "url": getattr(wandb_settings, "run_url", None),
             "fork_from": str(getattr(wandb_settings, "fork_from", None) or "") or None,
             "resume_from": str(getattr(wandb_settings, "resume_from", None) or "") or None,
+            "joined_at": joined_at,
         },
         "trainer": {
             **identity(),
@@ -211,7 +230,8 @@ class Capture:
         except OSError as error:
             warn(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
             return
-        self.mirror = Supervisor(path)
+        kept = f"what run {self.stream_id} logs is kept in {shown(path)}"
+        self.mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"))
         try:
             self.mirror.start()
         except OSError as error:

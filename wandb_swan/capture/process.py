@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,8 @@ BUSY = 3
 """The mirror's exit code when another process has the journal."""
 FIRST_PAUSE, LAST_PAUSE = 1.0, 300.0
 """Seconds between the end of a mirror during its run and the start of the next one."""
+LOOKS = 20
+"""Seconds for which a mirror that has been started is looked at: whether the user has to do something."""
 LAST_TRIES = 2
 """How often a mirror that is killed after the end of its run is started again."""
 
@@ -183,8 +185,10 @@ def _signals_blocked() -> Iterator[None]:
 class Supervisor:
     """Keeps a mirror at the journal of a live run: one that dies is started again, after a growing pause."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, tell: Callable[[str], None] = lambda _: None) -> None:
+        """`tell` says to the user, early, what keeps the mirror from its work and they can put right."""
         self._journal = journal
+        self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._over = threading.Event()
         self._done = threading.Event()
@@ -240,9 +244,21 @@ class Supervisor:
 
     def _watch_all(self) -> None:
         try:
+            self._look()
             self._watch()
         finally:
             self._done.set()
+
+    def _look(self) -> None:
+        """Looks once a second, until the SwanLab run is there."""
+        for _ in range(LOOKS):
+            ended = self._over.wait(1.0) or self._process is None or self._process.poll() is not None
+            status = read_status(self._journal)
+            obstacle = status.get("obstacle")
+            if obstacle and not self._over.is_set():  # else it is told at the end
+                self._tell(obstacle)
+            if obstacle or ended or status.get("state") == "running":
+                return
 
     def _watch(self, deadline: float = float("inf")) -> bool:
         """Until nothing is left to do; False if `deadline` (monotonic) comes first."""

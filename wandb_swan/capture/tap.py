@@ -20,12 +20,16 @@ import os
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import WandbSwanError
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
 from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.writer import PATIENCE, JournalWriter
+from ..versions import below_declared
+from . import late, peer
 from .messages import warn
 
 if TYPE_CHECKING:
@@ -34,12 +38,21 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 _lock = threading.RLock()
+_said: set[str] = set()
+"""Why wandb could not be tapped."""
 _saved: list[tuple[type, str, Any]] = []
 _live: dict[str, Capture] = {}
 """Stream id (wandb's run id) -> what captures it. Emptied in a forked child, which must be silent."""
 
 _first_run: dict[str, bytes] = {}
 """Stream id -> the run record as the user's process made it, until the run starts."""
+
+_late: dict[str, Any] = {}
+"""Stream id -> run that had begun when wandb was tapped. It is captured from its next record on: who imports us may
+call `sync_wandb()` with arguments next."""
+
+_seen: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Runs that were tapped, or that the settings left out: none is mirrored twice."""
 
 _given: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("wandb_swan_init", default=None)
 _process_wide: dict[str, Any] = {}
@@ -50,6 +63,7 @@ def _in_a_forked_child() -> None:
     global _lock
     captures = list(_live.values())
     _live.clear()
+    _late.clear()
     _first_run.clear()
     _lock = threading.RLock()
     for capture in captures:
@@ -93,27 +107,48 @@ def install(**given: Any) -> bool:
 
     Returns False, after one warning, when this wandb has no place to tap; wandb then works alone.
     """
+    with own_errors_suppressed(Exception):
+        _process_wide.update(peer.follow())
     _process_wide.update({name: value for name, value in given.items() if value is not None})
     with _lock:
         if _saved:
             return True
         try:
+            low = below_declared("wandb", "swanlab")
+            if low:
+                raise WandbSwanError(f"{', '.join(low)}, the lowest that works: type `pip install -U wandb-swan`")
             _wrap_all()
         except Exception as error:
             _restore()
-            warn(f"this wandb cannot be mirrored ({error}); wandb works alone")
+            if str(error) not in _said:
+                warn(f"nothing is mirrored ({error}); wandb works alone")
+            _said.add(str(error))
             return False
+    for stream_id, run in late.running():
+        if stream_id not in _live and run not in _seen:
+            _late.setdefault(stream_id, run)
     return True
+
+
+def join_running(**given: Any) -> None:
+    """Captures now what `install` has found running, with the settings that it was given."""
+    if any(value is not None for value in given.values()):
+        for stream_id in _live:
+            warn(f"what sync_wandb() is given comes too late for run {stream_id}, which goes on as it began")
+    for stream_id in list(_late):
+        _join(stream_id)
 
 
 def uninstall() -> None:
     """Takes the tap out: every class of wandb is as it was. Mirrors of live runs finish with what they have."""
     with _lock:
         _restore()
+        peer.leave()
         _process_wide.clear()
         for capture in list(_live.values()):
             capture.close()
         _live.clear()
+        _late.clear()
         _first_run.clear()
 
 
@@ -159,6 +194,8 @@ def _service_connection() -> type:
 def _tap_publish(original: Any) -> Any:
     def _publish(self: Any, record: Any, *args: Any, **kwargs: Any) -> Any:
         capture = _live.get(self._stream_id)
+        if capture is None and self._stream_id in _late and late.is_of_the_run(record):
+            capture = _join(self._stream_id)
         if capture is None:
             _remember_run(self._stream_id, record)
             return original(self, record, *args, **kwargs)
@@ -197,7 +234,7 @@ def _tap_run_start(original: Any) -> Any:
         except Exception as error:
             if raised_by_handler(error):
                 raise
-            warn(f"run {self._stream_id} is not mirrored to SwanLab ({_short(error)}); wandb is not affected")
+            _not_mirrored(self._stream_id, error)
         return original(self, run, *args, **kwargs)
 
     return deliver_run_start
@@ -205,7 +242,8 @@ def _tap_run_start(original: Any) -> Any:
 
 def _tap_finish(original: Any) -> Any:
     def _finish(self: Any, *args: Any, **kwargs: Any) -> Any:
-        capture = _live.get(self._settings.run_id or "")
+        stream_id = self._settings.run_id or ""
+        capture = _join(stream_id) if stream_id in _late else _live.get(stream_id)
         if capture is None or capture.run_is_not(self):
             return original(self, *args, **kwargs)
         wait = True
@@ -224,6 +262,7 @@ def _tap_finish(original: Any) -> Any:
 def _tap_teardown(original: Any) -> Any:
     def teardown(self: Any, *args: Any, **kwargs: Any) -> Any:
         code = kwargs.get("exit_code", args[0] if args else 0)
+        join_running()
         captures = list(_live.values())
         for capture in captures:
             _note_cause(capture)
@@ -263,7 +302,26 @@ def _keep_offline(init: Any, init_settings: Any) -> None:
         init_settings.mode = "offline"
 
 
-def _begin(stream_id: str, run: Any) -> None:
+def _join(stream_id: str) -> Capture | None:
+    """Captures a run that had begun; the mirror has what came before from wandb's own log."""
+    run = _late.pop(stream_id, None)
+    if run is None:  # another thread was faster
+        return _live.get(stream_id)
+    try:
+        _first_run[stream_id] = late.start_record(run)
+        _begin(stream_id, run, joined_at=late.step_of(run))
+    except Exception as error:
+        if raised_by_handler(error):
+            raise
+        _not_mirrored(stream_id, error)
+    return _live.get(stream_id)
+
+
+def _not_mirrored(stream_id: str, error: Exception) -> None:
+    warn(f"run {stream_id} is not mirrored to SwanLab ({_short(error)}); wandb is not affected")
+
+
+def _begin(stream_id: str, run: Any, *, joined_at: int | None = None) -> None:
     if switched_off():
         return
     from .launch import begin
@@ -272,11 +330,12 @@ def _begin(stream_id: str, run: Any) -> None:
     if previous is not None:
         previous.close()
     first = _first_run.pop(stream_id, None)
-    capture = begin(stream_id, run, {**_process_wide, **(_given.get() or {})})
+    _seen.add(run)
+    capture = begin(stream_id, run, {**_process_wide, **(_given.get() or {})}, joined_at=joined_at)
     if capture is not None:
-        _live[stream_id] = capture
         if first is not None:
             capture.journal.append(first)
+        _live[stream_id] = capture
 
 
 def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,19 @@ import click
 from ..defaults import GIVEN_MODES
 
 
+def _python_path() -> str:
+    """PYTHONPATH with what activates in a Python that reads no `wandb_swan.pth`; last the package, if this is one."""
+    package = Path(__file__).absolute().parent.parent
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    installed = any(Path(folder, "wandb_swan.pth").is_file() for folder in folders)
+    entries = [str(package / "capture" / "boot"), os.environ.get("PYTHONPATH"), None if installed else package.parent]
+    return os.pathsep.join(str(entry) for entry in entries if entry)
+
+
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--mode", type=click.Choice(GIVEN_MODES), help="SwanLab's mode.")
 @click.option("--wandb-run/--no-wandb-run", default=None, help="Whether anything is uploaded to W&B.")
+@click.option("--keep-wandb/--no-keep-wandb", default=None, help="Whether W&B's folder stays, with --no-wandb-run.")
 @click.option("--workspace", help="SwanLab workspace.")
 @click.option("--project", help="SwanLab project; the wandb project if not given.")
 @click.option("--log-dir", type=click.Path(file_okay=False, path_type=Path), help="SwanLab's log directory.")
@@ -26,9 +37,10 @@ def run(program: tuple[str, ...], **switches: Any) -> None:
     """Run PROGRAM with every wandb run mirrored.
 
     Its children's runs too. What is not given comes from the environment: --mode is WANDB_SWAN_MODE, and so on.
-    PROGRAM's Python must have wandb-swan installed.
+    PROGRAM's Python must have wandb-swan installed, or find it on PYTHONPATH.
     """
     os.environ["WANDB_SWAN"] = "1"
+    os.environ["PYTHONPATH"] = _python_path()
     for name, value in switches.items():
         if value is not None:
             # Absolute: the program may change its folder before its run starts.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -172,10 +171,8 @@ def plan(references: Sequence[RunReference]) -> Report:
 
 def ready(mode: str) -> None:
     """Raises WandbSwanError, saying what to do, where SwanLab cannot record in this mode."""
-    if mode == "local" and importlib.util.find_spec("swanboard") is None:
-        raise WandbSwanError('--mode local needs SwanLab\'s dashboard: type `pip install "swanlab[dashboard]"`')
-    if mode == "online":
-        from ..swan.target import logged_in
+    from ..swan.target import obstacle
 
-        if not logged_in():
-            raise WandbSwanError("no SwanLab login: type `swanlab login`, or add `--mode offline`")
+    why = obstacle(mode)
+    if why is not None:
+        raise WandbSwanError(why)

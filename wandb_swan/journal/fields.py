@@ -42,6 +42,8 @@ class RunFields(TypedDict):
     url: str | None
     fork_from: str | None
     resume_from: str | None
+    joined_at: int | None
+    """wandb's step at which a run that had begun before was tapped; None: from its start."""
 
 
 class IdentityFields(TypedDict):
@@ -77,6 +79,7 @@ class SettingsFields(TypedDict):
     journal_dir: str | None
     finish_timeout: float
     keep_journal: bool
+    keep_wandb: bool
     plotly_inline: bool
     keep_original: bool
 
@@ -163,9 +166,11 @@ class StatusFields(TypedDict, total=False):
     offset: int | None
     unsent: int
     reason: str | None
+    obstacle: str | None
     result: str | None
     torn: str | None
     only_copy: str | None
+    wandb_folder: str | None
     size: int | None
 
 

@@ -127,6 +127,8 @@ class RunNote(Note):
     url: Text | None = None
     fork_from: Text | None = None
     resume_from: Text | None = None
+    joined_at: int | None = None
+    """wandb's step at which a run that had begun before was tapped; None: from its start."""
 
 
 class TrainerNote(Note):
@@ -155,6 +157,7 @@ class SettingsNote(Note):
     journal_dir: PathText | None = None
     finish_timeout: Annotated[float, Field(ge=0)] = FINISH_TIMEOUT
     keep_journal: bool = False
+    keep_wandb: bool = True
     plotly_inline: bool = False
     keep_original: bool = False
 
@@ -307,12 +310,16 @@ class MirrorStatus(Fields):
     """Records that SwanLab's server has not taken yet."""
     reason: Text | None = None
     """Why the run is not whole, or does not go on at the moment."""
+    obstacle: Text | None = None
+    """What keeps SwanLab from recording and the user can put right at once."""
     result: Text | None = None
     """The SwanLab run's state: success, crashed, aborted."""
     torn: Text | None = None
     """What is incomplete at the end of the journal."""
     only_copy: Text | None = None
     """What the journal alone holds, for which it stays."""
+    wandb_folder: Text | None = None
+    """What has become of W&B's own folder of the run, where it should be removed."""
     size: int | None = None
     """Bytes of the journal when the run was finished: one that has grown since is not."""
 

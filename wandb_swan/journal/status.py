@@ -61,7 +61,8 @@ def failure(
     why = status.get("reason")
     if not why or state == "failed":  # of an earlier mirror
         return None
-    why = f"SwanLab cannot be reached: {why}" if state == "waiting" else why
+    if state == "waiting" and why != status.get("obstacle") and not why.startswith("SwanLab"):
+        why = f"SwanLab cannot be reached: {why}"
     return f"the mirror goes on by itself ({why}); if it is interrupted type {resume}"
 
 
@@ -100,6 +101,8 @@ def _remarks(journal: Path, status: StatusFields) -> str:
     if moved:
         first = part.get("first_step") or 0
         more += f"; wandb's step {first} is step {first + moved} there, behind an earlier run of the same id"
+    if status.get("wandb_folder"):
+        more += f"; {status['wandb_folder']}"
     if status.get("only_copy") and journal.exists():
         more += f"; {shown(journal)} stays, it holds {status['only_copy']}"
     return more

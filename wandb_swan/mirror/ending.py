@@ -17,6 +17,7 @@ from ..stream.events import Alert, ConsoleLine
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
 from .session import POLL, Session
+from .wandb_folder import WandbFolder
 
 log = logging.getLogger("wandb_swan")
 
@@ -29,6 +30,7 @@ class Ending:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._wandb: WandbFolder
 
     def end(self, reader: LogReader) -> int | None:
         """Completes and closes the SwanLab run of a journal that `reader` has read to its end.
@@ -38,6 +40,7 @@ class Ending:
         """
         session, replay = self._session, self._session.replay
         decoder, checks = replay.decoder, replay.checks
+        self._wandb = WandbFolder(decoder.begin, session.journal)
         torn = reader.torn()
         if not replay.is_open:
             session.report("failed" if torn else "empty", reason=torn or "the journal holds no started run", torn=torn)
@@ -53,6 +56,8 @@ class Ending:
         for event in decoder.finish(_why_no_end(ended=decoder.ended)):
             replay.write(event)
         self._read_log_to_its_end()
+        if not checks.whole:
+            replay.write_unlogged()
         rest = list(checks.the_rest())
         late = sum(isinstance(event, ConsoleLine | Alert) for event in rest) if whole else 0
         checks.finish()
@@ -62,6 +67,10 @@ class Ending:
             return None
         for event in rest:
             replay.sink.write(event)
+        if self._wandb.asked and self._wandb.reserved() is None:
+            for file in self._wandb.files_of_its_own():
+                if file.path not in replay.sink.saved:
+                    replay.sink.write(file)
         if late:  # of other processes, printed between other lines
             replay.sink.add_metadata(late_lines=late)
         return self._close(reader.offset, torn, damaged=reader.damage is not None and not checks.whole)
@@ -110,6 +119,8 @@ class Ending:
             amend_metadata(Path(sink.run_dir), parity=checked(how="read back by the mirror", identical=True))
         with suppress(OSError):
             facts["size"] = session.journal.stat().st_size
+        if self._wandb.asked:
+            facts["wandb_folder"] = self._wandb.stays("its mirror ended before it was compared")
         only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
         written = session.report("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
@@ -120,7 +131,16 @@ class Ending:
                 remove_marks(session.journal)
             if not written:  # a full disk, which may have room now
                 session.report("finished", only_copy=only_copy, **facts)
+        if self._wandb.asked:  # last: without the folder, the journal cannot be replayed whole
+            facts["wandb_folder"] = self._let_wandb_go(only_copy, closed=closed)
+            session.report("finished", only_copy=only_copy, **facts)
         return 0
+
+    def _let_wandb_go(self, only_copy: str | None, *, closed: bool) -> str:
+        sink = self._session.replay.sink
+        if not closed or only_copy is not None or sink.run_dir is None:
+            return self._wandb.stays(f"the journal holds {only_copy}" if only_copy else "the run may go on")
+        return self._wandb.let_go(Path(sink.run_dir), lost=sink.lost(), artifacts=sink.artifacts)
 
     def _name_each_other(self) -> None:
         """The run folder of the part before this one says where the run goes on."""

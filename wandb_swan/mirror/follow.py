@@ -86,7 +86,8 @@ class Follower:
                     replay.take_from_log(drained=drained)
                 if drained and (replay.decoder.ended or not alive):
                     return self._ending.end(reader)
-                problem = reader.damage or (replay.uploads.problem if replay.uploads is not None else None)
+                uploads = replay.uploads
+                problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
                 session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
                 if drained and not logged:
                     time.sleep(POLL)
@@ -121,6 +122,8 @@ class Follower:
         if replay.decoder.rows_from_core:
             replay.checks.from_log = True
         if not replay.is_open and replay.decoder.started is not None:
+            if not self._since:
+                self._opening.foresee()
             events = self._held = [*self._held, *events]
             if self._opens(alive=alive and reader.damage is None):
                 changes = [event for event in events if isinstance(event, RunChanged)]

@@ -52,6 +52,16 @@ class Opening:
         self._session = session
         self._mirror_earlier = mirror_earlier
 
+    def foresee(self) -> None:
+        """Says in the status what keeps SwanLab from recording, before there is anything to record."""
+        from ..swan.target import obstacle
+
+        self._target()
+        self._session.obstacle = obstacle(self._session.mode)
+        if self._session.obstacle is not None:
+            log.warning("%s", self._session.obstacle)
+            self._session.report("waiting", reason=self._session.obstacle)
+
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run; `started` has what is known by now of the run that the journal holds.
 
@@ -62,6 +72,7 @@ class Opening:
         from ..parity.readback import Expected
         from ..swan.sdk import probe
         from ..swan.sink import Sink
+        from ..swan.target import obstacle
 
         session, replay = self._session, self._session.replay
         begin = replay.decoder.begin
@@ -69,6 +80,9 @@ class Opening:
         target = self._target()
 
         def start() -> Sink:
+            session.obstacle = obstacle(session.mode)
+            if session.obstacle is not None:
+                raise WandbSwanError(session.obstacle)
             probe.describe(begin.trainer.model_dump(), monitor=session.live)
             sink = Sink(target, check=Expected() if session.mode != "online" else None)
             sink.open(started.changed(run_id=self._rewound_id(started)))
@@ -81,10 +95,13 @@ class Opening:
         replay.sink.flush()  # the config says whose part this is before the first point is there
         facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
         replay.sink.add_metadata(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
+        joined = run.joined_at is not None
         if run.log_written and run.log and not run.shared:
-            replay.checks = Reconciler(Path(run.log))
-            replay.checks.from_log = replay.rows_from_log or replay.decoder.rows_from_core
-            replay.checks.lines_from_log = replay.rows_from_log
+            replay.checks = Reconciler(Path(run.log), joined=joined)
+            replay.checks.from_log |= replay.rows_from_log or replay.decoder.rows_from_core
+            replay.checks.lines_from_log |= replay.rows_from_log
+        elif joined:
+            replay.sink.losses.add(("run",), "what it logged before it was mirrored: wandb writes no log of it")
         session.report("running", force=True)
 
     def _target(self) -> Target:
@@ -204,7 +221,7 @@ class _Starts:
     def _say(self, state: RetryCallState) -> None:
         reason = _reason(state)
         pause = state.next_action.sleep if state.next_action is not None else 0.0
-        log.warning("SwanLab cannot be reached (%s); the journal waits, next try in %.0f s", reason, pause)
+        log.warning("%s; the journal waits, next try in %.0f s", reason, pause)
         self._session.report("waiting", reason=reason)
 
     def _over(self, watch: LogReader) -> bool:
@@ -218,12 +235,14 @@ class _Starts:
 
 def _reason(state: RetryCallState) -> str:
     error = state.outcome.exception() if state.outcome is not None else None
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, WandbSwanError):
+        return str(error)
+    return f"SwanLab cannot be reached: {type(error).__name__}: {error}"
 
 
 def _give_up(state: RetryCallState) -> Sink:
     assert state.outcome is not None
-    raise WandbSwanError(f"SwanLab cannot be reached: {_reason(state)}") from state.outcome.exception()
+    raise WandbSwanError(_reason(state)) from state.outcome.exception()
 
 
 class Continuation:

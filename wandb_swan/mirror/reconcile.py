@@ -20,6 +20,7 @@ from ..stream.records import Decoder
 from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
 from ..swan.limits import clean_text
+from .joined import Unlogged
 from .rest import Rest
 
 log = logging.getLogger("wandb_swan")
@@ -33,11 +34,13 @@ WAITING = 200_000
 class Reconciler:
     """Compares the rows of one run, live and logged. Rows are matched by step."""
 
-    def __init__(self, path: FilePath | None) -> None:
+    def __init__(self, path: FilePath | None, *, joined: bool = False) -> None:
+        """`joined`: the run had begun when it was tapped."""
         self.path = path
-        self.from_log = False
+        self.unlogged = Unlogged() if joined else None
+        self.from_log = joined
         """Whether the rows come from the log alone: the live steps cannot be trusted (any more)."""
-        self.lines_from_log = False
+        self.lines_from_log = joined
         """Whether console lines and alerts do too, in their order: the run is made anew from a whole log."""
         self.whole = False
         """Whether the log was read to its exit record."""
@@ -72,10 +75,14 @@ class Reconciler:
             return
         self._waiting[row.step] = row.values
         if len(self._waiting) > WAITING:
-            log.warning("wandb writes no transaction log at %s: no self-check", self.path)
-            self.path = None
-            self._waiting.clear()
-            self.rest = Rest()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """There is no log."""
+        log.warning("wandb writes no transaction log at %s: no self-check", self.path)
+        self.path = None
+        self._waiting.clear()
+        self.rest = Rest()
 
     def follow(self, current: int, *, drained: bool) -> Iterator[Event]:
         """Rows, or parts of rows, that the log has and SwanLab has not, and what they have to be read with.
@@ -103,6 +110,8 @@ class Reconciler:
         for event in self._events():
             if isinstance(event, HistoryRow) or (self.lines_from_log and isinstance(event, ConsoleLine | Alert)):
                 self._early.append(event)
+                if self.unlogged is not None:
+                    self.unlogged.logged(event)
                 if len(self._early) >= READ_AHEAD or self._read >= READ_AHEAD_BYTES:
                     break
             else:
@@ -124,6 +133,8 @@ class Reconciler:
         if self.path is not None and self.whole:
             yield from self.rest.finish()
             yield from self._summary.events()
+        elif self.path is not None and self.unlogged is not None:
+            yield from self.rest.missing()
 
     def summary(self) -> dict[str, Any]:
         """The result of the self-check, for the status file."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..stream.events import Alert, ConsoleLine, Event, HistoryRow, RunStarted
+from ..stream.events import Alert, ConfigChanged, ConsoleLine, Event, HistoryRow, RunStarted
 from ..stream.records import Decoder
-from .reconcile import Reconciler
+from .reconcile import WAITING, Reconciler
 
 if TYPE_CHECKING:
     from ..swan.sdk.uploads import Uploads
@@ -53,6 +53,13 @@ class Replay:
 
     def write(self, event: Event) -> None:
         """Writes one event of the journal; rows that come from wandb's log are left to it."""
+        unlogged = self.checks.unlogged if self.checks.active else None
+        if unlogged is not None and isinstance(event, HistoryRow | ConsoleLine | Alert):
+            unlogged.live(event)
+            if len(unlogged) > WAITING:
+                self.checks.give_up()
+                self.write_unlogged()
+            return
         if isinstance(event, HistoryRow):
             if self.checks.from_log and self.checks.active:
                 return
@@ -60,11 +67,23 @@ class Replay:
         elif self.checks.lines_from_log and isinstance(event, ConsoleLine | Alert):
             return
         else:
-            if self.checks.active:
+            # The config of a run that has begun is what wandb's core has made of it: a large int is a float.
+            if self.checks.active and not (self.checks.unlogged is not None and isinstance(event, ConfigChanged)):
                 self.checks.rest.live(event)
             if isinstance(event, RunStarted):
                 return
         self.sink.write(event)
+
+    def write_unlogged(self) -> None:
+        """Writes what wandb's log should have and has not, of a run that was tapped when it had begun."""
+        if self.checks.unlogged is None:
+            return
+        for event in self.checks.unlogged.left():
+            self.sink.write(event)
+        gap = (self.decoder.begin.run.joined_at or 0) - 1 - self.checks.unlogged.reached
+        if gap > 0:
+            reason = "steps from before it was mirrored that wandb's log does not have"
+            self.sink.losses.counts["run", reason] = gap
 
     def take_from_log(self, *, drained: bool) -> None:
         """Writes what wandb's log alone has; `drained`: the journal held nothing more at the last look."""

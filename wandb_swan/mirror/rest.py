@@ -96,12 +96,16 @@ class Rest:
                 self._known.add(key)
                 yield event
 
-    def finish(self) -> Iterator[Event]:
-        """What a log that was read to its end has besides; of the config and the name, its last word."""
+    def missing(self) -> Iterator[Event]:
+        """What the log, as far as it was read, has besides and the journal has not."""
         yield from self.before_rows()
         for events in self._missing.values():
             yield from events
         self._missing = {}
+
+    def finish(self) -> Iterator[Event]:
+        """What a log that was read to its end has besides; of the config and the name, its last word."""
+        yield from self.missing()
         there = dict(nested.leaves(self._live_config, empty=True))
         update = tuple(
             (path, value)

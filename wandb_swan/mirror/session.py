@@ -79,6 +79,8 @@ class Session:
         self.mode = ""
         """Where SwanLab records; "" until the journal's first note has been read."""
         self.no_credentials = False
+        self.obstacle: str | None = None
+        """What keeps SwanLab from recording and the user can put right at once."""
         self.replay = Replay(from_log=False)
         self._status_at = 0.0
         self._offset: int | None = None
@@ -142,6 +144,7 @@ class Session:
             updated=time.time(),
             mode=self.mode,
             no_credentials=self.no_credentials,
+            obstacle=self.obstacle,
             run_id=started.run_id if started else None,
             project=started.project if started else None,
             run_dir=sink.run_dir if sink else None,

@@ -184,7 +184,8 @@ class Decoder:
             name=run.display_name, notes=run.notes, tags=tuple(run.tags), group=run.run_group, job_type=run.job_type
         )
         if self.started is None:
-            self._steps = Steps(run.starting_step, shared=self.begin.run.shared)
+            first = max(run.starting_step, self.begin.run.joined_at or 0)
+            self._steps = Steps(first, shared=self.begin.run.shared)
             self.started = RunStarted(
                 **described.model_dump(),
                 run_id=run.run_id,

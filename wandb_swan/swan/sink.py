@@ -89,6 +89,8 @@ class Sink:
         self._check = check
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
+        self.saved: set[str] = set()
+        """The saved files, by their paths in the run's files folder."""
         self.losses = Losses()
         """Values that SwanLab has no place for, or has in another form only."""
 
@@ -133,6 +135,11 @@ class Sink:
     def capabilities(self) -> dict[str, str]:
         """What this SwanLab lets us do: name -> `ok`, or what is so without it."""
         return found.summary()
+
+    @property
+    def artifacts(self) -> int:
+        """How many artifacts the run has logged, of which SwanLab has a list."""
+        return sum(not used for _, _, used in self._artifacts)
 
     def skip_lines(self, count: int) -> None:
         """The next `count` console lines are in the SwanLab run already."""
@@ -336,6 +343,7 @@ class Sink:
             self.losses.add(key, f"file not saved: {type(error).__name__}", str(error))
         else:
             self.counts["files"] += 1
+            self.saved.add(path)
             if self._check is not None:
                 self._check.files.add(path)
 

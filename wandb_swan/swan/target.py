@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -42,6 +43,15 @@ class Target(BaseModel):
 def logged_in() -> bool:
     """Whether SwanLab credentials are found, wherever SwanLab looks for them."""
     return bool(swanlab.Settings().api_key)
+
+
+def obstacle(mode: str) -> str | None:
+    """What keeps SwanLab from recording in a mode, and what to type; None if nothing is seen to."""
+    if mode == "local" and importlib.util.find_spec("swanboard") is None:
+        return 'mode local needs SwanLab\'s dashboard: type `pip install "swanlab[dashboard]"`'
+    if mode == "online" and not logged_in():
+        return "no SwanLab login: type `swanlab login`, or use mode offline"
+    return None
 
 
 def resolve(

@@ -1,0 +1,179 @@
+"""Installations in which something does nothing: no `.pth` file is read, a package is missing or too old, no login."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import wandb_swan
+from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(os.name == "nt", reason="links"),
+]
+
+TRAIN = """
+import wandb
+run = wandb.init(project="p", id="r1", config={"lr": 0.1})
+for i in range(3):
+    run.log({"a": i})
+run.finish()
+"""
+OURS = ("wandb_swan", "_wandb_swan", "_editable_impl_wandb_swan", "__editable__")
+"""What the names of our own files in site-packages begin with."""
+
+
+class Installation:
+    """A virtual environment with links to the packages of this one, but for some."""
+
+    def __init__(self, folder: Path, *, without: tuple[str, ...] = (), ours: bool = True) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.work = folder / "work"
+        self.home.mkdir(parents=True)
+        self.work.mkdir()
+        venv.create(folder / "venv", symlinks=True)
+        self.python = folder / "venv" / "bin" / "python"
+        self.packages = next((folder / "venv").glob("lib/python*/site-packages"))
+        for entry in Path(distribution("swanlab").locate_file("")).iterdir():
+            if not entry.name.startswith((*OURS, *without, "__pycache__")):
+                (self.packages / entry.name).symlink_to(entry)
+        if ours:
+            self.put(self.packages)
+
+    def put(self, target: Path) -> None:
+        """The package and its metadata, as `pip install --target` would put it there."""
+        package = Path(wandb_swan.__file__).parent
+        metadata = Path(str(distribution("wandb-swan").locate_file("")))
+        shutil.copytree(package, target / "wandb_swan", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("wandb_swan.pth", "_wandb_swan_command.py"):
+            shutil.copy(next(path for path in (metadata / name, package.parent / name) if path.exists()), target)
+        for info in metadata.glob("wandb_swan-*.dist-info"):
+            shutil.copytree(info, target / info.name)
+
+    def age(self, package: str, version: str) -> None:
+        """Has the metadata of a package say another version."""
+        (link,) = self.packages.glob(f"{package}-*.dist-info")
+        real = link.resolve()
+        link.unlink()
+        shutil.copytree(real, link)
+        text = (link / "METADATA").read_text("utf-8")
+        now = next(line for line in text.splitlines() if line.startswith("Version: "))
+        (link / "METADATA").write_text(text.replace(now, f"Version: {version}", 1), "utf-8")
+
+    def start(self, *arguments: str, script: str = TRAIN, expect: int = 0, **environment: str | None) -> Recorded:
+        (self.work / "train.py").write_text(script)
+        done = subprocess.run(
+            [self.python, *arguments],
+            cwd=self.work,
+            env=clean_environment(self.home, SWANLAB_PROBE_MONITOR="false", **environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        wait_for_mirrors(self.work)
+        return Recorded(self.work, done.returncode, done.stdout, done.stderr)
+
+
+def said(result: Recorded) -> list[str]:
+    return [line for line in result.stderr.splitlines() if line.startswith("wandb_swan: ")]
+
+
+def test_on_pythonpath_alone(tmp_path: Path) -> None:
+    """What `pip install --target` gives: `wandb-swan run` works all the same, the toggle cannot, and `doctor` says so."""
+    place = Installation(tmp_path, ours=False)
+    target = tmp_path / "target"
+    target.mkdir()
+    place.put(target)
+    (target / "sitecustomize.py").write_text("import sys\nsys.the_users_own = 1\n")
+    script = "import sys\nassert sys.the_users_own == 1\n" + TRAIN
+    path = {"PYTHONPATH": str(target)}
+    by_run = place.start("-m", "wandb_swan", "run", "--", str(place.python), "train.py", script=script, **path)
+    wandb, swan = by_run.pair()
+    assert swan.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0} and len(wandb.rows) == 3
+    shutil.rmtree(place.work / "swanlog")
+    shutil.rmtree(place.work / "wandb")
+    imported = place.start("train.py", script=script.replace("finish()", "finish()") + "import wandb_swan\n", **path)
+    assert said(imported) == []  # the run was over
+    late = script.replace("run.log", "import wandb_swan; run.log")
+    assert (
+        "what run r1 logged before this line comes from wandb's own log"
+        in place.start("train.py", script=late, **path).stderr
+    )
+    checked = place.start("-m", "wandb_swan", "doctor", expect=1, **path)
+    (red,) = [line for line in checked.stdout.splitlines() if "not ok" in line]
+    assert "WANDB_SWAN=1 alone does nothing" in red and "-m wandb_swan run" in checked.stdout
+
+
+def test_a_program_of_a_python_that_has_no_wandb_swan(tmp_path: Path) -> None:
+    other = Installation(tmp_path, ours=False)
+    (other.work / "train.py").write_text(TRAIN)
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb_swan", "run", "--", other.python, "train.py"],
+        cwd=other.work,
+        env=clean_environment(other.home),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("wandb_swan: ") == 1, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("wandb_swan: ")]
+    assert line == (
+        f"wandb_swan: not active, wandb works alone (no module wandb_swan for {other.python}; "
+        f"type `{other.python} -m pip install wandb-swan`)"
+    )
+    assert not (other.work / "swanlog").exists()
+
+
+def test_local_without_the_dashboard(tmp_path: Path) -> None:
+    place = Installation(tmp_path, without=("swanboard",))
+    slow = TRAIN.replace("run.finish", "import time\ntime.sleep(8)\nrun.finish")
+    result = place.start("train.py", script=slow, WANDB_SWAN="1", WANDB_SWAN_MODE="local")
+    early = [line for line in said(result) if line.startswith("wandb_swan: mode local needs SwanLab's dashboard")]
+    assert len(early) == 1 and 'type `pip install "swanlab[dashboard]"`; what run r1 logs is kept in' in early[0]
+    assert "nothing is lost: type `wandb-swan resume" in said(result)[-1]
+    checked = place.start("-m", "wandb_swan", "doctor", expect=1, WANDB_SWAN_MODE="local", WANDB_SWAN_LOG_DIR="other")
+    assert checked.stdout.count("not ok") == 1 and "mode local needs SwanLab's dashboard" in checked.stdout
+    for entry in Path(distribution("swanlab").locate_file("")).glob("swanboard*"):
+        (place.packages / entry.name).symlink_to(entry)
+    place.start("-m", "wandb_swan", "resume")
+    _, swan = result.pair()
+    assert swan.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
+
+
+@pytest.mark.parametrize(("package", "version"), [("wandb", "0.18.0"), ("swanlab", "0.6.3")])
+def test_versions_below_the_declared_ones(tmp_path: Path, package: str, version: str) -> None:
+    place = Installation(tmp_path)
+    place.age(package, version)
+    for script, switch in ((TRAIN, "1"), (TRAIN.replace("import wandb", "import wandb_swan as wandb"), None)):
+        result = place.start("train.py", script=script, WANDB_SWAN=switch)
+        (line,) = said(result)
+        assert line.startswith(f"wandb_swan: nothing is mirrored ({package} {version} is below ")
+        assert line.endswith("the lowest that works: type `pip install -U wandb-swan`); wandb works alone")
+        assert not (place.work / "swanlog").exists()
+    assert len(result.wandb_dirs) == 2
+    checked = place.start("-m", "wandb_swan", "doctor", expect=1)
+    assert f"{package} {version} is below" in checked.stdout and "not ok" in checked.stdout
+
+
+def test_online_without_a_login(tmp_path: Path) -> None:
+    place = Installation(tmp_path)
+    slow = TRAIN.replace("run.finish", "import time\ntime.sleep(8)\nrun.finish")
+    result = place.start("train.py", script=slow, WANDB_SWAN="1", WANDB_SWAN_MODE="online", WANDB_SWAN_MOD="x")
+    lines = said(result)
+    assert lines[0] == "wandb_swan: WANDB_SWAN_MOD is no switch; did you mean WANDB_SWAN_MODE?"
+    assert len([line for line in lines if line.startswith("wandb_swan: no SwanLab login: type `swanlab login`")]) == 1
+    assert "no SwanLab login" in lines[-1] and "nothing is lost: type `wandb-swan resume" in lines[-1]
+    checked = place.start("-m", "wandb_swan", "doctor", expect=1, WANDB_SWAN_MODE="online", WANDB_SWAN_LOG_DIR="other")
+    assert checked.stdout.count("not ok") == 1 and "no SwanLab login: type `swanlab login`" in checked.stdout
