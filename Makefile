@@ -11,7 +11,7 @@ demo: $(VENV)/.demo-ready
 	cd demo && ../$(BIN)/python ../examples/compare.py
 
 test: lint
-	$(BIN)/python -m pytest -q || $(BIN)/python -m pytest -q --last-failed  # alone, where the machine was too busy
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile || $(BIN)/python -m pytest -q --last-failed  # alone: too busy
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
