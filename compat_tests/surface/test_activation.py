@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 import wandb_swan
 from compat_tests.conftest import Record, Recorded, clean_environment, wait_for_mirrors
-from compat_tests.stores import assert_same_values
+from compat_tests.stores import SwanStore, assert_same_values
 from wandb_swan.__main__ import main
 
 pytestmark = pytest.mark.live
@@ -96,6 +96,30 @@ def test_swanlabs_own_call_is_ours(record: Record, script: str) -> None:
     assert_mirrored(result)
     said = [line for line in result.stderr.splitlines() if line.startswith("wandb_swan: ")]
     assert len(said) == 2 + ("running" in script), said
+
+
+def test_what_such_a_program_logs_to_swanlab_itself(record: Record) -> None:
+    """SwanLab's call opens a run in the process; without one `swanlab.log()` would raise."""
+    script = """
+import swanlab, wandb
+swanlab.sync_wandb(mode="offline")
+for n in range(2):
+    run = wandb.init(project="p", name=f"run {n}")
+    run.log({"loss": 0.5})
+    swanlab.log({"more": n, "text": swanlab.Text("kept")})
+    run.finish()
+    swanlab.finish()
+try:
+    swanlab.log({"late": 1})
+except RuntimeError:
+    print("no run")
+"""
+    result = record(script, WANDB_SWAN="1")
+    assert "no run" in result.stdout
+    stores = [SwanStore.read(path) for path in result.swan_dirs()]
+    found = sorted((store.start.name, key, values[0]) for store in stores for key, values in store.scalars.items())
+    assert found == sorted((f"run {n}", key, value) for n in range(2) for key, value in (("loss", 0.5), ("more", n)))
+    assert result.stderr.count("goes to a SwanLab run of its own") == 2
 
 
 def test_the_arguments_of_swanlabs_own_call(record: Record) -> None:

@@ -1,5 +1,5 @@
 """Live side, inside the training process: tap wandb's records, append them to a journal, start the mirror."""
 
-from .tap import install, installed, join_running, overrides, switched_off, uninstall
+from .tap import follow_peer, install, installed, join_running, overrides, switched_off, uninstall
 
-__all__ = ["install", "installed", "join_running", "overrides", "switched_off", "uninstall"]
+__all__ = ["follow_peer", "install", "installed", "join_running", "overrides", "switched_off", "uninstall"]

@@ -49,7 +49,7 @@ def _tap(_: Any) -> None:
 def _sync_wandb(mode=None, wandb_run=None, workspace=None, log_dir=None):  # type: ignore[no-untyped-def]
     import wandb_swan
 
-    wandb_swan.sync_wandb(mode, wandb_run, workspace, log_dir)
+    wandb_swan.capture.follow_peer(mode=mode, wandb_run=wandb_run, workspace=workspace, log_dir=log_dir)
 
 
 def take_over(module: Any) -> None:

@@ -208,15 +208,15 @@ class Capture:
         self.stream_id = stream_id
         self.journal = journal
         self.order = threading.RLock()
-        self._run = run
-        self._settings = settings
+        self.run = run
+        self.settings = settings
         self._silent = silent
         self.mirror: Supervisor | None = None
         self._broken = False
         self._backlog = Backlog(journal.path)
 
     def run_is_not(self, run: Any) -> bool:
-        return run is not self._run
+        return run is not self.run
 
     def say(self, message: str) -> None:
         if not self._silent:
@@ -260,7 +260,7 @@ class Capture:
     @property
     def _has_log(self) -> bool:
         """Whether wandb writes a log of its own."""
-        return not getattr(self._run._settings, "x_skip_transaction_log", False)
+        return not getattr(self.run._settings, "x_skip_transaction_log", False)
 
     def close(self) -> None:
         """Ends the capture without waiting; the mirror finishes by itself."""
@@ -293,16 +293,16 @@ class Capture:
 
     def _conversion(self) -> str | None:
         """What brings the run to SwanLab from wandb's own log, if there is one."""
-        log = Path(self._run._settings.sync_file).absolute()
+        log = Path(self.run._settings.sync_file).absolute()
         if not self._has_log or not log.exists():
             return None
-        mode = read_status(self.journal.path).get("mode") or self._settings.mode or "offline"
-        where = ("--wb-run-dir", log.parent, "--log-dir", self._settings.log_dir, "--mode", mode)
+        mode = read_status(self.journal.path).get("mode") or self.settings.mode or "offline"
+        where = ("--wb-run-dir", log.parent, "--log-dir", self.settings.log_dir, "--mode", mode)
         return command("wandb-swan", "convert", "-t", "wandb-local", *where)
 
     def _wait(self, mirror: Supervisor) -> bool:
         """Whether the mirror ended in time. What is said meanwhile is said in lines: a display may fail, or hang."""
-        deadline = time.monotonic() + self._settings.finish_timeout
+        deadline = time.monotonic() + self.settings.finish_timeout
         pause, quiet = SAY_AFTER, not _at_a_terminal()
         while not mirror.wait(min(pause, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:

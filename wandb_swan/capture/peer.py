@@ -13,10 +13,10 @@ _SAYS_NOTHING = {"mode": "online", "wandb_run": True}
 """Its defaults: whether they were given cannot be told."""
 
 
-def follow() -> dict[str, Any]:
+def follow() -> dict[str, Any] | None:
     """Takes SwanLab's function over, now or when it is imported; what it has done to wandb already is undone.
 
-    Returns the arguments that it was given then.
+    Returns the arguments that it was given then; None: it was not called.
     """
     module = sys.modules.get(PEER)
     if module is not None:
@@ -24,7 +24,7 @@ def follow() -> dict[str, Any]:
         return _undo()
     if not any(map(_awaits, sys.meta_path)):
         when_imported(PEER, take_over)
-    return {}
+    return None
 
 
 def leave() -> None:
@@ -41,10 +41,10 @@ def _awaits(finder: object) -> bool:
     return type(finder).__name__ == "AwaitedImport" and getattr(finder, "name", "") == PEER
 
 
-def _undo() -> dict[str, Any]:
+def _undo() -> dict[str, Any] | None:
     import wandb
 
-    given: dict[str, Any] = {}
+    given: dict[str, Any] | None = None
     for owner, name, original in _patched(wandb):
         while getattr(patch := inspect.getattr_static(owner, name), "__module__", None) == PEER:
             held = inspect.getclosurevars(patch).nonlocals
@@ -53,6 +53,8 @@ def _undo() -> dict[str, Any]:
             setattr(owner, name, held[original])
     if wandb.run is not None and getattr(getattr(wandb.log, "__func__", None), "__module__", None) == PEER:
         wandb.log = wandb.run.log  # bound when the run started
+    if given is None:
+        return None
     return {switch: value for switch, value in given.items() if value != _SAYS_NOTHING.get(switch)}
 
 

@@ -108,7 +108,10 @@ def install(**given: Any) -> bool:
     Returns False, after one warning, when this wandb has no place to tap; wandb then works alone.
     """
     with own_errors_suppressed(Exception):
-        _process_wide.update(peer.follow())
+        given_to_it = peer.follow()
+        if given_to_it is not None:
+            _process_wide.update(given_to_it)
+            _allow_beside()
     _process_wide.update({name: value for name, value in given.items() if value is not None})
     with _lock:
         if _saved:
@@ -130,6 +133,26 @@ def install(**given: Any) -> bool:
     return True
 
 
+def follow_peer(**given: Any) -> None:
+    """What `swanlab.sync_wandb()` does where it is ours: also what the program logs by SwanLab itself has its place."""
+    if switched_off():
+        return
+    install(**given)
+    join_running(**given)
+    with own_errors_suppressed(Exception):
+        _allow_beside()
+
+
+def _allow_beside() -> None:
+    from . import beside  # few programs need it
+
+    beside.allow(lambda: next(iter(_live.values()), None))
+
+
+def _beside() -> Any:
+    return sys.modules.get(f"{__package__}.beside")
+
+
 def join_running(**given: Any) -> None:
     """Captures now what `install` has found running, with the settings that it was given."""
     if any(value is not None for value in given.values()):
@@ -144,6 +167,8 @@ def uninstall() -> None:
     with _lock:
         _restore()
         peer.leave()
+        if (beside := _beside()) is not None:
+            beside.leave()
         _process_wide.clear()
         for capture in list(_live.values()):
             capture.close()
@@ -347,6 +372,9 @@ def _end(capture: Capture, *, wait: bool, exit_code: int | None = None) -> None:
         if raised_by_handler(error):
             raise
         warn(f"waiting for the mirror failed ({_short(error)})")
+    with own_errors_suppressed(Exception):
+        if (beside := _beside()) is not None:
+            beside.close(capture)
 
 
 def _remember_run(stream_id: str, record: Any) -> None:
