@@ -70,7 +70,7 @@ def test_names_that_the_terminal_cannot_show(tmp_path: Path, cli: Cli) -> None:
 
 def test_no_swanlab_login(cli: Cli, cases: Path) -> None:
     said = cli("convert", "-t", "wandb-local", "--wb-dir", cases, expect=2)
-    assert "swanlab login" in said and "--mode offline" in said
+    assert "swanlab login" in said and "or use mode offline" in said
 
 
 def test_verify_finds_what_differs(cases: Path, cli: Cli) -> None:
