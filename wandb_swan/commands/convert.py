@@ -146,7 +146,10 @@ def _convert(given: dict[str, Any]) -> None:
     if unwritten is not None:
         raise unwritten
     if any(run.reason == "Ctrl-C" for run in result.runs):
-        console.print("interrupted: type the same command again to go on")
+        again = "type the same command again to go on"
+        if not given["resume"]:
+            again = "what is done stays; type the command without --force to go on, with it to start over"
+        console.print(f"interrupted: {again}")
         raise click.exceptions.Exit(130)
     if result.having("failed") or result.having("interrupted") or (given["strict"] and not result.whole):
         raise click.exceptions.Exit(1)
