@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,89 @@ def test_a_folder_that_cannot_be_read(repository: Path, cli: Cli) -> None:
     finally:
         locked.chmod(0o755)
     assert f"{locked}: cannot be read: Permission denied" in said
+
+
+WORDS = ["plain", "with space", "naïve", "实验", "quote's", "a+b", "~tilde", "dot.ted", "-dash", "#hash"]
+
+
+def mixed_tree(root: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """200 folders of ten kinds, in many places: run id -> its rows, and folder or file -> why it is no run."""
+    runs: dict[str, int] = {}
+    none: dict[str, str] = {}
+    old = Path(__file__).parent / "fixtures" / "json-0.8.36" / "dryrun-20200102_030405-old08"
+    resumed = record(lambda made: setattr(made.telemetry.feature, "resumed", True))
+
+    def add(folder: Path, run_id: str, at: int, *, step: int = 0, said: tuple[bytes, ...] = (), cut: int = 0) -> None:
+        folder.mkdir(parents=True)
+        writer = JournalWriter(folder / f"run-{run_id}.wandb")
+        named = record(lambda made: made.MergeFromString(begin(at)) and setattr(made.run, "run_id", run_id))
+        for payload in (named, *said, *(row(step + n, f"{n}.5") for n in range(3)), END):
+            writer.append(payload)
+        writer.close()
+        if cut:
+            writer.path.write_bytes(writer.path.read_bytes()[:-cut])
+
+    for n in range(200):
+        wandb = root / WORDS[n // 10 % 10] / ("wandb" if n % 3 else ".wandb")
+        run_id = f"r{n}"
+        folder = wandb / f"{'offline-' if n % 2 else ''}run-20240101_{n:06}-{run_id}"
+        match n % 10:
+            case 0 | 1:
+                add(folder, run_id, n + 1)
+                runs[run_id] = 3
+            case 2:  # goes on, from before the last row of the part before it
+                for part in range(3):
+                    name = folder.with_name(f"run-20240102_{n:04}{part:02}-{run_id}")
+                    add(name, run_id, 1000 + n * 10 + part, step=part * 2, said=(resumed,) if part else ())
+                runs[run_id] = 7
+            case 3:  # the same id again, which counts from 0
+                for part in range(2):
+                    add(folder.with_name(f"run-20240103_{n:04}{part:02}-{run_id}"), run_id, 5000 + n * 10 + part)
+                runs |= {run_id: 3, f"{run_id}-2": 3}
+            case 4:
+                folder.mkdir(parents=True)
+                (folder / f"run-{run_id}.wandb").write_bytes(b"" if n % 20 == 4 else b":W&B\xe1\xbe\x00")
+                none[f"run-{run_id}.wandb"] = "is empty"
+            case 5:
+                (folder / "files").mkdir(parents=True)
+                none[folder.name] = "holds no .wandb file"
+            case 6:  # torn in its exit record
+                add(folder, run_id, n + 1, cut=2)
+                runs[run_id] = 3
+            case 7:
+                shutil.copytree(old, wandb / f"dryrun-20200102_{n:06}-{run_id}")
+                runs[run_id] = 5
+            case 8:
+                add(root.with_name("elsewhere") / folder.name, run_id, n + 1)
+                wandb.mkdir(parents=True, exist_ok=True)
+                folder.symlink_to(root.with_name("elsewhere") / folder.name)
+                none[folder.name] = "a link, which is not followed"
+            case 9:  # with a copy of another run in its files, and a log without a run
+                add(folder, run_id, n + 1)
+                add(folder / "files" / "wandb" / "run-20240101_000000-inner", "inner", n + 1)
+                runs[run_id] = 3
+                lone = folder.with_name(f"run-20240104_{n:06}-lone{n}")
+                lone.mkdir()
+                writer = JournalWriter(lone / f"run-lone{n}.wandb")
+                writer.append(row(0, "1.5"))
+                writer.close()
+                none[f"run-lone{n}.wandb"] = "holds no run (1 records)"
+    return runs, none
+
+
+def test_a_tree_of_two_hundred_folders(tmp_path: Path, cli: Cli) -> None:
+    runs, none = mixed_tree(tmp_path / "tree")
+    report = cli.dir / "report.json"
+    said = cli.local(tmp_path / "tree", "--report", report, "--verify=full")
+    told = json.loads(report.read_text())
+    assert f"{len(runs)} converted, {len(none)} without a run" in said
+    assert {run["run_id"]: run["counts"]["rows"] for run in told["runs"]} == runs
+    assert all(run["identical"] for run in told["runs"])
+    assert {Path(one["path"]).name: one["reason"].partition(";")[0] for one in told["place"]["no_runs"]} == none
+    torn = {run["run_id"] for run in told["runs"] if any("cut in" in notice for notice in run["notices"])}
+    assert torn == {f"r{n}" for n in range(6, 200, 10)}
+    joined = {run["run_id"] for run in told["runs"] if run["source"].count(",") == 2}
+    assert joined == {f"r{n}" for n in range(2, 200, 10)}
 
 
 def _listed(folder: Path) -> list[OSError]:
