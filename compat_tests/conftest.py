@@ -118,6 +118,23 @@ def record(tmp_path: Path) -> Record:
     return recorder(tmp_path)
 
 
+WAYS = ("import", "toggle")
+"""How a script comes to us: by its import, or unedited, by WANDB_SWAN=1."""
+
+
+def coming_by(way: str, record: Record) -> Record:
+    """`record` for scripts that import us, or with plain wandb in our place, under the toggle."""
+    if way == "import":
+        return record
+
+    def run(script: str, *args: str, **more: Any) -> Recorded:
+        plain = script.replace("import wandb_swan as wandb", "import wandb")
+        assert plain != script
+        return record(plain, *args, **more, WANDB_SWAN="1")
+
+    return run
+
+
 def recorder(folder: Path) -> Record:
     """`record` with a folder of its own, for fixtures that many tests share."""
 

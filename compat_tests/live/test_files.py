@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
-from compat_tests.conftest import Record, Recorded, recorder
+from compat_tests.conftest import WAYS, Record, Recorded, coming_by, recorder
 from compat_tests.stores import SwanStore, WandbStore
 from wandb_swan.parity.comparison import compare_runs
 from wandb_swan.parity.logs import read_logs
@@ -54,9 +54,9 @@ with wandb.init(project="files", id="files") as run:
 """
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return recorder(tmp_path_factory.mktemp("files"))(SCRIPT)
+@pytest.fixture(scope="module", params=WAYS)
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return coming_by(request.param, recorder(tmp_path_factory.mktemp("files")))(SCRIPT)
 
 
 @pytest.fixture(scope="module")

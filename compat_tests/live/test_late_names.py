@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.conftest import Record
+from compat_tests.conftest import Record, coming_by
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 
 pytestmark = pytest.mark.live
@@ -31,11 +31,11 @@ run.finish()
 
 
 @pytest.mark.parametrize("before", ["0.6", pytest.param("7", id="after the SwanLab run was opened")])
-@pytest.mark.parametrize("mode", ["offline", "local"])
-def test_a_run_on_disk_has_the_last_ones(record: Record, mode: str, before: str) -> None:
+@pytest.mark.parametrize(("mode", "way"), [("offline", "import"), ("offline", "toggle"), ("local", "import")])
+def test_a_run_on_disk_has_the_last_ones(record: Record, mode: str, way: str, before: str) -> None:
     if mode == "local":
         pytest.importorskip("swanboard")
-    result = record(LATE.replace("BEFORE", before), WANDB_SWAN_MODE=mode)
+    result = coming_by(way, record)(LATE.replace("BEFORE", before), WANDB_SWAN_MODE=mode)
     _, swan = result.pair()  # `wandb-swan verify` compares them too
     assert (swan.start.name, swan.start.description, swan.start.group) == ("lr=0.7", "why", "g")
     assert list(swan.start.tags) == ["x", "y", "z"] and swan.scalars == {"a": {0: 1, 1: 2}}

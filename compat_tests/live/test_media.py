@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from wandb.proto import wandb_internal_pb2 as pb
 
-from compat_tests.conftest import Record, Recorded, clean_environment, recorder
+from compat_tests.conftest import WAYS, Record, Recorded, clean_environment, coming_by, recorder
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.swan.media.drawing import COLOURS, colour_of
@@ -132,9 +132,9 @@ for case in (images, sound_and_motion, pages_and_shapes, rows, odd, limits):
 """
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    record = recorder(tmp_path_factory.mktemp("media"))
+@pytest.fixture(scope="module", params=WAYS)
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    record = coming_by(request.param, recorder(tmp_path_factory.mktemp("media")))
     return record(SCRIPT, WANDB_SWAN_FINISH_TIMEOUT="0.01", WANDB_SWAN_KEEP_ORIGINAL="1")
 
 

@@ -13,7 +13,7 @@ import pytest
 import wandb as bare_wandb
 from PIL import Image
 
-from compat_tests.conftest import Recorded, recorder
+from compat_tests.conftest import WAYS, Recorded, coming_by, recorder
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
 
 pytestmark = pytest.mark.live
@@ -118,9 +118,9 @@ for case in (kinds, drawn, shapes, collisions, growing, joined, artifacts):
 )
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    record = recorder(tmp_path_factory.mktemp("cells"))
+@pytest.fixture(scope="module", params=WAYS)
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    record = coming_by(request.param, recorder(tmp_path_factory.mktemp("cells")))
     return record(SCRIPT, WANDB_SWAN_FINISH_TIMEOUT="0.01")
 
 

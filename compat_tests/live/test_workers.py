@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compat_tests.conftest import Record
+from compat_tests.conftest import Record, coming_by
 
 pytestmark = pytest.mark.live
 
@@ -61,10 +61,14 @@ SPAWN = """
 
 
 @pytest.mark.parametrize("logs", LOGS)
-@pytest.mark.parametrize("start", [FORK, SPAWN], ids=["fork", "spawn"])
-def test_a_worker_that_uses_the_run(record: Record, start: str, logs: str) -> None:
+@pytest.mark.parametrize(
+    ("start", "way"),
+    [(FORK, "import"), (FORK, "toggle"), (SPAWN, "import"), (SPAWN.replace('"spawn"', '"forkserver"'), "toggle")],
+    ids=["fork", "fork under the toggle", "spawn", "forkserver under the toggle"],
+)
+def test_a_worker_that_uses_the_run(record: Record, start: str, way: str, logs: str) -> None:
     script = WORKER.replace("    LOG\n", f"    {LOGS[logs]}\n").replace("    START\n", start)
-    result = record(script)
+    result = coming_by(way, record)(script)
     assert result.returncode == 0, result.explain()
     wandb, swan = result.pair()  # `wandb-swan verify` says the same of both
     assert wandb.config["from worker"] == swan.config["from worker"] == {"n": [1, 0.5]}
