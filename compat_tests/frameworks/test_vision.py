@@ -91,7 +91,7 @@ for split in ("train", "val"):
 Path("squares.yaml").write_text(
     f"path: {Path('squares').resolve()}\\ntrain: images/train\\nval: images/val\\nnames:\\n  0: square\\n  1: block\\n"
 )
-settings.update({"wandb": True})
+settings.update({"wandb": True, "runs_dir": "runs"})  # else those of the repository that Python is in
 model = YOLO("yolov8n.yaml")
 model.train(data="squares.yaml", epochs=2, imgsz=32, batch=4, device="cpu", workers=0, project="shapes", name="tiny",
             amp=False, seed=0)
