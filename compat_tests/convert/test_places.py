@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from compat_tests.convert.conftest import Cli
 from compat_tests.unit.logs import END, begin, record, row
 from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.sources.local_discovery import discover
 
 pytestmark = pytest.mark.live
 
@@ -90,16 +93,21 @@ def test_nothing_but_empty_logs_is_no_failure(tmp_path: Path, cli: Cli) -> None:
     assert "no runs, 1 without a run" in said and "run-zero.wandb: is empty" in said
 
 
-def test_a_folder_that_cannot_be_read(repository: Path, cli: Cli) -> None:
-    locked = repository / "locked"
-    locked.mkdir(mode=0)
-    try:
-        if not list(map(str, _listed(locked))):
-            pytest.skip("this user may read everything")
-        said = cli.local(repository)
-    finally:
-        locked.chmod(0o755)
-    assert f"{locked}: cannot be read: Permission denied" in said
+def test_a_folder_that_cannot_be_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "locked").mkdir()
+    (repository / "wandb" / "offline-run-20240101_000000-a2" / "run-a2.wandb").unlink()
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:  # root may read everything
+        if folder == repository / "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = discover(repository)
+    assert sorted(run.run_id for run in found.runs) == ["a1", "b1", "c1"]
+    told = {none.path: none.reason for none in found.place.no_runs}
+    assert told[repository / "locked"] == "cannot be read: Permission denied"
 
 
 WORDS = ["plain", "with space", "naïve", "实验", "quote's", "a+b", "~tilde", "dot.ted", "-dash", "#hash"]
@@ -183,11 +191,3 @@ def test_a_tree_of_two_hundred_folders(tmp_path: Path, cli: Cli) -> None:
     assert torn == {f"r{n}" for n in range(6, 200, 10)}
     joined = {run["run_id"] for run in told["runs"] if run["source"].count(",") == 2}
     assert joined == {f"r{n}" for n in range(2, 200, 10)}
-
-
-def _listed(folder: Path) -> list[OSError]:
-    try:
-        list(folder.iterdir())
-    except OSError as error:
-        return [error]
-    return []

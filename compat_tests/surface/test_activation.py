@@ -113,13 +113,22 @@ try:
     swanlab.log({"late": 1})
 except RuntimeError:
     print("no run")
+run = wandb.init(project="p", name="run 2")
+swanlab.log({"more": 2})
+swanlab.finish()
+own = swanlab.init(project="p", name="own", mode="offline")
+run.log({"loss": 0.5})
+run.finish()
+swanlab.log({"mine": 3})
+assert swanlab.get_run() is own
 """
     result = record(script, WANDB_SWAN="1")
     assert "no run" in result.stdout
     stores = [SwanStore.read(path) for path in result.swan_dirs()]
     found = sorted((store.start.name, key, values[0]) for store in stores for key, values in store.scalars.items())
-    assert found == sorted((f"run {n}", key, value) for n in range(2) for key, value in (("loss", 0.5), ("more", n)))
-    assert result.stderr.count("goes to a SwanLab run of its own") == 2
+    logged = [(f"run {n}", key, value) for n in range(3) for key, value in (("loss", 0.5), ("more", n))]
+    assert found == sorted([*logged, ("own", "mine", 3)])
+    assert result.stderr.count("goes to a SwanLab run of its own") == 3
 
 
 def test_the_arguments_of_swanlabs_own_call(record: Record) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .launch import Capture
 
 _GUARD = "swanlab.sdk.cmd.guard"
-_made_for: list[Capture] = []
-"""The captured run that SwanLab's is beside."""
+_made_for: dict[str, Any] = {}
+"""Stream id of a captured run -> SwanLab's run beside it."""
 
 
 def allow(live: Callable[[], Capture | None]) -> None:
@@ -53,15 +53,15 @@ def leave() -> None:
 
 
 def _open(capture: Capture) -> None:
-    import swanlab
-
     from ..swan.target import resolve
+
+    swanlab: Any = sys.modules["swanlab"]
 
     settings, run = capture.settings, capture.run
     mode, _, project, workspace = resolve(
         mode=settings.mode, project=settings.project or run.project or None, workspace=settings.workspace
     )
-    inspect.unwrap(swanlab.init)(  # who asks holds SwanLab's lock
+    _made_for[capture.stream_id] = inspect.unwrap(swanlab.init)(  # who asks holds SwanLab's lock
         project=project,
         workspace=workspace,
         name=run.name,
@@ -71,16 +71,12 @@ def _open(capture: Capture) -> None:
         mode=mode,
         log_dir=str(settings.log_dir),
     )
-    _made_for.append(capture)
     warn(f"what is logged by swanlab.log() goes to a SwanLab run of its own, beside that of wandb's run {run.id}")
 
 
 def close(capture: Capture) -> None:
-    """Ends the SwanLab run with the captured one, as SwanLab's function does."""
-    if capture not in _made_for:
-        return
-    _made_for.remove(capture)
-    import swanlab
-
-    if swanlab.has_run():
+    """Ends the SwanLab run with the captured one, as SwanLab's function does; none that the program has made."""
+    made = _made_for.pop(capture.stream_id, None)
+    swanlab: Any = sys.modules.get("swanlab")
+    if made is not None and swanlab.has_run() and swanlab.get_run() is made:
         swanlab.finish()

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ..exceptions import WandbSwanError
+from ..sources.local_discovery import Place, discover, references
 from ..sources.reference import RunReference
-from .report import Place, place_of
 
 
 class Choice(BaseModel):
@@ -68,15 +68,13 @@ def chosen_runs(choice: Choice) -> Chosen:
 def _local(choice: Choice) -> Chosen:
     if choice.projects or choice.all_projects or choice.entity:
         raise WandbSwanError("--wb-project, --wb-entity and --all-projects are for `-t wandb`; drop them")
-    from ..sources import local_discovery
-
-    found = local_discovery.discover(choice.wb_dir, choice.wb_run_dir, recursive=choice.recursive)
+    found = discover(choice.wb_dir, choice.wb_run_dir, recursive=choice.recursive)
     runs = found.runs
     if choice.run_id:
         runs = [run for run in runs if run.run_id == choice.run_id]
     if choice.states:
         runs = [run for run in runs if run.state in choice.states]
-    return Chosen(local_discovery.references(runs), place_of(found))
+    return Chosen(references(runs), found.place)
 
 
 def _cloud(choice: Choice) -> list[RunReference]:

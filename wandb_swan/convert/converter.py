@@ -13,7 +13,7 @@ from ..exceptions import WandbSwanError
 from ..sources import local_discovery
 from ..sources.reference import RunReference
 from ..sources.selection import Options
-from .report import Report, RunReport, place_of
+from .report import Report, RunReport
 
 
 class Converter:
@@ -120,9 +120,9 @@ class WandbLocalConverter(Converter):
         """
         found = local_discovery.discover(FilePath(root_wandb_dir or self._root), wandb_run_dir or self._run_dir)
         chosen = [run for run in found.runs if wb_run_id in (None, run.run_id)]
-        if not chosen:
+        if not chosen and wb_run_id is not None:
             raise WandbSwanError(f"no run has the id {wb_run_id}")
-        return self.convert(local_discovery.references(chosen)).model_copy(update={"place": place_of(found)})
+        return self.convert(local_discovery.references(chosen)).model_copy(update={"place": found.place})
 
 
 class WandbConverter(Converter):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..sources.local_discovery import Place
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ..sources.local_discovery import Found
 
 State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
 
@@ -83,31 +83,6 @@ class RunReport(BaseModel):
         """Whether everything was carried over."""
         done = self.state in ("converted", "skipped", "planned")
         return done and not self.lost and not self.notices and self.identical is not False
-
-
-class NoRun(BaseModel):
-    """What lies among the runs and is none: no failure."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    reason: str
-
-
-class Place(BaseModel):
-    """What was found where local runs were looked for."""
-
-    model_config = ConfigDict(frozen=True)
-
-    folders: tuple[Path, ...] = ()
-    """The `wandb/` folders."""
-    no_runs: tuple[NoRun, ...] = ()
-
-
-def place_of(found: Found) -> Place:
-    """What a report says of a search."""
-    no_runs = (NoRun(path=path, reason=reason) for path, reason in found.no_runs)
-    return Place(folders=tuple(found.folders), no_runs=tuple(no_runs))
 
 
 class Report(BaseModel):

@@ -91,9 +91,7 @@ def main(arguments: list[str]) -> int:
     # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
     # not ignored: SwanLab puts a handler of its own for Ctrl-C in place, and ends its run there.
     block_signals()
-    if (
-        sys.platform != "win32"
-    ):  # a training that ignores it gives that on, and SwanLab's children would have no exit code
+    if sys.platform != "win32":  # a training that ignores it hands that on: SwanLab's children would have no exit code
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)

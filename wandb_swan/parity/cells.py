@@ -16,11 +16,11 @@ from wandb.env import get_cache_dir
 
 from ..stream.nested import Path, Tree
 from ..swan.limits import clean_text
-from .content.tables import FULLER, Rows, apart
+from .content.tables import FULLER, IN_ARTIFACT, IN_RUN, Rows, apart
 from .content.verdict import located
 from .recorded import Media, Recorded, Text
 
-TABLES = frozenset({"table-file", "incremental-table-file", "joined-table", "partitioned-table"})
+TABLES = IN_RUN | IN_ARTIFACT
 ABSENT = "the artifact of its table is not on this machine"
 _CLIENT = "wandb-client-artifact://"
 

@@ -62,8 +62,8 @@ def pairs(wandb: str, swanlab: str, *, depth: Depth = "full", force: bool = Fals
         OSError: a place cannot be read.
     """
     sources, no_runs = _sources(wandb)
-    for path, reason in no_runs:
-        yield NotCompared(str(path), reason)
+    for none in no_runs:
+        yield NotCompared(str(none.path), none.reason)
     held: list[StoredRun | CloudStored] = []
     single = True
     if not FilePath(swanlab).is_dir():
@@ -104,7 +104,7 @@ def _sources(wandb: str) -> tuple[Sequence[Source], Sequence[NoRun]]:
     folder = FilePath(wandb)
     if folder.is_dir() or folder.suffix == ".wandb":
         found = discover(folder)
-        return found.runs, found.no_runs
+        return found.runs, found.place.no_runs
     if wandb.count("/") == 2 and not wandb.startswith((".", "/")):
         from ..sources.cloud_run import CloudRun
 

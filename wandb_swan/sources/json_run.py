@@ -26,13 +26,15 @@ from ..stream.events import (
     SummaryChanged,
     SystemStats,
 )
+from .downloads import seconds
 from .local_run import LocalRun
 from .reference import RunReference
 
 METADATA, HISTORY, SUMMARY = "wandb-metadata.json", "wandb-history.jsonl", "wandb-summary.json"
 EVENTS, CONFIG, OUTPUT = "wandb-events.jsonl", "config.yaml", "output.log"
 _OF_WANDB = {METADATA, HISTORY, SUMMARY, EVENTS, CONFIG, OUTPUT, "debug.log"}
-_NAME = re.compile(r"(?:offline-run|dryrun|run)-(\d{8}_\d{6})-(.+)")
+RUN_FOLDER = re.compile(r"(?:offline-run|dryrun|run)-(\d{8}_\d{6})-(.+)")
+"""The names of wandb's run folders, of every version: when, and the run's id."""
 _NO_EXIT = "the run ended without an exit code (killed?)"
 
 
@@ -54,7 +56,7 @@ class JsonRun(LocalRun):
     @cached_property
     def started(self) -> RunStarted:
         about = self._about
-        named = _NAME.fullmatch(self._folder.name)
+        named = RUN_FOLDER.fullmatch(self._folder.name)
         tags = about.get("tags")
         return RunStarted(
             run_id=named[2] if named else self._folder.name,
@@ -66,7 +68,7 @@ class JsonRun(LocalRun):
             group=_text(about, "group", "runGroup"),
             job_type=_text(about, "jobType"),
             host=_text(about, "host"),
-            started_at=seconds_of(about.get("startedAt")) or _in_name(named),
+            started_at=seconds(about.get("startedAt")) or _in_name(named),
         )
 
     @property
@@ -110,7 +112,7 @@ class JsonRun(LocalRun):
         summary = self._json(SUMMARY)
         if summary:
             yield SummaryChanged(update=tuple(((key,), value) for key, value in summary.items()), whole=True)
-        self.finished_at = max(self.finished_at, seconds_of(self._about.get("heartbeatAt")))
+        self.finished_at = max(self.finished_at, seconds(self._about.get("heartbeatAt")))
         code = self.exit_code
         yield RunFinished(exit_code=1 if code is None else code, reason=_NO_EXIT if code is None else "")
 
@@ -205,11 +207,11 @@ class JsonRun(LocalRun):
         yield from console.flush()
 
     def _files(self) -> Iterator[Event]:
-        for path in saved_files(self._folder):
+        for path in _saved_files(self._folder):
             yield FileSaved(path=path, policy="end")
 
 
-def saved_files(folder: FilePath) -> list[str]:
+def _saved_files(folder: FilePath) -> list[str]:
     """The files of a run folder that are the user's, or tell of the code: relative paths."""
     found = []
     for above, folders, names in os.walk(folder):
@@ -218,15 +220,6 @@ def saved_files(folder: FilePath) -> list[str]:
             names = [name for name in names if name not in _OF_WANDB]  # noqa: PLW2901
         found += [str((FilePath(above) / name).relative_to(folder)) for name in names]
     return sorted(found)
-
-
-def seconds_of(time: Any) -> float:
-    """A time of wandb's, in UTC without saying so, in seconds since the epoch; 0.0 if it is none."""
-    try:
-        told = datetime.fromisoformat(str(time).removesuffix("Z"))
-    except ValueError:
-        return 0.0
-    return (told if told.tzinfo else told.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _in_name(named: re.Match[str] | None) -> float:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict
+
 from ..exceptions import WandbSwanError
-from .json_run import JsonRun, marker
-from .local_run import LocalRun, head, why_empty
+from .json_run import RUN_FOLDER, JsonRun, marker
+from .local_run import LocalRun, head, why_none
 from .reference import RunReference
 
-_RUN_FOLDER = re.compile(r"(offline-run|run|dryrun)-\d{8}_\d{6}-.+")
 _OF_WANDB = {"latest-run"}
 """Links that wandb makes."""
 _PASSED_BY = {".git", "node_modules", "__pycache__", "site-packages"}
 
 
-class NoRun(NamedTuple):
-    """Something that lies among the runs and is none."""
+class NoRun(BaseModel):
+    """Something that lies among the runs and is none: no failure."""
+
+    model_config = ConfigDict(frozen=True)
 
     path: FilePath
     reason: str
+
+
+class Place(BaseModel):
+    """What lies where runs were looked for, besides them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folders: tuple[FilePath, ...] = ()
+    """The folders that hold run folders: each is a `wandb/` folder."""
+    no_runs: tuple[NoRun, ...] = ()
 
 
 class Found(NamedTuple):
@@ -31,9 +43,7 @@ class Found(NamedTuple):
 
     runs: list[LocalRun]
     """Oldest first."""
-    folders: list[FilePath]
-    """The folders that hold run folders: each is a `wandb/` folder."""
-    no_runs: list[NoRun]
+    place: Place
 
 
 def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = True) -> Found:
@@ -66,11 +76,11 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
     for log in search.logs:
         try:
             found = head(log)
-            if found is None and (reason := why_empty(log)):
-                search.no_runs.append(NoRun(log, reason))
-                continue
+            reason, damaged = ("", False) if found else why_none(log)
         except OSError as error:
-            search.no_runs.append(NoRun(log, f"cannot be read: {error.strerror}"))
+            reason, damaged = f"cannot be read: {error.strerror}", False
+        if reason and not damaged:
+            search.add(log, reason)
             continue
         known = (found.entity, found.project, found.run_id) if found else ("", "", str(log))
         groups.setdefault(known, []).append(log)
@@ -82,7 +92,7 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
         )
     ordered = sorted(runs, key=lambda run: (run.started.started_at if run.started else 0.0, run.run_id))
     folders = sorted({log.parent.parent for run in runs for log in run.logs})
-    return Found(ordered, folders, search.no_runs)
+    return Found(ordered, Place(folders=tuple(folders), no_runs=tuple(search.no_runs)))
 
 
 class _Search:
@@ -95,6 +105,9 @@ class _Search:
         """The files that stand for folders in the format before wandb 0.10."""
         self.no_runs: list[NoRun] = []
         self._root = FilePath()
+
+    def add(self, path: FilePath, reason: str) -> None:
+        self.no_runs.append(NoRun(path=path, reason=reason))
 
     def look(self, root: FilePath) -> None:
         self._root = root.resolve()
@@ -110,17 +123,17 @@ class _Search:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
-            self.no_runs.append(NoRun(folder, f"cannot be read: {error.strerror}"))
+            self.add(folder, f"cannot be read: {error.strerror}")
             return
         files = [entry for entry in entries if not entry.is_symlink() and entry.is_file()]
         logs = [FilePath(entry.path) for entry in files if entry.name.endswith(".wandb")]
         self.logs += logs
-        if _RUN_FOLDER.fullmatch(folder.name):
+        if RUN_FOLDER.fullmatch(folder.name):
             old = marker({entry.name for entry in files})
             if old and not logs:
                 self.json_runs.append(folder / old)
             elif not logs and not any(entry.name.endswith(".swanlab") for entry in files):
-                self.no_runs.append(NoRun(folder, "holds no .wandb file"))
+                self.add(folder, "holds no .wandb file")
             return
         for entry in entries:
             path = FilePath(entry.path)
@@ -135,13 +148,13 @@ class _Search:
             target = path.resolve()
         except (OSError, RuntimeError):  # RuntimeError: a circle, up to Python 3.12
             target = path
-        is_run = path.suffix == ".wandb" or bool(_RUN_FOLDER.fullmatch(path.name))
+        is_run = path.suffix == ".wandb" or bool(RUN_FOLDER.fullmatch(path.name))
         if path.name in _OF_WANDB or (target.exists() and target.is_relative_to(self._root)):
             return
         if is_run and not target.exists():
-            self.no_runs.append(NoRun(path, "a link that leads nowhere"))
+            self.add(path, "a link that leads nowhere")
         elif is_run or target.is_dir():
-            self.no_runs.append(NoRun(path, f"a link, which is not followed; give {target} by itself"))
+            self.add(path, f"a link, which is not followed; give {target} by itself")
 
 
 def references(runs: list[LocalRun]) -> list[RunReference]:

@@ -84,19 +84,14 @@ def _says_resumed(payload: bytes) -> bool:
         return False
 
 
-def why_empty(log: FilePath) -> str:
-    """Why a log of which no run can be read holds none; "" if it is damaged: it may have held one. Raises OSError."""
+def why_none(log: FilePath) -> tuple[str, bool]:
+    """Why no run can be read from a log, and whether it is damaged: then it may have held one. Raises OSError."""
+    if log.stat().st_size <= len(FILE_HEADER):
+        return "is empty", False
     with LogReader(log) as reader:
         records = sum(1 for _ in reader)
-        if reader.offset <= len(FILE_HEADER) and log.stat().st_size <= len(FILE_HEADER):
-            return "is empty"
-        return "" if reader.torn() else f"holds no run ({records} records)"
-
-
-def _why_none(log: FilePath) -> str:
-    with LogReader(log) as reader:
-        records = sum(1 for _ in reader)
-        return reader.torn() or f"{log.name} holds no run ({records} records)"
+        torn = reader.torn()
+    return (torn, True) if torn else (f"holds no run ({records} records)", False)
 
 
 def _step(payload: bytes) -> int | None:
@@ -179,7 +174,8 @@ class LocalRun:
         """
         segments = self.segments
         if not segments:
-            raise WandbSwanError("; ".join(map(_why_none, self.logs)))
+            whys = ((log.name, *why_none(log)) for log in self.logs)
+            raise WandbSwanError("; ".join(why if damaged else f"{name} {why}" for name, why, damaged in whys))
         first, last = segments[0], segments[-1]
         summary = LoggedSummary()
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}

@@ -31,9 +31,6 @@ KINDS = {
 }
 """`_type` of wandb's item -> SwanLab's kinds of column, the usual one first."""
 
-_OF_FILE = frozenset({"table-file", "incremental-table-file"})
-_OF_ARTIFACT = frozenset({"joined-table", "partitioned-table"})
-"""Tables of which the run folder has a file, and those of which it has none."""
 _OF_FILES: dict[str, Callable[[Path, Path], Verdict]] = {
     "audio-file": sounds.sound,
     "video-file": videos.video,
@@ -83,11 +80,9 @@ def compare(
                 return Verdict(False, "the file is gone")
             if file and digest and sha256_of(file) != digest:
                 return Verdict(False, "its file is not the one that SwanLab wrote (SHA-256)")
-        source = located(files, value.get("path"))
-        if kind == "echarts" and (
-            (source and str(value.get("_type")) in _OF_FILE) or (rows and str(value.get("_type")) in _OF_ARTIFACT)
-        ):
-            charted = charted and value["_type"] == "table-file"
+        told, source = str(value.get("_type")), located(files, value.get("path"))
+        if kind == "echarts" and ((source and told in tables.IN_RUN) or (rows and told in tables.IN_ARTIFACT)):
+            charted = charted and told == "table-file"
             found = tables.table(
                 value, source, stored, table, path, charted=charted, beside=beside, rows=rows, keys=keys
             )
@@ -125,7 +120,7 @@ def _compared(
         return Verdict(False, f"SwanLab has it as {kind}, not as {wanted[0]}")
     if told == "histogram":
         return bins.histogram(value, stored)
-    if told in _OF_ARTIFACT:
+    if told in tables.IN_ARTIFACT:
         return Verdict(None, "the artifact with the data of the table is not on this machine")
     source = located(files, value.get("path"))
     if source is None or files is None:

@@ -6,7 +6,7 @@ import itertools
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .painting import Painting, Unreadable
 from .pictures import compare_pictures, decoded, pillow_is_there, upright
@@ -14,6 +14,15 @@ from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, Verdict, located
 
 _MOST_LAYERS = 3
 """Of which all orders are tried."""
+
+
+class _Picture(NamedTuple):
+    """Where a picture is, and what its layers are called."""
+
+    files: Path
+    source: Path
+    labels: Mapping[tuple[str, str], Mapping[str, str]]
+    path: tuple[str, ...]
 
 
 def drawn(
@@ -28,9 +37,10 @@ def drawn(
     """The picture is painted a second time, without letters; with them, it is what the code that draws makes of it."""
     if not pillow_is_there():
         return NO_PILLOW
+    picture = _Picture(files, source, labels, path)
     found: Verdict | None = None
     for ordered in _orders(value):
-        verdict = _drawn(ordered, files, source, stored, labels=labels, path=path)
+        verdict = _drawn(ordered, picture, stored)
         if verdict.same is not False:
             return verdict
         found = found or verdict
@@ -52,19 +62,11 @@ def _orders(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _drawn(
-    value: dict[str, Any],
-    files: Path,
-    source: Path,
-    stored: Path,
-    *,
-    labels: Mapping[tuple[str, str], Mapping[str, str]],
-    path: tuple[str, ...],
-) -> Verdict:
-    original = decoded(source.read_bytes())
+def _drawn(value: dict[str, Any], of: _Picture, stored: Path) -> Verdict:
+    original = decoded(of.source.read_bytes())
     if original is None:
         return BROKEN_SOURCE
-    again = _drawn_again(value, files, source, labels=labels, path=path)
+    again = _drawn_again(value, of)
     if isinstance(again, Verdict):
         return again
     picture, held = decoded(again), decoded(stored.read_bytes())
@@ -76,7 +78,7 @@ def _drawn(
     if same.same and same.how != "same pixels":  # as JPEG, over SwanLab's limit
         return same
     try:
-        wrong = _painted(value, files, upright(original), labels=labels, path=path).differs(held)
+        wrong = _painted(value, of, upright(original)).differs(held)
     except Unreadable:
         return Verdict(True, "same pixels, drawn again") if same.same else same
     if wrong:
@@ -86,35 +88,21 @@ def _drawn(
     return Verdict(True, "same pixels, drawn again")
 
 
-def _painted(
-    value: dict[str, Any],
-    files: Path,
-    original: Any,
-    *,
-    labels: Mapping[tuple[str, str], Mapping[str, str]],
-    path: tuple[str, ...],
-) -> Painting:
+def _painted(value: dict[str, Any], of: _Picture, original: Any) -> Painting:
     """What the picture has to be, read here. Raises Unreadable."""
     boxes, masks = (found if isinstance(found := value.get(kind), dict) else {} for kind in ("boxes", "masks"))
     painting = Painting(original, list(dict.fromkeys((*boxes, *masks))))
     for number, (name, layer) in enumerate(masks.items()):
-        file = located(files, layer.get("path") if isinstance(layer, dict) else None)
+        file = located(of.files, layer.get("path") if isinstance(layer, dict) else None)
         mask = decoded(file.read_bytes()) if file is not None else None
-        painting.mask(name, mask, labels.get((path[-1] if path else "", name), {}), contour=number > 0)
+        painting.mask(name, mask, of.labels.get((of.path[-1] if of.path else "", name), {}), contour=number > 0)
     for number, (name, layer) in enumerate(boxes.items()):
-        file = located(files, layer.get("path") if isinstance(layer, dict) else None)
+        file = located(of.files, layer.get("path") if isinstance(layer, dict) else None)
         painting.boxes(name, file, dashed=number > 0)
     return painting
 
 
-def _drawn_again(
-    value: dict[str, Any],
-    files: Path,
-    source: Path,
-    *,
-    labels: Mapping[tuple[str, str], Mapping[str, str]],
-    path: tuple[str, ...],
-) -> bytes | Verdict:
+def _drawn_again(value: dict[str, Any], of: _Picture) -> bytes | Verdict:
     """The one place where the code that converts is asked: letters are a font's, and who reads them a person."""
     from ...swan.files import RunFiles, UnusableError
     from ...swan.media.item import Item
@@ -122,13 +110,13 @@ def _drawn_again(
 
     lost: list[str] = []
     item = Item(
-        path=path or ("",),
+        path=of.path or ("",),
         value=value,
-        files=RunFiles(files),
+        files=RunFiles(of.files),
         lose=lambda reason, detail: lost.append(f"{reason} ({detail})" if detail else reason),
-        mask_labels=labels,
+        mask_labels=of.labels,
     )
-    content = source.read_bytes()
+    content = of.source.read_bytes()
     try:
         layers = Layers(item)
         if lost:

@@ -19,6 +19,9 @@ _LEFT_OUT = re.compile(r"… (\d+) of (\d+) rows are left out here")
 _SLACK = 64 << 10
 _GROWN = 200_000
 """Rows of a growing table that SwanLab gets."""
+IN_RUN = frozenset({"table-file", "incremental-table-file"})
+IN_ARTIFACT = frozenset({"joined-table", "partitioned-table"})
+"""Kinds of tables of which the run's folder has a file, and those of which it has none."""
 FULLER = {
     "Image": "image-file",
     "Audio": "audio-file",

@@ -1,6 +1,6 @@
 """How layers of boxes and masks look: colours by layer and class, lines, areas, labels, and the legend below.
 
-`parity/content/layers.py` says a second time how all but the letters looks, and holds pictures against that.
+`parity/content/painting.py` says a second time how all but the letters looks, and holds pictures against that.
 """
 
 from __future__ import annotations
