@@ -1,8 +1,7 @@
-"""GraphQL without a schema: an operation is resolved against nodes, page by page."""
+"""GraphQL without a schema: an operation is resolved against nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -63,15 +62,3 @@ class Operation:
         if isinstance(value, list):
             return [self._nested(one, selections, where) for one in value]
         return None if value is None else self._select(value, selections, where)
-
-
-def page(items: list[Any], first: int | None, after: str | None, node: Callable[[Any], Node]) -> Node:
-    """One page of a relay connection."""
-    start = int(after or 0)
-    stop = len(items) if first is None else min(len(items), start + first)
-    return {
-        "__typename": "Connection",
-        "totalCount": len(items),
-        "edges": [{"cursor": str(i + 1), "node": node(items[i])} for i in range(start, stop)],
-        "pageInfo": {"__typename": "PageInfo", "endCursor": str(stop), "hasNextPage": stop < len(items)},
-    }

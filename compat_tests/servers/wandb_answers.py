@@ -11,7 +11,6 @@ from typing import Any
 
 from werkzeug.exceptions import abort
 
-from .graphql_operation import page
 from .wandb_artifacts import Artifacts
 from .wandb_filters import matches, ordered
 from .wandb_runs import CloudArtifact, CloudRun, CloudSweep, Node, dotted, plain, sample, stamp, token
@@ -60,7 +59,7 @@ class Answers(Artifacts):
             "entity": lambda name=None: {"id": token("Entity", name), "name": name, "organization": None},
             "project": self._project,
             "model": self._project,
-            "models": lambda entityName=None, first=50, after=None: page(
+            "models": lambda entityName=None, first=50, after=None: self._page(
                 sorted(p for p in self.projects if p[0] == (entityName or self.entity)), first, after,
                 lambda key: self._project(key[1], key[0]) or {},
             ),
@@ -90,7 +89,7 @@ class Answers(Artifacts):
             return [run for run in here if matches(run, json.loads(filters or "{}"))]
 
         def sweeps(first: int | None = 50, after: str | None = None, **_: Any) -> Node:
-            return page(
+            return self._page(
                 [s for s in self.sweeps.values() if (s.entity, s.project) == (entity, name)], first, after, self._sweep
             )
 
@@ -108,7 +107,7 @@ class Answers(Artifacts):
             **{"name": name, "entityName": entity, "entity": {"id": token("Entity", entity), "name": entity}},
             **{"createdAt": stamp(self.projects[entity, name]), "isBenchmark": False, "readOnly": False, "user": self._user()},
             "runCount": lambda filters=None: len(runs(filters)),
-            "runs": lambda filters=None, first=50, after=None, order=None: page(
+            "runs": lambda filters=None, first=50, after=None, order=None: self._page(
                 ordered(runs(filters), order), first, after, self._run
             ),
             **{"run": run, "bucket": run},
@@ -146,7 +145,7 @@ class Answers(Artifacts):
         def parquet(**_: Any) -> Node:
             self._readable(run)
             live = [{"_step": step} for step in run.steps if step > run.exported][:1]
-            return {"parquetUrls": [f"{self.url}/storage/{key}" for key in run.parquet], "liveData": live}
+            return {"parquetUrls": [self._signed(*key.split("/")) for key in run.parquet], "liveData": live}
 
         def tail(lines: list[str]) -> str:
             return json.dumps(lines[-1:])
@@ -168,16 +167,20 @@ class Answers(Artifacts):
             **{"historyLineCount": len(run.history), "eventsLineCount": len(run.events), "logLineCount": len(run.console)},
             **{"historyTail": lambda: tail(run.history), "eventsTail": lambda: tail(run.events)},
             "wandbConfig": lambda keys=(): json.dumps({k: v for k, v in internal.items() if k in keys}),
-            **{"historyKeys": run.history_keys, "history": history, "sampledHistory": sampled, "parquetHistory": parquet},
+            **{"historyKeys": lambda: self._keys(run), "history": history, "sampledHistory": sampled, "parquetHistory": parquet},
             "events": lambda samples=None: sample(run.events, samples),
             "logLines": lambda first=None, last=None, after=None, **_: self._log_lines(run, first, last, after),
             "fileCount": lambda: len(run.files),
             "files": lambda first=None, after=None, names=None, pattern=None: self._files(run, first, after, names, pattern),
-            "outputArtifacts": lambda first=None, after=None, **_: page(
+            "outputArtifacts": lambda first=None, after=None, **_: self._page(
                 [a for a in run.logged if a.state == "COMMITTED"], first, after, self._artifact
             ),
-            "inputArtifacts": lambda first=None, after=None, **_: page(run.used, first, after, self._artifact),
+            "inputArtifacts": lambda first=None, after=None, **_: self._page(run.used, first, after, self._artifact),
         }  # fmt: skip
+
+    def _keys(self, run: CloudRun) -> Node | None:
+        known = None if self.null_history_keys else run.history_keys()
+        return known | {"keys": known["keys"] | run.system_keys()} if known and self.system_keys else known
 
     def _readable(self, run: CloudRun) -> None:
         if run.id in self.poisoned:
@@ -202,13 +205,11 @@ class Answers(Artifacts):
                     "md5": found.md5 if found and not found.no_md5 else "0",
                 },
                 "mimetype": mimetypes.guess_type(name)[0] or "",
-                "url": lambda upload=False: (
-                    self._at("storage", "runs", *place) if upload else self._at("files", *place)
-                ),
-                "directUrl": self._at("storage", "runs", *place),
+                "url": lambda upload=False: self._signed("runs", *place) if upload else self._at("files", *place),
+                "directUrl": lambda: self._signed("runs", *place),
             }
 
-        return page(listed, first, after, node)
+        return self._page(listed, first, after, node)
 
     def _log_lines(self, run: CloudRun, first: int | None, last: int | None, after: str | None) -> Node:
         def node(numbered: tuple[int, str]) -> Node:
@@ -227,7 +228,7 @@ class Answers(Artifacts):
             return {"number": number, "level": "error" if level else "info", **said}
 
         lines = list(enumerate(run.console))
-        return page(lines[-last:] if last else lines, None if last else first, after, node)
+        return self._page(lines[-last:] if last else lines, None if last else first, after, node)
 
     def _upsertBucket(self, input: Node) -> Node:
         given = {key: value for key, value in input.items() if value is not None}
@@ -256,7 +257,7 @@ class Answers(Artifacts):
     def _createRunFiles(self, input: Node) -> Node:
         place = (input["entityName"], input["projectName"], input["runName"])
         run = self.runs.get(place) or abort(404, f"run {input['runName']} not found")
-        files = [{"name": name, "uploadUrl": self._at("storage", "runs", *place, name)} for name in input["files"]]
+        files = [{"name": name, "uploadUrl": self._signed("runs", *place, name)} for name in input["files"]]
         return {"runID": run.storage_id, "uploadHeaders": [], "files": files}
 
     def _notifyScriptableRunAlert(self, input: Node) -> Node:
@@ -275,7 +276,7 @@ class Answers(Artifacts):
             **{"createdAt": stamp(sweep.created), "updatedAt": None, "heartbeatAt": None, "earlyStopJobRunning": False},
             **{"runCount": len(runs), "runCountExpected": None},
             "project": lambda: self._project(sweep.project, sweep.entity),
-            "runs": lambda first=None, after=None, **_: page(runs, first, after, self._run),
+            "runs": lambda first=None, after=None, **_: self._page(runs, first, after, self._run),
             "agents": lambda **_: {"edges": [{"node": node} for node in agents]},
         }
 

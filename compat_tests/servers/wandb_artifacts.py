@@ -37,7 +37,7 @@ class Artifacts(State):
             **{"createdAt": stamp(artifact.created), "storageBytes": 0},
             "currentManifest": {
                 "id": artifact.id,
-                "file": {"directUrl": self._at("storage", "artifacts", artifact.id, "m")},
+                "file": {"directUrl": self._signed("artifacts", artifact.id, "m")},
             },
         }
 
@@ -82,7 +82,7 @@ class Artifacts(State):
         return {"files": {"edges": [{"node": node(spec)} for spec in input["artifactFiles"]]}}
 
     def _upload(self, name: str, *place: str) -> Node:
-        url = self._at("storage", "artifacts", *place)
+        url = self._signed("artifacts", *place)
         known = {"id": token("File", *place), "name": name, "displayName": name, "storagePath": name}
         return {**known, "uploadUrl": url, "uploadHeaders": [], "uploadMultipartUrls": None}
 

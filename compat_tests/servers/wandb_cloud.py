@@ -14,11 +14,12 @@ from typing import Any
 
 import graphql
 from werkzeug.exceptions import abort
+from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from .graphql_operation import Operation
 from .wandb_answers import Answers
-from .wandb_runs import CloudFile, CloudRun
+from .wandb_runs import CloudFile, CloudRun, Node
 
 __all__ = ["WandbCloud"]
 
@@ -39,6 +40,12 @@ class WandbCloud(Answers):
                 asked = json.loads(body)
                 environ["cloud.operation"] = operation = Operation(asked["query"], asked.get("variables"))
                 environ["PATH_INFO"] = f"/graphql/{operation.name}"
+                self._ask(operation.name, asked.get("variables"))
+        else:
+            parts = environ["PATH_INFO"].strip("/").split("/")
+            reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+            name = "file_stream" if parts[-1] == "file_stream" else "download" if reads else "upload"
+            self._ask(name, parts)
         return super()._app(environ, start_response)
 
     def error(self, status: int, message: str) -> Response:
@@ -50,22 +57,32 @@ class WandbCloud(Answers):
         parts = request.path.lstrip("/").split("/", 1)
         with self._state:
             if parts[0] == "storage":  # signed URLs: no key needed
-                return self._storage(request, request.path.split("/", 2)[2])
+                place = request.path.split("/", 2)[2]
+                return self._expired(place, request.args.get("signature")) or self._storage(request, place)
             if request.authorization is None or request.authorization.password != self.api_key:
                 abort(401, "user is not logged in")
             if parts[0] == "graphql":
                 operation: Operation = request.environ.get("cloud.operation") or abort(400, "not a GraphQL request")
-                data = operation.resolve(self._root())
-                self.unknown |= operation.unknown
-                return Response(json.dumps({"data": data}), mimetype="application/json")
+                return self._limited() or self._graphql(operation)
             if parts[0] == "files":
                 _, _, entity, project, run_id, name = request.path.split("/", 5)
                 run = self.runs.get((entity, project, run_id)) or abort(404, f"run {run_id} not found")
                 self._allow(entity, project)
                 if name == "file_stream":
                     return self._file_stream(request, run)
+                if self.redirects and request.method == "GET":
+                    return redirect(self._signed("runs", entity, project, run_id, name))
                 return self._storage(request, f"runs/{entity}/{project}/{run_id}/{name}")
         abort(404, "not found")
+
+    def _graphql(self, operation: Operation) -> Response:
+        def resolve() -> Node:
+            data = operation.resolve(self._root())
+            self.unknown |= operation.unknown
+            return data
+
+        answer = self._refused(operation.name, resolve) or {"data": resolve()}
+        return Response(json.dumps(answer), mimetype="application/json")
 
     def _file_stream(self, request: Request, run: CloudRun) -> Response:
         body = request.get_data()

@@ -9,6 +9,7 @@ import json
 import random
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -167,6 +168,12 @@ class CloudRun:
                     counts["typeCounts"][0]["count"] += 1
             self._keys = (len(self.history), {"sets": [], "keys": keys, "lastStep": max(self.steps, default=-1)})
         return self._keys[1]
+
+    def system_keys(self) -> Node:
+        """The system metrics as `historyKeys` counts them, `system/<name>`."""
+        names = Counter(key for line in self.events for key in json.loads(line) if key.startswith("system."))
+        counts = {name.replace(".", "/", 1): [{"type": "number", "count": count}] for name, count in names.items()}
+        return {name: {"typeCounts": count, "monotonic": False} for name, count in counts.items()}
 
     def between(self, low: int | None, high: int | None) -> list[str]:
         """The lines with low <= step < high."""

@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from werkzeug.exceptions import abort
 
-from .faults import LoopbackServer
+from .wandb_behaviour import Behaviour
 from .wandb_log import LoggedRun
 from .wandb_runs import CloudArtifact, CloudFile, CloudRun, CloudSweep, Node, token
 
@@ -26,7 +25,7 @@ FEATURES = {
 }
 
 
-class State(LoopbackServer):
+class State(Behaviour):
     """The projects, runs, sweeps and artifacts, and the way to them for a test."""
 
     def __init__(self, entity: str = "acme", *, nan_as_text: bool = False, flat: bool = False) -> None:
@@ -43,8 +42,6 @@ class State(LoopbackServer):
         self.alerts: list[Node] = []
         self.unknown: set[str] = set()
         self.poisoned: set[str] = set()
-        self.page_rows: int | None = None
-        """Rows of a page of history at most, however many are asked for: a self-hosted server may cap them."""
         self.forbidden: set[tuple[str, str]] = set()
         self._state = threading.RLock()
         self._numbers = itertools.count(1)
@@ -130,6 +127,13 @@ class State(LoopbackServer):
         """From now on whatever is asked of this project is a 403."""
         self.forbidden.add((entity or self.entity, project))
 
+    def lose_manifest(self, artifact: CloudArtifact) -> None:
+        """From now on the address that W&B gives of this artifact's manifest is a 404, as of one that was deleted.
+
+        Assumption: W&B's answer names a manifest all the same.
+        """
+        self.stored.pop(f"artifacts/{artifact.id}/m", None)
+
     def export(self, run_id: str, last_step: int | None = None, files: int = 1) -> None:
         """Write the history up to `last_step` to parquet files, as W&B does some time after it came in (the client
         reads them from 0.27 on). Missing values are null, numbers of a column with a float are floats."""
@@ -176,9 +180,6 @@ class State(LoopbackServer):
                 metadata=body.metadata or None, description=body.description or None, manifest={"contents": contents},
             )  # fmt: skip
         return run
-
-    def _at(self, *parts: str) -> str:
-        return f"{self.url}/{'/'.join(quote(part, safe='') for part in parts)}"
 
     def _allow(self, entity: str, project: str) -> None:
         if (entity, project) in self.forbidden:
