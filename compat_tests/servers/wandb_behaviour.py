@@ -57,6 +57,11 @@ class Behaviour(LoopbackServer):
         """Nodes of a page of any other list at most, however many are asked for (`first`).
 
         Assumption: a server may give fewer nodes than were asked for; `hasNextPage` and `endCursor` stay true."""
+        self.lacks: set[str] = set()
+        """Fields of types and inputs that this server does not have, as an older one: `Run.parquetHistory`. Asked for
+        what it lacks, it refuses the whole question; `__type` does not name it. `features` are those it says it has.
+
+        Seen in the client: it asks `__type` (to 0.22) and `serverInfo.features` (from 0.19) before it asks for more."""
         self.null_history_keys = False
         """`historyKeys` is null, for runs that have a history as well.
 
@@ -86,6 +91,11 @@ class Behaviour(LoopbackServer):
         Documented: with `RateLimit-Remaining` and `RateLimit-Reset`, seconds (docs.wandb.ai, "rate limit exceeded on
         metric logging"). Assumption: reads of GraphQL are limited alike, and no `Retry-After` comes with it; for one
         with it, `fail("/graphql/", 429, retry_after=...)`."""
+        self.refused: list[str] = []
+        """The operations that the schema refused, with the reason.
+
+        Assumption: what W&B's schema does not know, it refuses with 400 and `errors`, whose messages are those of
+        graphql-core (`Cannot query field ...`)."""
         self.questions: list[Question] = []
         self._refusals: list[Refusal] = []
         self._signatures: dict[str, Signature] = {}
