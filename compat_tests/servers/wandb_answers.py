@@ -128,7 +128,7 @@ class Answers(Artifacts):
 
         def parquet(**_: Any) -> Node:
             self._readable(run)
-            live = [{"_step": step} for step in run.steps if step > run.exported][:1]
+            live = [{"_step": step} for step in run.steps if step > run.exported][:1] if self.live_data else []
             return {"parquetUrls": [self._signed(*key.split("/")) for key in run.parquet], "liveData": live}
 
         def tail(lines: list[str]) -> str:

@@ -28,8 +28,11 @@ class WandbCloud(Answers):
     """W&B's backend on loopback. In `requests`, the path of a GraphQL request ends in its operation's name
     (`/graphql/HistoryPage`), which `fail()` and `count()` can be told too.
 
-    nan_as_text: history says "NaN" and "Infinity" as text, as W&B does in places; else bare, as the client sent them.
+    nan_as_text: history says "NaN" and "Infinity" as text, else bare, as the client sent them.
     flat: nested metrics come back as `a.b`.
+
+    Assumption: history has NaN and the infinities as text or bare, nested metrics as objects or as `a.b`, by the age of the
+    run or the server.
     """
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
