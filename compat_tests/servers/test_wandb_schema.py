@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+graphql = pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb = pytest.importorskip("wandb")
 
 from compat_tests.servers import graphql_operation  # noqa: E402
@@ -40,6 +41,17 @@ def test_every_document_of_the_installed_client_is_valid() -> None:
     unknown = [text for text, said in reasons.items() if said == [graphql_documents.UNKNOWN]]
     assert len(found) > 100 and len(unknown) < 12, [text[:80] for text in unknown]
     assert {text[:80]: said for text, said in reasons.items() if said and text not in unknown} == {}
+
+
+def test_the_schema_has_what_the_oldest_client_asks_for() -> None:
+    schema = graphql_operation.schema()
+    for line in Path(__file__).with_name("asked_by_wandb_0_13.txt").read_text("utf-8").splitlines():
+        kind, name, argument, given = re.fullmatch(r"(\w+)\.(\w+)(?:\((\w+): (.+)\))?", line).groups()  # type: ignore[union-attr]
+        field = schema.type_map[kind].fields[name]  # type: ignore[attr-defined]
+        if argument:
+            known = graphql.type_from_ast(schema, graphql.parse_type(given))
+            taken = field.args[argument].type
+            assert graphql.is_type_sub_type_of(schema, known, taken), f"{line}, but the schema takes {taken}"
 
 
 def test_a_document_that_the_schema_does_not_have_is_found(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The GraphQL documents of a wandb package, found without running it: `python -m compat_tests.tools.graphql_documents`.
 
-It says for each what the schema of the loopback W&B (compat_tests/servers/wandb.graphql) has against it.
+It says for each what the schema of the loopback W&B (compat_tests/servers/wandb.graphql) has against it. With
+`--asked`, it says what they ask for: so compat_tests/servers/asked_by_wandb_0_13.txt was made, of wandb 0.13.11.
 """
 
 from __future__ import annotations
@@ -140,17 +141,54 @@ def refusals(schema: graphql.GraphQLSchema, document: str) -> list[str]:
         return [UNKNOWN]
 
 
-def main(packages: list[str]) -> int:
+def asked(schema: graphql.GraphQLSchema, document: str) -> set[str]:
+    """The coordinates that a valid document asks for: `Run.files`, and `Run.files(names: [String!]!)` of a variable."""
+    types = graphql.TypeInfo(schema)
+    found: set[str] = set()
+    variables: dict[str, str] = {}
+
+    class Coordinates(graphql.Visitor):
+        def enter_variable_definition(self, node: graphql.VariableDefinitionNode, *_: object) -> None:
+            variables[node.variable.name.value] = graphql.print_ast(node.type)
+
+        def enter_field(self, node: graphql.FieldNode, *_: object) -> None:
+            parent = types.get_parent_type()
+            if parent and not node.name.value.startswith("__"):
+                found.add(f"{parent.name}.{node.name.value}")
+                for one in node.arguments or ():
+                    if isinstance(one.value, graphql.VariableNode):
+                        kind = variables.get(one.value.name.value)
+                        found.add(f"{parent.name}.{node.name.value}({one.name.value}: {kind})")
+
+        def enter_object_field(self, node: graphql.ObjectFieldNode, *_: object) -> None:
+            parent = graphql.get_named_type(types.get_parent_input_type())
+            if isinstance(parent, graphql.GraphQLInputObjectType):
+                found.add(f"{parent.name}.{node.name.value}")
+
+    graphql.visit(graphql.parse(document), graphql.TypeInfoVisitor(types, Coordinates()))
+    return {one for one in found if "None" not in one}
+
+
+def main(arguments: list[str]) -> int:
+    """`[--asked] PACKAGE...`: what the schema has against each package's documents, or what these ask for."""
     from compat_tests.servers.graphql_operation import schema
 
-    refused = 0
+    refused, coordinates = 0, set[str]()
+    packages = [argument for argument in arguments if argument != "--asked"]
     for package in map(Path, packages):
         found = documents(package)
         for text, place in found.items():
-            for reason in refusals(schema(), text):
-                refused += reason != UNKNOWN
-                print(f"{place}: {' '.join(text.split())[:60]}: {reason}")
-        print(f"{package}: {len(found)} documents")
+            reasons = refusals(schema(), text)
+            if not reasons:
+                coordinates |= asked(schema(), text)
+            refused += len([reason for reason in reasons if reason != UNKNOWN])
+            if "--asked" not in arguments:
+                for reason in reasons:
+                    print(f"{place}: {' '.join(text.split())[:60]}: {reason}")
+        if "--asked" not in arguments:
+            print(f"{package}: {len(found)} documents")
+    if "--asked" in arguments:
+        print("\n".join(sorted(coordinates)))
     return 1 if refused else 0
 
 
