@@ -166,6 +166,21 @@ def test_an_artifact_costs_itself_alone(cloud: wandb_cloud.WandbCloud, online: C
     assert "1 skipped" in online.cloud(*PROJECT)
 
 
+def test_a_manifest_that_does_not_come_now(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", [{"a": 1}])
+    cloud.add_artifact_files(cloud.add_artifact("r", "data", "dataset"), {"f": b"1"})
+    cloud.add_artifact_files(cloud.add_artifact("r", "other", "dataset"), {"f": b"2"})
+    online.env["WANDB__GRAPHQL_RETRY_MAX"] = "1"
+    cloud.fail("graphql/ArtifactManifest", 500)
+    said = online.cloud(*PROJECT, expect=None)
+    assert "artifact data:v0 left out: its manifest cannot be read" in said and "other:v0" in said
+    assert online.stores()["r"].scalars["a"] == {0: 1}
+    cloud.heal()
+    assert "1 converted" in online.cloud(*PROJECT)
+    assert files_in(listed(online, "r")["data:v0"]["path"]) == {"f": b"1"}
+    assert "1 skipped" in online.cloud(*PROJECT)
+
+
 def test_asked_for_later_and_with_another_limit(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     cloud.add_run("p", "r", [{"a": 1}])
     cloud.add_artifact_files(cloud.add_artifact("r", "small", "dataset"), {"f": b"1"})

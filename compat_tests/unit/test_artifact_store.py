@@ -193,6 +193,24 @@ def test_what_does_not_come(tmp_path: Path) -> None:
     assert brought.folder is not None and tree(brought.folder) == files
 
 
+def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(entry: Entry, part: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(part))
+
+    brought = ArtifactStore(tmp_path).bring((*AT, "v0"), "d", entries({"f": b"1"}), fetch)
+    assert brought.later == [("f", "PermissionError: Permission denied")] and brought.folder is None
+
+    def refuse(*args: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    monkeypatch.setattr(artifact_store, "_owned", lambda *args: True)
+    with pytest.raises(OSError, match="Read-only"):
+        ArtifactStore(tmp_path).bring((*AT, "v0"), "d", entries({"f": b"1"}), from_memory({"f": b"1"}))
+    assert not (tmp_path / "acme").exists()
+
+
 def test_a_full_disk_is_one_message_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {f"{i}": bytes([i]) * 100 for i in range(50)}
     tries: list[str] = []

@@ -34,6 +34,10 @@ LEFTOVER = 86_400.0
 """Seconds after which something unfinished in the folder is nobody's any more."""
 
 
+_OF_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR)
+"""What a file system says of a name that it cannot have."""
+
+
 class NoRoom(Exception):
     """The disk is full; the text says what to do."""
 
@@ -151,7 +155,8 @@ class ArtifactStore:
             except Exception as error:
                 no_room = self._full(error)
                 if no_room is None:
-                    return told(error), may_pass(error)
+                    here = isinstance(error, OSError) and getattr(error, "response", None) is None
+                    return told(error), here or may_pass(error)
                 full.set()
                 return no_room
             return None
@@ -291,8 +296,8 @@ class ArtifactStore:
                     self._put(content, path)
                 stat = path.lstat()
             except (OSError, ValueError) as error:
-                if self._full(error) is not None:
-                    raise
+                if isinstance(error, OSError) and error.errno not in _OF_NAMES:
+                    raise  # it is not this file's name
                 why = error.strerror if isinstance(error, OSError) else "no name"
                 missing[f"its name cannot be written here: {why}"] += 1
                 continue

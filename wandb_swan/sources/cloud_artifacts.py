@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,14 +108,14 @@ class CloudArtifacts:
             entries = list(_entries(manifest))
         except Exception as error:
             why = f"its manifest cannot be read: {told(error)}"
-            if may_pass(error):
-                yield self.files.later(artifact, why, count)
-            else:
+            if _stays(error):
                 yield from self.files.left_out(artifact, f"artifact without files: {why}", count)
+            else:
+                yield self.files.later(artifact, why, count)
             return
         self._on_contents((artifact.name, artifact.digest, artifact.used, manifest))
         name, _, version = artifact.name.rpartition(":")
-        place = (item.entity, item.project, name or artifact.name, version if name else "v0")
+        place = (item.entity or "-", item.project or "-", name or artifact.name, version if name else "v0")
         wanted = [entry.path for entry in entries if not entry.ref]
         fetch = _Downloads(item, manifest, wanted, self._session).fetch
         yield from self.files.of(artifact, place, entries, fetch)
@@ -138,6 +139,14 @@ def read_manifest(artifact_id: str) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("contents"), dict):
         raise Absent("it is none")
     return manifest
+
+
+def _stays(error: Exception) -> bool:
+    """Whether another try would be told the same: there is none, it is broken, or W&B says no."""
+    if isinstance(error, Absent | ValueError):
+        return True
+    said = re.search(r"\b40[134]\b|permission|forbidden|not found", str(error), re.IGNORECASE)
+    return said is not None and not may_pass(error)
 
 
 def _content(address: str) -> bytes:
