@@ -26,6 +26,8 @@ FINISH_TIMEOUT = 300.0
 """Seconds that `finish()` waits for the mirror."""
 MAX_FILE_MB = 100.0
 """Saved files over this size (10^6 bytes) are not converted."""
+MAX_ARTIFACT_GB = 10.0
+"""Artifacts over this size (10^9 bytes) are not brought."""
 
 
 def plain_mode(given: str) -> str:

@@ -68,6 +68,8 @@ class Answers(Artifacts):
             return None
         self._allow(entity, name)
 
+        self_name = name
+
         def runs(filters: str | None) -> list[CloudRun]:
             here = [r for r in self.runs.values() if (r.entity, r.project) == (entity, name)]
             return [run for run in here if matches(run, json.loads(filters or "{}"))]
@@ -99,6 +101,8 @@ class Answers(Artifacts):
             "sweeps": sweeps,
             "sweep": lambda sweepName: self._sweep(self.sweeps.get(sweepName)),
             "artifact": lambda name, **_: self._artifact(artifact(name)),
+            "artifactType": lambda name: {"artifact": lambda name, **_: self._artifact(artifact(name))},
+            "artifactCollection": lambda name: self._collection(entity, self_name, name),
             "artifactCollectionMembership": lambda name: self._membership(artifact(name)),
         }  # fmt: skip
 

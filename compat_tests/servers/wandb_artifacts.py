@@ -6,6 +6,7 @@ import json
 
 from werkzeug.exceptions import abort
 
+from .graphql_operation import page
 from .wandb_runs import CloudArtifact, Node, stamp, token
 from .wandb_state import State
 
@@ -47,10 +48,55 @@ class Artifacts(State):
             **{"commitHash": artifact.digest[:20], "fileCount": len(contents), "updatedAt": None},
             **{"size": sum(entry.get("size", 0) for entry in contents.values()), "digestAlgorithm": "MANIFEST_MD5"},
             **{"createdAt": stamp(artifact.created), "storageBytes": 0},
+            "files": lambda names=None, first=None, after=None: self._stored_files(artifact, names, first, after),
             "currentManifest": {
                 "id": artifact.id,
                 "file": {"directUrl": self._signed("artifacts", artifact.id, "m")},
             },
+        }
+
+    def _stored_files(
+        self, artifact: CloudArtifact, names: list[str] | None, first: int | None, after: str | None
+    ) -> Node:
+        """The files of an artifact: those of an earlier version that it shares, too."""
+        contents = artifact.manifest.get("contents", {})
+        listed = [name for name in names or sorted(contents) if name in contents and not contents[name].get("ref")]
+
+        def node(name: str) -> Node:
+            entry = contents[name]
+            url = self._signed(*self._stored_place(artifact, name).split("/", 3))
+            known = {"__typename": "File", "id": token("File", artifact.id, name), "name": name, "displayName": name}
+            return {
+                **known,
+                **{"url": url, "directUrl": url, "sizeBytes": entry.get("size", 0), "md5": entry.get("digest", "")},
+                **{
+                    "digest": entry.get("digest", ""),
+                    "storagePath": name,
+                    "mimetype": "",
+                    "updatedAt": stamp(artifact.created),
+                },
+            }
+
+        return page(listed, first, after, node)
+
+    def _stored_place(self, artifact: CloudArtifact, name: str) -> str:
+        """Where the bytes are: where they were brought first, if another version has the same."""
+        entry = artifact.manifest["contents"][name]
+        born = entry.get("birthArtifactID") or artifact.id
+        place = f"artifacts/{artifact.id}/files/{name}"
+        return place if place in self.stored or born not in self.artifacts else f"artifacts/{born}/files/{name}"
+
+    def _collection(self, entity: str, project: str, name: str) -> Node:
+        def version(aliasName: str) -> Node | None:
+            same = [a for a in self.artifacts.values() if (a.entity, a.project, a.name) == (entity, project, name)]
+            found = next((a for a in same if aliasName in (*a.aliases, f"v{a.version}")), None)
+            return self._membership(found)
+
+        return {
+            "__typename": "ArtifactSequence",
+            "id": token("Collection", name),
+            "name": name,
+            "artifactMembership": version,
         }
 
     def _membership(self, artifact: CloudArtifact | None) -> Node | None:
@@ -60,7 +106,7 @@ class Artifacts(State):
         known = {key: node[key] for key in ("versionIndex", "createdAt", "aliases")}
         return {
             **{"__typename": "ArtifactCollectionMembership", "id": token("Membership", artifact.id), **known},
-            **{"artifact": node, "artifactCollection": node["artifactSequence"]},
+            **{"artifact": node, "artifactCollection": node["artifactSequence"], "files": node["files"]},
         }
 
     def _createArtifact(self, input: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import itertools
@@ -118,6 +119,16 @@ class State(Behaviour):
             if made.state == "COMMITTED":
                 self._commit(made)
         return made
+
+    def add_artifact_files(self, artifact: CloudArtifact, files: dict[str, bytes], **entries: Node) -> None:
+        """Puts files into an artifact that the test made up, under any path; `entries` are more of its manifest."""
+        contents: dict[str, Node] = {}
+        for path, data in files.items():
+            contents[path] = {"digest": base64.b64encode(hashlib.md5(data).digest()).decode(), "size": len(data)}
+            self.stored[f"artifacts/{artifact.id}/files/{path}"] = data
+        layout = {"version": 1, "storagePolicy": "wandb-storage-policy-v1", "storagePolicyConfig": {}}
+        artifact.manifest = {**layout, "contents": {**contents, **entries}}
+        self.stored[f"artifacts/{artifact.id}/m"] = json.dumps(artifact.manifest).encode()
 
     def poison(self, run_id: str) -> None:
         """From now on whoever asks for the history of this run gets a 500."""

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..convert.workers import warm
-from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_FILE_MB, WANDB_DIR
+from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_ARTIFACT_GB, MAX_FILE_MB, WANDB_DIR
 from . import NewFile
 
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
@@ -83,6 +83,20 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     help="Leave out saved files over this size.",
 )
 @click.option(
+    "--artifacts",
+    type=click.Path(file_okay=False, path_type=FilePath),
+    metavar="DIR",
+    help="Bring the files of the artifacts that the runs logged or used into this folder; each distinct file is there"
+    " once, and the list in wandb_run.artifacts says where an artifact lies. If not given, they are listed alone.",
+)
+@click.option(
+    "--max-artifact-gb",
+    type=click.FloatRange(min=0),
+    default=MAX_ARTIFACT_GB,
+    show_default=True,
+    help="Leave out the files of artifacts over this size.",
+)
+@click.option(
     "--verify",
     type=click.Choice(["full", "fast"]),
     is_flag=False,
@@ -130,6 +144,8 @@ def _convert(given: dict[str, Any]) -> None:
         "console_lines": not given["no_console"],
         "system": not given["no_system"],
         "max_file_mb": given["max_file_mb"],
+        "artifacts": given["artifacts"],
+        "max_artifact_gb": given["max_artifact_gb"],
         "verify": "none" if given["no_verify"] else given["verify"],
     }
     chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))

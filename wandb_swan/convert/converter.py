@@ -11,6 +11,7 @@ from rich.console import Console
 from ..defaults import CONVERSION_MODE, LOG_DIR, MODES, MODES_ALLOWED, WANDB_DIR, plain_mode
 from ..exceptions import WandbSwanError
 from ..sources import local_discovery
+from ..sources.artifact_store import check_folder
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from .report import Report, RunReport
@@ -49,7 +50,9 @@ class Converter:
             workers: Worker processes; 0: one for each processor, at most eight.
             dask: The address of a dask scheduler to spread the runs over.
             console: Where progress is shown; nowhere if not given.
-            options: media, console_lines, system (True), max_file_mb (100), verify ("fast"; "full", or False), cache.
+            options: media, console_lines, system (True), max_file_mb (100), verify ("fast"; "full", or False), cache,
+                artifacts (a folder for the files of the runs' artifacts; None: they are listed alone) and
+                max_artifact_gb (10).
 
         Raises:
             WandbSwanError: an argument is not allowed.
@@ -73,6 +76,8 @@ class Converter:
         if unknown:
             raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
         self._options = Options.model_validate({**given, **options})
+        if self._options.artifacts is not None:
+            check_folder(self._options.artifacts)
         self._disabled = mode == "disabled"
         self._force = force
         self._workers = workers

@@ -21,5 +21,7 @@ class Job(BaseModel):
     """Its id: the reference's, with a number where another run has that in the same SwanLab project."""
     replaces: str = ""
     """The folder of an earlier conversion, which goes when this one is whole and holds no less."""
+    artifacts_were: str = ""
+    """Where the files of its artifacts went in the earlier conversion, if they are not asked for now."""
     force: bool = False
     """It may hold less."""

@@ -15,6 +15,7 @@ from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
 from ..journal.paths import shown
 from ..parity.stored import metadata_of
+from ..sources.artifact_files import OVER
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan import limits
@@ -43,6 +44,9 @@ class Entry(BaseModel):
     earlier: Entry | None = None
     """That conversion, while this one is not done."""
     fingerprint: str = ""
+    artifacts: str = ""
+    """Where the files of its artifacts went; empty if they are listed alone."""
+    max_artifact_gb: float = 0.0
     swanlab: str = ""
     identical: bool | None = None
     report: RunReport | None = None
@@ -97,7 +101,7 @@ class Manifest:
         if entry is None or entry.state != "done" or entry.fingerprint != reference.fingerprint:
             return None
         there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
-        return entry if there else None
+        return entry if there and _has_artifacts(entry, options) else None
 
     def start(self, reference: RunReference, options: Options, *, force: bool = False) -> Job:
         """Notes that the run is being converted; returns what is to be done.
@@ -123,8 +127,19 @@ class Manifest:
             replaces=replaces,
             earlier=earlier,
             fingerprint=reference.fingerprint,
+            artifacts=str(options.artifacts or ""),
+            max_artifact_gb=options.max_artifact_gb if options.artifacts else 0.0,
         )
-        return Job(reference=reference, options=options, run_dir=run_dir, run_id=run_id, replaces=replaces, force=force)
+        were = earlier.artifacts if earlier is not None and options.artifacts is None else ""
+        return Job(
+            reference=reference,
+            options=options,
+            run_dir=run_dir,
+            run_id=run_id,
+            replaces=replaces,
+            artifacts_were=were,
+            force=force,
+        )
 
     def keep(self, reference: RunReference, options: Options) -> None:
         """Notes that the earlier conversion is still the one to have."""
@@ -197,6 +212,17 @@ class Manifest:
             name = f"{base}-{number}"
         self._taken.add(name)
         return name
+
+
+def _has_artifacts(entry: Entry, options: Options) -> bool:
+    """Whether the files of a run's artifacts are where they are asked for, as far as they are asked for."""
+    if options.artifacts is None:
+        return True
+    if entry.artifacts != str(options.artifacts) or entry.report is None:
+        return False
+    over = any(lost.reason.startswith(OVER) for lost in entry.report.lost)
+    gone = entry.report.counts.get("artifact files") and not options.artifacts.is_dir()
+    return not gone and not (over and options.max_artifact_gb > entry.max_artifact_gb)
 
 
 def _key(reference: RunReference, options: Options) -> str:

@@ -79,7 +79,8 @@ def convert_all(
     """
     begin = time.monotonic()
     workers = workers or min(8, os.cpu_count() or 1)
-    options = options.model_copy(update={"log_dir": options.log_dir.absolute(), "cache": options.cache.absolute()})
+    places = {"log_dir": options.log_dir, "cache": options.cache, "artifacts": options.artifacts}
+    options = options.model_copy(update={name: path and path.absolute() for name, path in places.items()})
     manifest = Manifest(options.log_dir)
     reports: dict[str, RunReport] = {}
     try:

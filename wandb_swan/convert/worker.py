@@ -69,7 +69,7 @@ def source_of(reference: RunReference, options: Options) -> Source:
     if reference.kind == "local" and reference.logs[0].suffix != ".wandb":
         return JsonRun(reference.logs[0], reference.number)
     if reference.kind == "local":
-        return LocalRun(list(reference.logs), reference.number)
+        return LocalRun(list(reference.logs), reference.number, options)
     from ..sources.cloud_run import CloudRun
 
     return CloudRun(reference.path, options)
@@ -140,6 +140,11 @@ def _converted(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
             *source.notices,
             *(source.short if depth == "none" else ()),
             *(f"{count} {LEFT_OUT[what]}" for what, count in selection.left_out.items()),
+            *(
+                (f"its list says no more where the files of its artifacts are: --artifacts {job.artifacts_were} does",)
+                if job.artifacts_were
+                else ()
+            ),
         ),
     }
     if recorded is not None and depth != "none":

@@ -15,7 +15,7 @@ from ..sources.reference import Source
 from . import plain
 from .folders import read_folder
 from .logs import read_logs
-from .recorded import OF_TABLES, Line, Recorded
+from .recorded import OF_TABLES, Content, Line, Recorded
 
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _NUMBERS = int | float
@@ -55,6 +55,7 @@ class Answers:
             "row": self._row,
             "sample": self._sample,
             "artifact": self._artifact,
+            "contents": self._contents,
         }
 
     def take(self, kind: str, answer: Any) -> None:
@@ -138,3 +139,17 @@ class Answers:
         item, used = listed
         if item.type not in OF_TABLES:
             self.recorded.artifacts.append((item.name, item.digest or "", used))
+
+    def _contents(self, told: tuple[str, str, bool, dict[str, Any]]) -> None:
+        name, digest, used, manifest = told
+        held = {}
+        for path, entry in manifest["contents"].items():
+            if not isinstance(entry, dict):
+                held[path] = Content("", None, "MD5")
+            elif not entry.get("ref"):
+                size, extra = entry.get("size"), entry.get("extra")
+                kind = extra.get("alg") if isinstance(extra, dict) else None
+                known = size if isinstance(size, int) and size >= 0 else None
+                held[path] = Content(str(entry.get("digest") or ""), known, str(kind or "MD5"))
+        self.recorded.contents[name, digest, used] = held
+        self.recorded.contents_asked = True

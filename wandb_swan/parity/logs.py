@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path as FilePath
@@ -12,7 +13,7 @@ from ..stream.nested import Path, Tree
 from ..stream.series import Series
 from ..stream.wire import record_field
 from . import plain
-from .recorded import OF_TABLES, Line, Recorded
+from .recorded import OF_TABLES, Content, Line, Recorded
 
 _NUMBER_STARTS = frozenset("-0123456789")
 OF_WANDB_ALONE = ("requirements.txt", "conda-environment.yaml", "wandb-metadata.json", "config.yaml")
@@ -230,6 +231,32 @@ class _Reading:
                 self._to.of_artifacts[body.client_id, entry.path] = entry.local_path or entry.ref, entry.digest
         if body.type not in OF_TABLES:
             self._to.artifacts.append((body.name, body.digest, False))
+            listed = _listed(body.manifest, self._log.parents[2])
+            if listed is not None:
+                self._to.contents[body.name, body.digest, False] = listed
 
     def _on_use_artifact(self, body: Any) -> None:
         self._to.artifacts.append((body.name or body.id, "", True))
+
+
+def _listed(manifest: Any, ran_in: FilePath) -> dict[str, Content] | None:
+    """The files of an artifact that are no references; None where their list, a file of its own, is not here."""
+    held = {}
+    for entry in manifest.contents:
+        if not entry.ref:
+            kind = next(
+                (json.loads(item.value_json) for item in getattr(entry, "extra", ()) if item.key == "alg"), "MD5"
+            )
+            held[entry.path] = Content(entry.digest, entry.size, kind, str(ran_in / entry.local_path))
+    apart = getattr(manifest, "manifest_file_path", "")
+    if apart:
+        try:
+            lines = gzip.decompress(FilePath(apart).read_bytes()).decode().splitlines()
+            for entry in map(json.loads, lines):
+                if not entry.get("ref"):
+                    kind = (entry.get("extra") or {}).get("alg", "MD5")
+                    local = str(ran_in / (entry.get("local_path") or ""))
+                    held[entry["path"]] = Content(entry["digest"], entry.get("size"), kind, local)
+        except (OSError, EOFError, ValueError, KeyError):
+            return None
+    return held

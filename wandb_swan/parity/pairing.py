@@ -12,6 +12,7 @@ from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from ..swan import limits
 from .answers import noted
+from .artifacts import with_files
 from .cloud import CloudStored
 from .comparison import compare_runs
 from .matching import Depth
@@ -134,6 +135,11 @@ def _compared(
         )
     if not found:
         raise WandbSwanError(f"{swanlab} holds no SwanLab run of it; convert it first")
+    if not isinstance(source, LocalRun):
+        from ..sources.cloud_run import CloudRun
+
+        assert isinstance(source, CloudRun)
+        source.manifests_of = frozenset(name for stored in found for name in with_files(stored.metadata))
     recorded = read(source)
     for stored in found:
         # A live run, of which SwanLab keeps the first name, says which versions wrote it.

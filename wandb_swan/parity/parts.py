@@ -14,6 +14,7 @@ from typing import Any
 from ..stream.nested import Path, Tree
 from ..swan import limits
 from . import plain
+from .artifacts import compare_artifacts
 from .cloud import CloudStored
 from .matching import Depth, Matcher
 from .recorded import Line, Recorded
@@ -43,7 +44,7 @@ def compare_parts(
     if recorded.saved and isinstance(stored, StoredRun):
         yield _files(recorded, stored, matcher, depth)
     if recorded.artifacts:
-        yield _artifacts(recorded, stored)
+        yield compare_artifacts(recorded, stored.metadata, depth)
     yield _run(recorded, stored, same_source=same_source)
     if recorded.not_understood:
         yield _not_understood(recorded, matcher)
@@ -191,7 +192,7 @@ def _said(line: Line | None) -> str:
     return "nothing" if line is None else f"{line.text[:60]!r}{' (stderr)' if line.stderr else ''}"
 
 
-# -- files and artifacts -----------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------------------
 
 
 def _files(recorded: Recorded, stored: StoredRun, matcher: Matcher, depth: Depth) -> PartParity:
@@ -239,20 +240,6 @@ def _bytes_differ(ours: FilePath, theirs: FilePath, *, whole: bool) -> str | Non
         return "other bytes" if whole and not filecmp.cmp(ours, theirs, shallow=False) else None
     except OSError as error:
         return f"cannot be read: {error}"
-
-
-def _artifacts(recorded: Recorded, stored: Stored) -> PartParity:
-    listed = stored.metadata.get("artifacts")
-    kept = {
-        (item.get("name"), item.get("digest") or "", bool(item.get("used")))
-        for item in (listed if isinstance(listed, list) else ())
-        if isinstance(item, dict)
-    }
-    wanted = {(limits.config_text(name), digest, used) for name, digest, used in recorded.artifacts}
-    found = tuple(f"{name} ({digest or 'used'}): not listed in SwanLab" for name, digest, _ in sorted(wanted - kept))
-    found += tuple(f"{name} ({digest or 'used'}): not in wandb" for name, digest, _ in sorted(kept - wanted))
-    compared = f"{len(wanted & kept)} of {len(wanted)} listed, by name and digest"
-    return PartParity(part="artifacts", compared=compared, differences=found)
 
 
 # -- the run -----------------------------------------------------------------------------------------------------------

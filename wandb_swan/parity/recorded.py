@@ -61,6 +61,18 @@ def json_digest(value: Any) -> bytes:
     return hashlib.sha256(clean_text(json.dumps(plainly, sort_keys=True, ensure_ascii=False)).encode()).digest()
 
 
+class Content(NamedTuple):
+    """A file of an artifact, as its manifest has it."""
+
+    digest: str
+    """In base64."""
+    size: int | None
+    algorithm: str
+    """MD5, or XXH128."""
+    local: str = ""
+    """Where it was when it was logged."""
+
+
 class Recorded:
     """What a source says of one run. Times are in seconds since the epoch, 0.0 where there is none."""
 
@@ -83,6 +95,10 @@ class Recorded:
         """What a source says of the sizes of its files, in bytes."""
         self.artifacts: list[tuple[str, str, bool]] = []
         """Name, digest, whether used (not logged)."""
+        self.contents: dict[tuple[str, str, bool], dict[str, Content]] = {}
+        """Name, digest, whether used of an artifact -> path in it -> what its manifest says, of files alone."""
+        self.contents_asked = False
+        """Whether the source was asked for them because files were to be brought."""
         self.of_artifacts: dict[tuple[str, str], tuple[str, str]] = {}
         """(client id, path in the artifact) -> path on disk or URI, MD5: tables, and the media in their cells."""
         self.about: dict[str, Any] = {}

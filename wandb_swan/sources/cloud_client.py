@@ -68,6 +68,17 @@ def asked(what: str, question: Callable[[], T]) -> T:
         raise WandbSwanError(f"cannot {what}: {type(error).__name__}: {text}") from error
 
 
+def graphql(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """What W&B answers to a question that its client has no method for. Raises what the client raises."""
+    client = api()
+    service = getattr(client, "_service_api", None)
+    if service is not None:
+        return dict(service.execute_graphql(query, variables=variables) or {})
+    from wandb.apis.public.api import gql  # up to 0.23 the client sends it itself
+
+    return dict(client.client.execute(gql(query), variable_values=variables) or {})
+
+
 def server() -> str:
     """Where W&B is: host, port and path of its address. Two servers may have a run of the same path."""
     address = urlsplit(str(api().settings["base_url"]))

@@ -26,6 +26,7 @@ from ..stream.events import (
     SystemStats,
     Tree,
 )
+from .cloud_artifacts import UNLISTED, CloudArtifacts, artifacts_of, read_manifest
 from .cloud_client import api, asked, every_page, server
 from .cloud_history import CloudHistory
 from .downloads import Downloads, seconds
@@ -57,10 +58,12 @@ class CloudRun:
         self.short: list[str] = []
         self.finished_at = 0.0
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
+        self.manifests_of: frozenset[str] = frozenset()
+        """Names of the artifacts of which `on_answer` is told what they hold, without their being brought."""
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
         """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `folder` (of
         the files), `file` (wandb's object), `console` (its file), `row`, `sample`, `artifact` (wandb's object, and
-        whether it was used)."""
+        whether it was used), `contents` (an artifact's name, digest, whether it was used, and its manifest)."""
 
     @cached_property
     def _run(self) -> Any:
@@ -191,11 +194,17 @@ class CloudRun:
                 yield from console.write(line, timestamp)
         yield from console.flush()
 
-    def _artifacts(self, run: Any) -> Iterator[Artifact]:
+    def _artifacts(self, run: Any) -> Iterator[Artifact | NotRead]:
+        files = None
+        if self._options.artifacts is not None:
+            files = CloudArtifacts(self._options, partial(self.on_answer, "contents"))
         for used, listing in ((False, run.logged_artifacts), (True, run.used_artifacts)):
-            for item in asked(f"list the artifacts of {self._path}", partial(every_page, listing)):
+            items, whole = asked(f"list the artifacts of {self._path}", partial(artifacts_of, listing))
+            if not whole:
+                yield NotRead(path=("artifacts",), reason=UNLISTED)
+            for item in items:
                 self.on_answer("artifact", (item, used))
-                yield Artifact(
+                artifact = Artifact(
                     name=item.name,
                     type=item.type,
                     aliases=tuple(item.aliases or ()),
@@ -204,6 +213,13 @@ class CloudRun:
                     size=None if item.size is None else int(item.size),
                     used=used,
                 )
+                if artifact.name in self.manifests_of:
+                    manifest = asked(f"read what {artifact.name} holds", partial(read_manifest, str(item.id)))
+                    self.on_answer("contents", (artifact.name, artifact.digest, used, manifest))
+                yield from (artifact,) if files is None else files.of(artifact, item)
+        if files is not None:
+            self.notices += files.files.notices
+            self.short += files.files.short
 
 
 def _whole(run: Any) -> Any:

@@ -55,20 +55,21 @@ def retrying() -> Retrying:
     return Retrying(
         stop=stop_after_attempt(TRIES),
         wait=_pause,
-        retry=retry_if_exception(_may_pass),
+        retry=retry_if_exception(may_pass),
         before_sleep=before_sleep_log(log, logging.WARNING),
         reraise=True,
     )
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether another try may succeed: the server is busy or away, or the connection was cut."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
         return status in _BUSY
     cause = getattr(error, "exc", None)  # wandb's CommError holds what went wrong
     if isinstance(cause, BaseException) and cause is not error:
-        return _may_pass(cause)
+        return may_pass(cause)
     return isinstance(error, _CUT)
 
 
@@ -140,7 +141,7 @@ class Downloads:
         except Exception as error:
             with suppress(OSError):
                 path.unlink()  # as it was before: nobody shall take it for what it is now
-            return NotBrought(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", _may_pass(error))
+            return NotBrought(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", may_pass(error))
         return None
 
     def _bring(self, file: Any, path: Path) -> None:

@@ -14,11 +14,13 @@ from wandb.proto import wandb_internal_pb2 as pb
 from ..exceptions import WandbSwanError
 from ..journal.framing import FILE_HEADER
 from ..journal.reader import LogReader
-from ..stream.events import Event, HistoryRow, RunChanged, RunFinished, RunStarted
+from ..stream.events import Artifact, Event, HistoryRow, RunChanged, RunFinished, RunStarted
 from ..stream.records import Decoder
 from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
+from .local_artifacts import LocalArtifacts
 from .reference import RunReference
+from .selection import Options
 
 _HISTORY, _TELEMETRY, _RUN, _EXIT = 2, 11, 17, 18
 """Field numbers of `wandb_internal.Record`."""
@@ -102,8 +104,9 @@ def _step(payload: bytes) -> int | None:
 class LocalRun:
     """One run in one or, if it was resumed, several transaction logs."""
 
-    def __init__(self, logs: list[FilePath], number: int = 1) -> None:
+    def __init__(self, logs: list[FilePath], number: int = 1, options: Options | None = None) -> None:
         self.logs = logs
+        self._artifacts = LocalArtifacts(options) if options is not None and options.artifacts is not None else None
         self.number = number
         """Over 1 where the run id was used before, for another run."""
         self.notices: list[str] = []
@@ -188,6 +191,9 @@ class LocalRun:
                 elif not isinstance(event, RunStarted | RunChanged):
                     yield event
         assert finished is not None
+        if self._artifacts is not None:
+            self.notices += self._artifacts.files.notices
+            self.short += self._artifacts.files.short
         yield from summary.events()
         yield finished
 
@@ -205,7 +211,10 @@ class LocalRun:
                         replaced += 1
                         continue
                     self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
-                    yield event
+                    if isinstance(event, Artifact) and self._artifacts is not None:
+                        yield from self._artifacts.of(event, decoder.manifest, segment.started, segment.log.parent)
+                    else:
+                        yield event
             torn = reader.torn()
         if torn:
             self.notices.append(f"{torn}: converted up to there")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..defaults import LOG_DIR, MAX_FILE_MB, RecordingMode
+from ..defaults import LOG_DIR, MAX_ARTIFACT_GB, MAX_FILE_MB, RecordingMode
 from ..stream.events import ConsoleLine, Event, FileSaved, HistoryRow, SystemStats, Tree
 
 MEGABYTE = 1_000_000
@@ -39,6 +39,9 @@ class Options(BaseModel):
     """Whether to look into the content of everything that was written, of a sample, or not at all."""
     cache: FilePath = FilePath(f"{LOG_DIR}.cache")
     """Downloads from W&B's cloud: a second try reuses them."""
+    artifacts: FilePath | None = None
+    """Where the files of the runs' artifacts go; None: they are listed alone."""
+    max_artifact_gb: float = MAX_ARTIFACT_GB
 
 
 class Selection:

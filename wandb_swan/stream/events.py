@@ -158,7 +158,7 @@ class Artifact(_Event):
 
     `files` is there where it holds tables: of these and of their media, path in the artifact, path on disk (or the URI
     of a file of another artifact), MD5 as base64. wandb's `client_id` names an artifact in history rows before it has a
-    name.
+    name. `brought` says where its files lie, for the list, where they were asked for.
     """
 
     name: str
@@ -170,6 +170,7 @@ class Artifact(_Event):
     used: bool = False
     client_id: str = ""
     files: tuple[tuple[str, str, str], ...] = ()
+    brought: Values = {}
 
     @property
     def is_table(self) -> bool:

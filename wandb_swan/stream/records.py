@@ -72,6 +72,8 @@ class Decoder:
         """Records or values that could not be decoded."""
         self.unknown: Counter[str] = Counter()
         """Kind -> records of it, where the kind is neither handled nor left out on purpose."""
+        self.manifest: Any = None
+        """What the last artifact holds (`wandb_internal.ArtifactManifest`); None if the record does not say."""
         self._left: list[NotRead] = []
         """Values of the present record that cannot be read."""
         self._steps = Steps()
@@ -345,6 +347,7 @@ class Decoder:
         yield from self._on_artifact(message.artifact)
 
     def _on_artifact(self, message: Any) -> Iterator[Event]:
+        self.manifest = message.manifest
         contents = message.manifest.contents
         artifact = Artifact(
             name=message.name,
@@ -365,6 +368,7 @@ class Decoder:
         yield artifact
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
+        self.manifest = None
         yield Artifact(name=message.name or message.id, type=message.type, used=True)
 
     def _on_stats(self, message: Any) -> Iterator[Event]:

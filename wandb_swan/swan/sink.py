@@ -325,9 +325,12 @@ class Sink:
             "size": event.size,
             "description": event.description,
             "used": event.used or None,
+            **event.brought,
         }
         known = {name: value for name, value in facts.items() if value not in (None, "", [])}
         self._artifacts[event.name, event.digest, event.used] = known
+        if files := event.brought.get("files"):
+            self.counts["artifact files"] += files
         self.add_metadata(artifacts=list(self._artifacts.values()))
 
     def _on_file(self, event: FileSaved) -> None:

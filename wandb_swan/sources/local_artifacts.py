@@ -1,0 +1,103 @@
+"""The files of the artifacts that a local log names, as far as they still are on this machine."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+from ..stream.events import Artifact, NotRead, RunStarted
+from .artifact_entries import Absent, Entry, digest_of
+from .artifact_files import ArtifactFiles
+from .selection import Options
+
+_USED = "files of an artifact that was used: a local log does not name them, W&B's cloud does"
+_LIST_GONE = "artifact without files: the list of them, which wandb kept in its staging folder, is not on this machine"
+
+
+class LocalArtifacts:
+    """The artifacts of one run."""
+
+    def __init__(self, options: Options) -> None:
+        self.files = ArtifactFiles(options)
+
+    def of(
+        self, artifact: Artifact, manifest: Any, started: RunStarted, run_dir: FilePath
+    ) -> Iterator[Artifact | NotRead]:
+        """Brings the files of one artifact. `manifest` is the record's, None of an artifact that the run used."""
+        if artifact.is_table:
+            yield artifact
+            return
+        if artifact.used or manifest is None:
+            yield from self.files.left_out(artifact, _USED)
+            return
+        try:
+            entries = [entry._replace(local=_placed(entry.local, run_dir)) for entry in _entries(manifest)]
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            yield from self.files.left_out(artifact, _LIST_GONE)
+            return
+        artifact = artifact.changed(size=sum(entry.size or 0 for entry in entries) if entries else artifact.size)
+        # It has no version: W&B's server gives one. Equal digests are equal files.
+        place = (started.entity or "local", started.project, artifact.name, artifact.digest[:12] or "v")
+        yield from self.files.of(artifact, place, entries, _copy)
+
+
+def _entries(manifest: Any) -> Iterator[Entry]:
+    """What a manifest lists; one of many files is in a file of its own."""
+    for entry in manifest.contents:
+        extra = {item.key: json.loads(item.value_json) for item in getattr(entry, "extra", ())}
+        yield Entry(
+            path=entry.path,
+            digest=entry.digest,
+            size=entry.size,
+            ref=entry.ref,
+            algorithm=str(extra.get("alg") or "md5").lower(),
+            local=entry.local_path,
+        )
+    listed = getattr(manifest, "manifest_file_path", "")
+    if listed:
+        with gzip.open(listed, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                item = json.loads(line)
+                yield Entry(
+                    path=item["path"],
+                    digest=item["digest"],
+                    size=item.get("size"),
+                    ref=item.get("ref") or "",
+                    algorithm=str((item.get("extra") or {}).get("alg") or "md5").lower(),
+                    local=item.get("local_path") or "",
+                )
+
+
+def _placed(local: str, run_dir: FilePath) -> str:
+    """A path that does not begin at the root begins where the program ran: where `wandb/` is, if nobody moved it."""
+    return str(run_dir.parent.parent / local) if local else ""
+
+
+def _copy(entry: Entry, part: FilePath) -> None:
+    """A copy: the user's file may be written into, and wandb's staging folder is emptied. Raises Absent, OSError."""
+    changed = False
+    for place in (FilePath(entry.local) if entry.local else None, _cached(entry)):
+        if place is None or "\0" in str(place) or not place.is_file():
+            continue
+        same_size = entry.size is None or place.stat().st_size == entry.size
+        if not same_size or digest_of(place, entry.algorithm) != entry.digest:
+            changed = True
+            continue
+        shutil.copyfile(place, part)
+        return
+    raise Absent("it has changed since it was logged" if changed else "it is not on this machine any more")
+
+
+def _cached(entry: Entry) -> FilePath | None:
+    """Where wandb's core moves a staged file when it is uploaded: by its MD5, in wandb's cache."""
+    from wandb.env import get_cache_dir
+
+    if entry.algorithm != "md5":
+        return None
+    name = base64.b64decode(entry.digest).hex()
+    return FilePath(get_cache_dir()) / "artifacts" / "obj" / "md5" / name[:2] / name[2:]
