@@ -6,7 +6,6 @@ import json
 
 from werkzeug.exceptions import abort
 
-from .graphql_operation import page
 from .wandb_runs import CloudArtifact, Node, stamp, token
 from .wandb_state import State
 
@@ -77,7 +76,7 @@ class Artifacts(State):
                 },
             }
 
-        return page(listed, first, after, node)
+        return self._page(listed, first, after, node)
 
     def _stored_place(self, artifact: CloudArtifact, name: str) -> str:
         """Where the bytes are: where they were brought first, if another version has the same."""
