@@ -25,7 +25,7 @@ from ..stream.events import (
     SystemStats,
     Tree,
 )
-from .cloud_client import api, asked, every_page, server
+from .cloud_client import api, asked, every_page, run_at, server
 from .cloud_files import RunFiles
 from .cloud_history import CloudHistory
 from .cloud_rows import spells_specials
@@ -60,7 +60,7 @@ class CloudRun:
 
     @cached_property
     def _run(self) -> Any:
-        return asked(f"read the run {self._path}", lambda: _whole(api().run(self._path)))
+        return asked(f"read the run {self._path}", lambda: _whole(run_at(self._path)))
 
     @property
     def metadata(self) -> dict[str, Any]:
