@@ -38,12 +38,13 @@ class Client:
         command = [sys.executable, "-c", PRELUDE + script]
         return subprocess.Popen(command, env=self.env | env, cwd=self.folder, text=True, **pipes)  # type: ignore[call-overload]
 
-    def __call__(self, script: str, *, fails: bool = False, **env: str) -> Any:
-        """What the script said last (None: nothing)."""
+    def __call__(self, script: str, *, fails: bool = False, refused: bool = False, **env: str) -> Any:
+        """What the script said last (None: nothing). What wandb asks, W&B's schema must have, but for `refused`."""
         process = self.start(script, **env)
         out, _ = process.communicate(timeout=150)
         assert (process.returncode != 0) == fails, out
         assert not self.cloud.errors, self.cloud.errors
+        assert refused or not self.cloud.refused, self.cloud.refused
         said = [line[2:] for line in out.splitlines() if line.startswith("@@")]
         return json.loads(said[-1]) if said else None
 

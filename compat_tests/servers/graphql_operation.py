@@ -1,64 +1,95 @@
-"""GraphQL without a schema: an operation is resolved against nodes."""
+"""A GraphQL request against W&B's schema: refused where the schema has no such question, else executed on nodes."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Set
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import graphql
+from werkzeug.exceptions import HTTPException
 
 from .wandb_runs import Node
 
 parse = lru_cache(maxsize=256)(graphql.parse)  # clients send the same few documents again and again
 
 
-class Operation:
-    """One GraphQL operation, resolved against nodes; there is no schema, so fields that are unknown are null."""
+class Refused(Exception):
+    """What the schema has against a request; `errors` are those of the answer."""
 
-    def __init__(self, document: str, variables: Node | None) -> None:
-        parsed = parse(document)
-        self.fragments = {d.name.value: d for d in parsed.definitions if isinstance(d, graphql.FragmentDefinitionNode)}
-        self.node = next(d for d in parsed.definitions if isinstance(d, graphql.OperationDefinitionNode))
-        self.name = self.node.name.value if self.node.name else self.node.operation.value
-        self.variables = {
-            v.variable.name.value: graphql.value_from_ast_untyped(v.default_value) if v.default_value else None
-            for v in self.node.variable_definitions or ()
-        } | {k: v for k, v in (variables or {}).items() if v is not None}
+    def __init__(self, errors: list[graphql.GraphQLError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = [error.formatted for error in errors]
+
+
+@lru_cache(maxsize=16)
+def schema(lacks: frozenset[str] = frozenset()) -> graphql.GraphQLSchema:
+    """W&B's schema. lacks: fields that this server does not have, of types and of inputs (`Run.parquetHistory`)."""
+    document = graphql.parse(Path(__file__).with_name("wandb.graphql").read_text("utf-8"))
+    known: set[str] = set()
+    definitions: list[graphql.DefinitionNode] = []
+    for node in document.definitions:
+        names = {f"{node.name.value}.{one.name.value}": one for one in getattr(node, "fields", None) or ()}  # type: ignore[attr-defined]
+        known |= set(names)
+        here = tuple(one for name, one in names.items() if name not in lacks)
+        definitions.append(_with(node, fields=here) if len(here) < len(names) else node)
+    if unknown := lacks - known:
+        raise ValueError(f"the schema has no {', '.join(sorted(unknown))}")
+    return graphql.build_ast_schema(_with(document, definitions=tuple(definitions)))
+
+
+def _with(node: Any, **parts: Any) -> Any:
+    """A copy of a node of the document with other parts; graphql-core's nodes are data classes from 3.3 on."""
+    if dataclasses.is_dataclass(node):
+        return dataclasses.replace(node, **parts)  # type: ignore[type-var]
+    return type(node)(**{key: getattr(node, key) for key in node.keys if hasattr(node, key)} | parts)
+
+
+@lru_cache(maxsize=1024)
+def refusals(document: str, lacks: frozenset[str]) -> tuple[graphql.GraphQLError, ...]:
+    """What the schema has against a document, whatever its variables (nothing: it is valid)."""
+    return tuple(graphql.validate(schema(lacks), parse(document)))
+
+
+class Operation:
+    """One GraphQL operation. `unknown`: what the schema has and no node says; it was answered with null."""
+
+    def __init__(self, document: str, variables: Node | None, name: str | None = None) -> None:
+        self.text = document
+        parsed = parse(document).definitions
+        operations = [node for node in parsed if isinstance(node, graphql.OperationDefinitionNode)]
+        node = next(one for one in operations if not name or (one.name and one.name.value == name))
+        self.name = node.name.value if node.name else node.operation.value
+        self.kind = node.operation.value
+        self.variables = variables or {}
         self.unknown: set[str] = set()
 
-    def resolve(self, root: Node) -> Node:
-        return self._select(root, self.node.selection_set, self.node.operation.value)
+    def resolve(self, root: Node, lacks: Set[str] = frozenset()) -> Node:
+        """The data.
 
-    def _value(self, node: Any) -> Any:
-        return graphql.value_from_ast_untyped(node, self.variables)
+        Raises:
+            Refused: the document, or the variables with it, do not fit the schema.
+            HTTPException: what a node says instead of its value (no permission, no such run).
+        """
+        absent = frozenset(lacks)
+        if errors := refusals(self.text, absent):
+            raise Refused(list(errors))
+        result = graphql.execute_sync(
+            schema(absent), parse(self.text), root, variable_values=self.variables, field_resolver=self._field
+        )
+        for error in result.errors or ():
+            if isinstance(error.original_error, HTTPException):
+                raise error.original_error
+            if error.path:
+                raise error
+        if result.errors:
+            raise Refused(result.errors)
+        return result.data or {}
 
-    def _included(self, selection: Any) -> bool:
-        tests = {d.name.value: self._value(d.arguments[0].value) for d in selection.directives or () if d.arguments}
-        return bool(tests.get("include", True)) and not tests.get("skip", False)
-
-    def _select(self, parent: Node, selections: Any, where: str) -> Node:
-        answer: Node = {}
-        for selection in filter(self._included, selections.selections):
-            if isinstance(selection, graphql.FieldNode):
-                name = selection.name.value
-                label = selection.alias.value if selection.alias else name
-                if name not in parent:
-                    self.unknown.add(f"{where}.{name}")
-                value = parent.get(name)
-                if callable(value):
-                    value = value(**{a.name.value: self._value(a.value) for a in selection.arguments or ()})
-                if selection.selection_set:
-                    value = self._nested(value, selection.selection_set, f"{where}.{name}")
-                    if isinstance(answer.get(label), dict) and isinstance(value, dict):
-                        value = answer[label] | value
-                answer[label] = value
-            else:
-                named = isinstance(selection, graphql.FragmentSpreadNode)
-                inner = self.fragments[selection.name.value] if named else selection
-                answer |= self._select(parent, inner.selection_set, where)
-        return answer
-
-    def _nested(self, value: Any, selections: Any, where: str) -> Any:
-        if isinstance(value, list):
-            return [self._nested(one, selections, where) for one in value]
-        return None if value is None else self._select(value, selections, where)
+    def _field(self, parent: Node, info: graphql.GraphQLResolveInfo, **given: Any) -> Any:
+        if info.field_name not in parent:
+            self.unknown.add(f"{info.parent_type.name}.{info.field_name}")
+        value = parent.get(info.field_name)
+        return value(**given) if callable(value) else value

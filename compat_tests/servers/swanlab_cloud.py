@@ -1,15 +1,22 @@
 """SwanLab's cloud on loopback: answers what the unmodified SwanLab SDK (0.10.3) sends and keeps it for assertions.
 
-Paths and payloads were read from the SDK; each section names the modules. How the real server treats them is known only
-from SwanLab's issues and comments: it appends and never overwrites, so a (key, step) sent twice is there twice, and its
-latest steps lag 5 to 10 s behind (issue 1576); what comes while an experiment is not RUNNING is outside the window
-that is shown (core_python/sync). An experiment without a sign of life for about 30 minutes is interrupted, does not run
-again, and what comes later is not shown (issues 1255, 1304, 1335).
+Seen in the client: paths and payloads; each section of `swanlab_cloud.py` names the modules of SwanLab's SDK.
 
-Assumptions, where SwanLab says nothing: an interrupted experiment's state is CRASHED (the SDK knows no other word);
-every heartbeat, batch and opening is a sign of life; what comes later is accepted with 201 and counted in the latest
-steps all the same; opening it again (`resume`) answers 200 with the state it has. The SDK's own comment (core_python/
-sync) says that opening sets an existing experiment back to RUNNING, which `reopens=True` plays.
+Maintainers: a resumed experiment is append-only and nothing is overwritten; a (key, step) that is sent again is
+there twice, says the report that they answer (SwanHubX/SwanLab issue 1576, April 2026).
+Maintainers: steps are counted asynchronously; who resumes 5 to 10 seconds after a short experiment may get an older
+count (SwanHubX/SwanLab issue 1576, August 2026).
+Maintainers: no step below the highest that was uploaded is taken into an experiment (SwanHubX/SwanLab issue 1318).
+Maintainers: an experiment of which nothing came for 30 minutes is marked as interrupted; from then on it is not
+updated, also when the network is back (SwanHubX/SwanLab issues 1255, 1304, 1335).
+Seen in the client: what comes while an experiment is not RUNNING is outside the window that is shown
+(core_python/sync).
+Seen in the client: opening sets an existing experiment back to RUNNING, by a comment in core_python/sync, which issue
+1335 contradicts for one that was interrupted; `reopens=True` plays the comment.
+Assumption: an interrupted experiment's state is CRASHED; the SDK knows no other word.
+Assumption: every heartbeat, batch and opening is a sign of life.
+Assumption: what comes for an interrupted experiment is answered with 201 and counted in the latest steps all the same.
+Assumption: opening an interrupted experiment (`resume`) answers 200 with the state it has.
 """
 
 from __future__ import annotations
@@ -79,7 +86,10 @@ class SwanLabCloud(SwanLabReads):
         self.summary_lag, self.unique_ids = summary_lag, unique_ids
         self.silence, self.reopens = silence, reopens
         self.renames = True
-        """Whether an experiment that is there takes a name that is posted again."""
+        """Whether an experiment that is there takes what is posted when it is opened again.
+
+        Assumption: an experiment that is opened again takes the name, description, group, job type and labels that are
+        posted; a comment in SwanLab's client speaks of an "update mode"."""
         self.unknown: list[str] = []
         self._sessions: set[str] = set()
         self._ids = (f"c{n:024d}" for n in itertools.count(1))
@@ -190,9 +200,7 @@ class SwanLabCloud(SwanLabReads):
         if experiment is None and self.unique_ids and any(e.run_id == run_id for e in self.experiments):
             raise Conflict(f"{run_id} belongs to another project")
         if known := experiment is not None:
-            if (
-                "name" in body and self.renames
-            ):  # assumption: "update mode" (a comment in SwanLab's client) takes what is given
+            if "name" in body and self.renames:
                 experiment.name, experiment.description = body["name"], body.get("description", experiment.description)
                 experiment.group = body.get("cluster", experiment.group)
                 experiment.job_type = body.get("job", experiment.job_type)

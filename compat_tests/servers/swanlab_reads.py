@@ -129,8 +129,9 @@ class SwanLabReads(LoopbackServer):
         ]
 
     def _sampled(self, ref: dict[str, Any], most: int) -> list[tuple[int, tuple[float, float]]]:
-        """A curve as the server gives it: at most `num` points, and none that is not finite (`api/experiment.py`).
+        """A curve as the server gives it.
 
+        Seen in the client: at most `num` points, and none that is not finite (`api/experiment.py`).
         Assumption: a curve of no more points is not sampled. The server picks by LTTB; here each n-th is taken.
         """
         steps = self._find(ref["experimentId"]).scalars.get(ref["key"], {})
@@ -150,9 +151,9 @@ class SwanLabReads(LoopbackServer):
 
     @route("POST", "/api/house/metrics/scalar/export")
     def _export_scalars(self, request: Request) -> Any:
+        """Assumption: a column without a name is called by its experiment; SwanLab's client leaves an empty one out."""
         columns = request.get_json()["columns"]
         series = [self._find(column["experimentId"]).scalars.get(column["key"], {}) for column in columns]
-        # Assumption: a column without a name is called by its experiment. SwanLab's client leaves an empty one out.
         names = [f"{column.get('experimentName', column['experimentId'])}-{column['key']}" for column in columns]
         text = io.StringIO()
         rows = csv.writer(text)
@@ -203,7 +204,7 @@ class SwanLabReads(LoopbackServer):
 
     @route("GET", "/api/house/metrics/log")
     def _read_log(self, request: Request) -> Any:
-        """Assumptions: `epoch` is the first line's number, `level` the lowest one, `count` that of all lines."""
+        """Assumption: of console lines, `epoch` is the first line's number, `level` the lowest one, `count` that of all lines."""
         lines = sorted(self._find(request.args["experimentId"]).console, key=lambda line: line.epoch)
         shown = [line for line in lines if line.epoch >= int(request.args.get("epoch", 0))]
         logs = [{"epoch": line.epoch, "level": line.level, "message": line.message} for line in shown]

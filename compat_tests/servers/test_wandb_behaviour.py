@@ -156,3 +156,17 @@ runs["r1"].file("note.txt").download(root="down")
     assert cloud.asked("Runs") == 1 and cloud.asked("Runs", "r1") == 0 and cloud.asked("download", "r1") == 1
     assert cloud.asked(run="r1") >= 3 and cloud.asked(run="r2") == 0
     assert sum(cloud.operations("r1").values()) == cloud.asked(run="r1")
+
+
+@pytest.mark.skipif(VERSION < (0, 28), reason="reads no parquet exports")
+def test_a_server_that_says_nothing_of_live_data(cloud: WandbCloud, client: Client) -> None:
+    pytest.importorskip("pyarrow")
+    cloud.live_data = False
+    for name in ("none", "part"):
+        cloud.add_run("p", name, [{"loss": i} for i in range(6)])
+    cloud.export("part", 3)
+    said = client("""
+api = wandb.Api()
+say([[row["loss"] for row in api.run(f"acme/p/{name}").scan_history()] for name in ("none", "part")])
+""")
+    assert said == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]]  # the rest is not asked for: what that server costs

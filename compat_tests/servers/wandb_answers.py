@@ -15,18 +15,6 @@ from .wandb_artifacts import Artifacts
 from .wandb_filters import matches, ordered
 from .wandb_runs import CloudArtifact, CloudRun, CloudSweep, Node, dotted, plain, sample, stamp, token
 
-TYPES = {  # what clients before 0.20 ask by introspection; a type that is not here has no fields
-    "Query": ["viewer", "serverInfo", "project", "model", "models", "artifact", "entity"],
-    "Mutation": ["upsertBucket", "createRunFiles", "createArtifact", "createArtifactFiles", "upsertSweep"],
-    "ServerInfo": ["cliVersionInfo", "latestLocalVersionInfo", "features"],
-    "Run": ["projectId", "historyKeys", "parquetHistory"],
-    "Artifact": ["tags", "ttlDurationSeconds", "ttlIsInherited", "aliases", "historyStep"],
-    "CreateArtifactInput": ["tags", "historyStep", "ttlDurationSeconds", "clientID", "sequenceClientID"],
-    "UseArtifactInput": ["artifactEntityName", "artifactProjectName", "usedAs"],
-    "DeleteFilesInput": ["projectId"],
-}
-
-
 MUTATIONS = [
     *("upsertBucket", "createRunFiles", "notifyScriptableRunAlert", "upsertSweep", "createAgent", "agentHeartbeat"),
     *(
@@ -43,18 +31,16 @@ MUTATIONS = [
 class Answers(Artifacts):
     """Every field that wandb's clients ask for."""
 
-    def _root(self) -> Node:
+    def _root(self, kind: str) -> Node:
+        if kind == "mutation":
+            changes = {name: getattr(self, f"_{name}") for name in MUTATIONS}
+            return {**changes, "updateArtifactManifest": self._createArtifactManifest}
         return {
             "viewer": self._user(),
             "serverInfo": {
                 "cliVersionInfo": {"min_cli_version": "0.10.0", "max_cli_version": "99.0.0"},
                 "latestLocalVersionInfo": None,
                 "features": [{"name": name, "isEnabled": True} for name in sorted(self.features)],
-            },
-            "__type": lambda name: {
-                "name": name,
-                "fields": [{"name": one, "args": []} for one in TYPES.get(name, ())],
-                "inputFields": [{"name": one} for one in TYPES.get(name, ())],
             },
             "entity": lambda name=None: {"id": token("Entity", name), "name": name, "organization": None},
             "project": self._project,
@@ -67,8 +53,6 @@ class Answers(Artifacts):
             "clientIDMapping": lambda clientID: next(
                 ({"serverID": a.id} for a in self.artifacts.values() if a.client_id == clientID), None
             ),
-            **{name: getattr(self, f"_{name}") for name in MUTATIONS},
-            "updateArtifactManifest": self._createArtifactManifest,
         }  # fmt: skip
 
     def _user(self) -> Node:
@@ -93,7 +77,7 @@ class Answers(Artifacts):
                 [s for s in self.sweeps.values() if (s.entity, s.project) == (entity, name)], first, after, self._sweep
             )
 
-        def run(name: str, missingOk: bool = False, project: str = name) -> Node | None:
+        def run(name: str, project: str = name, **_: Any) -> Node | None:
             found = self.runs.get((entity, project, name))
             return self._run(found) if found else None
 
@@ -144,7 +128,7 @@ class Answers(Artifacts):
 
         def parquet(**_: Any) -> Node:
             self._readable(run)
-            live = [{"_step": step} for step in run.steps if step > run.exported][:1]
+            live = [{"_step": step} for step in run.steps if step > run.exported][:1] if self.live_data else []
             return {"parquetUrls": [self._signed(*key.split("/")) for key in run.parquet], "liveData": live}
 
         def tail(lines: list[str]) -> str:
@@ -209,7 +193,7 @@ class Answers(Artifacts):
                 "directUrl": lambda: self._signed("runs", *place),
             }
 
-        return self._page(listed, first, after, node)
+        return {"uploadHeaders": [], **self._page(listed, first, after, node)}
 
     def _log_lines(self, run: CloudRun, first: int | None, last: int | None, after: str | None) -> Node:
         def node(numbered: tuple[int, str]) -> Node:
@@ -252,7 +236,7 @@ class Answers(Artifacts):
             run.summary = json.loads(given["summaryMetrics"])
         if "name" in given and (inserted or "displayName" in given):  # the run's own process, which (re)starts it
             run.final, run.heartbeat = None, time.time()
-        return {"bucket": self._run(run), "inserted": inserted}
+        return {"bucket": self._run(run), "inserted": inserted, "serverSettings": {"serverMessages": []}}
 
     def _createRunFiles(self, input: Node) -> Node:
         place = (input["entityName"], input["projectName"], input["runName"])

@@ -23,14 +23,26 @@ class Artifacts(State):
             "project": lambda: self._project(artifact.project, artifact.entity),
             "latestArtifact": {"id": latest[-1].id} if latest else None,
         }
+        kind = {
+            **{"id": token("ArtifactType", artifact.project, artifact.type), "name": artifact.type},
+            "project": lambda: self._project(artifact.project, artifact.entity),
+        }
         aliases = [
-            {"__typename": "ArtifactAlias", "id": token("Alias", one), "alias": one, "artifactCollection": collection}
-            for one in artifact.aliases
+            {
+                **{"__typename": "ArtifactAlias", "id": token("Alias", one), "alias": one},
+                **{"artifactCollectionName": artifact.name, "artifactCollection": collection},
+            }
+            for one in (*artifact.aliases, f"v{artifact.version}")  # clients to 0.16 want the version's own among them
         ]
         return {
             **{"__typename": "Artifact", "id": artifact.id, "state": artifact.state, "digest": artifact.digest},
-            **{"versionIndex": artifact.version, "artifactType": {"name": artifact.type}, "aliases": aliases},
-            **{"artifactSequence": collection, "description": artifact.description, "metadata": artifact.metadata},
+            **{"versionIndex": artifact.version, "artifactType": kind, "aliases": aliases},
+            **{
+                "artifactSequence": collection,
+                "description": artifact.description,
+                "metadata": artifact.metadata,
+                "labels": None,
+            },
             **{"ttlDurationSeconds": -2, "ttlIsInherited": True, "tags": [], "historyStep": artifact.step},
             **{"commitHash": artifact.digest[:20], "fileCount": len(contents), "updatedAt": None},
             **{"size": sum(entry.get("size", 0) for entry in contents.values()), "digestAlgorithm": "MANIFEST_MD5"},

@@ -45,47 +45,62 @@ class Signature:
 
 
 class Behaviour(LoopbackServer):
-    """The switches. Each says where it is known from: *Documented*, *Seen in the client*, or *Assumption*."""
+    """The switches. Each says where it is known from: see docs/reliability.md, which is made
+    of them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.page_rows: int | None = None
         """Rows of a page of history at most, however many are asked for.
 
-        Assumption: a self-hosted server may cap a page of history, and says nothing of it."""
+        Assumption: a server may cap a page of history below what is asked for, and says nothing of it."""
         self.page_nodes: int | None = None
         """Nodes of a page of any other list at most, however many are asked for (`first`).
 
-        Assumption: a server may give fewer nodes than were asked for; `hasNextPage` and `endCursor` stay true."""
+        Assumption: a server may give fewer nodes of a list than were asked for; `hasNextPage`, `endCursor` stay true."""
+        self.lacks: set[str] = set()
+        """Fields of types and inputs that this server does not have, as an older one: `Run.parquetHistory`. Asked for
+        what it lacks, it refuses the whole question; `__type` does not name it. `features` are those it says it has.
+
+        Seen in the client: servers differ in what they have: wandb asks `__type` (to 0.22) and `serverInfo.features` (from 0.19) before it asks for more."""
         self.null_history_keys = False
         """`historyKeys` is null, for runs that have a history as well.
 
-        Seen in the client: `Run.lastHistoryStep` looks whether `historyKeys` is null (apis/public/runs.py)."""
+        Seen in the client: `historyKeys` may be null: `Run.lastHistoryStep` looks whether it is (apis/public/runs.py)."""
+        self.live_data = True
+        """Whether `parquetHistory.liveData` tells what the exports do not have yet.
+
+        Maintainers: there are servers that do not fill `parquetHistory.liveData` (wandb/wandb pull request 12073)."""
         self.system_keys = False
         """`historyKeys` counts the system metrics among the run's, as `system/<name>`, though no row has them.
 
-        Assumption: W&B's cloud does so for some runs, it is not documented for which."""
+        Assumption: W&B counts `system/` keys in `historyKeys` for some runs; for which is not documented."""
         self.redirects = False
         """`/files/<run>/<name>` answers with a redirect to a signed address, where it gives the bytes by itself else.
 
-        Assumption: W&B's cloud redirects to its object store, self-hosted servers may serve the bytes themselves."""
+        Assumption: `/files/` redirects to an object store, or gives the bytes itself."""
         self.url_seconds: float | None = None
         """How long a signed address is good for, from when it was given, in seconds.
 
-        Seen in the client: it calls the addresses of artifact files expiring and asks again after 401 and 403
-        (sdk/artifacts/storage_policies), as a store that speaks S3 answers."""
+        Maintainers: a signed address runs out, and S3 says 403 then (wandb/wandb pull requests 1259, 11215)."""
         self.url_uses: int | None = None
         """How often a signed address is good for. No store counts; a test need not wait so."""
         self.expired = (403, "AccessDenied", "Request has expired")
         """What an object store says of an address that has run out: status, code and message of its XML.
 
-        Documented: by S3 (403, `AccessDenied`) and by Google's store (400, `ExpiredToken`)."""
+        Assumption: a store that speaks S3 says 403 with `AccessDenied`, Google's 400 with `ExpiredToken`, both in XML."""
         self.rate: tuple[int, float] | None = None
         """So many GraphQL requests in so many seconds, else 429.
 
-        Documented: with `RateLimit-Remaining` and `RateLimit-Reset`, seconds (docs.wandb.ai, "rate limit exceeded on
-        metric logging"). Assumption: reads of GraphQL are limited alike, and no `Retry-After` comes with it; for one
-        with it, `fail("/graphql/", 429, retry_after=...)`."""
+        Documented: who logs too often gets 429 with `RateLimit-Remaining` and `RateLimit-Reset` in seconds
+        (docs.wandb.ai, support article "rate limit exceeded on metric logging").
+        Assumption: reads of GraphQL are limited alike, with these headers or with `Retry-After`; for the latter,
+        `fail("/graphql/", 429, retry_after=...)`."""
+        self.refused: list[str] = []
+        """The operations that the schema refused, with the reason.
+
+        Assumption: what W&B's schema does not know, it refuses with 400 and `errors`, whose messages are those of
+        graphql-core (`Cannot query field ...`)."""
         self.questions: list[Question] = []
         self._refusals: list[Refusal] = []
         self._signatures: dict[str, Signature] = {}
@@ -117,8 +132,8 @@ class Behaviour(LoopbackServer):
         """Answer HTTP 200 with `errors` to the operations that match this regular expression in full, so many times
         (None: for good). without: what is null in the data then, as `project.run.events`; None: there is no data.
 
-        Documented: by GraphQL, whose errors come in the body, with what data there is. Assumption: W&B's resolvers
-        that fail for a while answer so, beside 5xx.
+        Documented: GraphQL's errors come in the body, with what data there is (spec.graphql.org, "Response").
+        Assumption: W&B's resolvers that fail for a while answer 200 with errors, beside 5xx.
         """
         self._refusals.append(refusal := Refusal(operation, times, without, message))
         return refusal

@@ -17,7 +17,7 @@ from werkzeug.exceptions import abort
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
-from .graphql_operation import Operation
+from .graphql_operation import Operation, Refused
 from .wandb_answers import Answers
 from .wandb_runs import CloudFile, CloudRun, Node
 
@@ -28,8 +28,11 @@ class WandbCloud(Answers):
     """W&B's backend on loopback. In `requests`, the path of a GraphQL request ends in its operation's name
     (`/graphql/HistoryPage`), which `fail()` and `count()` can be told too.
 
-    nan_as_text: history says "NaN" and "Infinity" as text, as W&B does in places; else bare, as the client sent them.
+    nan_as_text: history says "NaN" and "Infinity" as text, else bare, as the client sent them.
     flat: nested metrics come back as `a.b`.
+
+    Assumption: history has NaN and the infinities as text or bare, nested metrics as objects or as `a.b`, by the age of the
+    run or the server.
     """
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -38,7 +41,9 @@ class WandbCloud(Answers):
             environ["wsgi.input"] = io.BytesIO(body)
             with contextlib.suppress(ValueError, KeyError, graphql.GraphQLError, StopIteration):
                 asked = json.loads(body)
-                environ["cloud.operation"] = operation = Operation(asked["query"], asked.get("variables"))
+                environ["cloud.operation"] = operation = Operation(
+                    asked["query"], asked.get("variables"), asked.get("operationName")
+                )
                 environ["PATH_INFO"] = f"/graphql/{operation.name}"
                 self._ask(operation.name, asked.get("variables"))
         else:
@@ -77,11 +82,15 @@ class WandbCloud(Answers):
 
     def _graphql(self, operation: Operation) -> Response:
         def resolve() -> Node:
-            data = operation.resolve(self._root())
+            data = operation.resolve(self._root(operation.kind), self.lacks)
             self.unknown |= operation.unknown
             return data
 
-        answer = self._refused(operation.name, resolve) or {"data": resolve()}
+        try:
+            answer = self._refused(operation.name, resolve) or {"data": resolve()}
+        except Refused as refused:
+            self.refused.append(f"{operation.name}: {refused}")
+            return Response(json.dumps({"errors": refused.errors}), 400, mimetype="application/json")
         return Response(json.dumps(answer), mimetype="application/json")
 
     def _file_stream(self, request: Request, run: CloudRun) -> Response:

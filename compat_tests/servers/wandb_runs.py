@@ -67,7 +67,11 @@ def dotted(row: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def sample(rows: list[Any], count: int | None) -> list[Any]:
-    """At most `count` rows, evenly chosen: what W&B does to anything it deems too long."""
+    """At most `count` rows.
+
+    Maintainers: `history()` is a sample (wandb/wandb issue 1783).
+    Assumption: the rows of a sample are chosen evenly; W&B does not say how.
+    """
     if not count or len(rows) <= count:
         return rows
     return [rows[i * len(rows) // count] for i in range(count)]
@@ -144,7 +148,11 @@ class CloudRun:
 
     @property
     def state(self) -> str:
-        """W&B's rule: a run that says nothing for five minutes has crashed."""
+        """
+        Documented: a run whose process sends no heartbeat any more is `crashed`, one that ended with a code is `failed`
+        (docs.wandb.ai, "Run states").
+        Assumption: a run has crashed after five minutes without a heartbeat; exit code 255 is `killed`.
+        """
         return self.final or ("running" if time.time() - self.heartbeat < 300 else "crashed")
 
     def finish(self, exit_code: int) -> None:

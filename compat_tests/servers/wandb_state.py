@@ -130,7 +130,7 @@ class State(Behaviour):
     def lose_manifest(self, artifact: CloudArtifact) -> None:
         """From now on the address that W&B gives of this artifact's manifest is a 404, as of one that was deleted.
 
-        Assumption: W&B's answer names a manifest all the same.
+        Assumption: W&B names the manifest of an artifact also when its file is gone.
         """
         self.stored.pop(f"artifacts/{artifact.id}/m", None)
 
