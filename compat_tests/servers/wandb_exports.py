@@ -1,15 +1,18 @@
 """W&B's parquet exports of a history: how rows become columns, in the forms that W&B writes.
 
-What is known of them, and from where:
-- A nested dict is a column a leaf, its keys joined by dots; what is inside a list or has a `_type` stays one column.
-  Every number is a double. What a row has not is null, a logged None too. (wandb/weave reads exports so,
-  `run_history_v3_parquet_stream_optimized.py`; so are the keys of `historyKeys` in its recorded answers.)
-- A column with values of several types, at any depth, is a struct with a field a type, `_type_<type>`, of which one is
-  not null (the same reader). Assumption: the types are called as in `historyKeys`: number, string, bool, list, map, or
-  the `_type` of what has one.
-- What has a `_type`, and lists, are "either structs or binary serialized JSON" (wandb/weave, pull request 38). What a
-  struct has not is null. wandb's core gives bytes as base64 text (`simplejsonext` of a Go `[]byte`).
-- Assumption: JSON as a text column; only the issue of a user says so.
+Seen in the client: in an export a nested dict is a column a leaf, its keys joined by dots; what is in a list or has a
+`_type` is one column; numbers are doubles, and what a row has not is null (`run_history_v3_parquet_stream_optimized.py`
+of wandb/weave).
+
+Seen in the client: a column of an export with values of several types, at any depth, is a struct with a member
+`_type_<type>` a type, of which one is not null (the same reader).
+
+Maintainers: media are in exports as structs or as binary serialized JSON (wandb/weave, pull request 38).
+
+Assumption: the types of `_type_<type>` are called as in `historyKeys`: number, string, bool, list, map, or the `_type`
+of what has one.
+
+Assumption: in exports a logged None is null as well, and JSON may be in a text column.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class CloudRun:
         """What W&B counts of every metric: how many values of which type.
 
         The names of the types, a None's among them, are those of answers that wandb/weave recorded
-        (`weave/tests/history_decoding/history_keys.py`). Assumption: NaN and the infinities count as texts.
+        (`weave/tests/history_decoding/history_keys.py`). Assumption: `historyKeys` counts NaN and the infinities as texts.
         """
         if self._keys[0] != len(self.history):
             keys: dict[str, Any] = {}
