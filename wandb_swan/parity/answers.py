@@ -192,4 +192,4 @@ class Answers:
 
 def _came(file: Any) -> float:
     """When W&B got a file, seconds since the epoch."""
-    return seconds(getattr(file, "_attrs", {}).get("updatedAt"))
+    return seconds(getattr(file, "updated_at", None))
