@@ -17,8 +17,8 @@ from compat_tests.conftest import clean_environment
 from compat_tests.live.cases import CASES, NAMES
 from compat_tests.stores import SwanStore
 
-NONE_IS_ABSENT = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
-"""From 0.27 the rows of wandb's client say null for what is not there."""
+READS_EXPORTS = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
+"""From 0.27 wandb's client reads a history from parquet exports, whose rows say null for what is not there."""
 
 EVERYTHING = """
 import numpy as np

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import NONE_IS_ABSENT, Cli, run_dirs  # noqa: E402
+from compat_tests.convert.conftest import READS_EXPORTS, Cli, run_dirs  # noqa: E402
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values  # noqa: E402
 
 pytestmark = pytest.mark.live
@@ -31,16 +31,6 @@ def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
     return cli
 
 
-def without_nulls(store: WandbStore) -> WandbStore:
-    """From 0.27 the client's rows say null for what is not there: a logged None cannot be told from it."""
-    if not NONE_IS_ABSENT:
-        return store
-    for row in store.rows.values():
-        for key in [key for key, value in row.items() if value is None]:
-            del row[key]
-    return store
-
-
 def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
     folders = run_dirs(cases)
     for folder in folders.values():
@@ -52,15 +42,13 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
         if run_id == "whole":
             continue
         try:
-            assert_same_values(without_nulls(WandbStore.read(folder)), stores[run_id])
+            assert_same_values(WandbStore.read(folder), stores[run_id])
         except AssertionError as error:
             failures.append(f"{run_id}: {error}")
     assert not failures, "\n".join(failures) + said
     report = json.loads((online.dir / "r.json").read_text())
     assert all(run["identical"] for run in report["runs"]), said
-    assert not any(
-        "logged None" in notice for run in report["runs"] for notice in run["notices"] if run["run_id"] != "odd0numbers"
-    )
+    assert not any("logged None" in notice for run in report["runs"] for notice in run["notices"])
     swan = stores["whole"]
     assert (swan.start.name, list(swan.start.tags), swan.start.group) == ("everything", ["x", "y"], "g")
     assert swan.scalars["val/acc"] == {i: i / 6 for i in range(6)} and swan.columns["val/acc"].x_axis == "epoch"
@@ -88,15 +76,28 @@ def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, 
     assert f"{len(folders)} skipped" in online.cloud("--wb-project", "values")
 
 
+def test_a_logged_none_is_told_from_what_a_row_has_not(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    rows = [{"loss": None if i % 4 == 3 else i} | ({"other": i} if i % 2 else {}) for i in range(20)]
+    for run_id in ("live", "exported", "partly"):
+        cloud.add_run("p", run_id, rows)
+    cloud.export("exported")
+    cloud.export("partly", last_step=9)
+    said = online.cloud("--wb-project", "p", "--verify", "full", "--strict")
+    assert "its client gives" not in said
+    for run_id, swan in online.stores().items():
+        assert swan.scalars["loss"] == {i: i for i in range(20) if i % 4 != 3}, run_id
+        assert swan.texts("loss (text)") == {i: "null" for i in range(20) if i % 4 == 3}, run_id
+        assert swan.scalars["other"] == {i: i for i in range(1, 20, 2)} and "other (text)" not in swan.kinds, run_id
+
+
 def test_a_none_that_the_client_leaves_out_is_told(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
-    cloud.add_run("p", "gaps", [{"loss": None if i % 4 == 3 else i, "other": i} for i in range(20)])
+    cloud.add_run("p", "long", [{"loss": None if i == 7 else i, "other": i} for i in range(11_000)])
+    cloud.export("long")
     said = online.cloud("--wb-project", "p")
-    swan = online.stores()["gaps"]
-    assert swan.scalars["loss"] == {i: i for i in range(20) if i % 4 != 3} and len(swan.scalars["other"]) == 20
-    if NONE_IS_ABSENT:
-        assert "loss: W&B counts 20 values, its client gives 15" in said and "other: W&B" not in said
-    else:
-        assert len(swan.texts("loss (text)")) == 5 and "its client gives" not in said
+    swan = online.stores()["long"]
+    assert len(swan.scalars["loss"]) == 10_999 and len(swan.scalars["other"]) == 11_000
+    told = "loss: W&B counts 11000 values, its client gives 10999" in said
+    assert told == READS_EXPORTS and ("loss (text)" in swan.kinds) != READS_EXPORTS and "other: W&B" not in said
 
 
 def test_a_server_in_trouble(cloud: wandb_cloud.WandbCloud, online: Cli, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import NONE_IS_ABSENT, Cli, train, wait_for, workers_of  # noqa: E402
+from compat_tests.convert.conftest import READS_EXPORTS, Cli, train, wait_for, workers_of  # noqa: E402
 from compat_tests.stores import SwanStore  # noqa: E402
 
 pytestmark = pytest.mark.live
 
-FROM_EXPORTS = pytest.mark.skipif(not NONE_IS_ABSENT, reason="this client reads no parquet exports")
+FROM_EXPORTS = pytest.mark.skipif(not READS_EXPORTS, reason="this client reads no parquet exports")
 
 
 def serving() -> Iterator[wandb_cloud.WandbCloud]:

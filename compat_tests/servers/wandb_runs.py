@@ -47,6 +47,14 @@ def plain(value: Any) -> Any:
     return value
 
 
+def kind(value: Any) -> str:
+    """The type of a value, as `historyKeys` calls it."""
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    plainly = {bool: "bool", int: "number", float: "number", str: "string", list: "list", type(None): "nil"}
+    return plainly[type(value)]
+
+
 def dotted(row: dict[str, Any], above: str = "") -> dict[str, Any]:
     """A row whose nested metrics have one key each, `a.b`; media stay objects."""
     flat: dict[str, Any] = {}
@@ -167,13 +175,20 @@ class CloudRun:
             self._keys = (-1, {})
 
     def history_keys(self) -> Node:
+        """What W&B counts of every metric: how many values of which type.
+
+        The names of the types, a None's among them, are those of answers that wandb/weave recorded
+        (`weave/tests/history_decoding/history_keys.py`). Assumption: `historyKeys` counts NaN and the infinities as texts.
+        """
         if self._keys[0] != len(self.history):
             keys: dict[str, Any] = {}
             for line in self.history:
                 for key, value in dotted(json.loads(line)).items():
-                    kind = {bool: "boolean", int: "number", float: "number", str: "string"}.get(type(value), "object")
-                    counts = keys.setdefault(key, {"typeCounts": [{"type": kind, "count": 0}], "monotonic": False})
-                    counts["typeCounts"][0]["count"] += 1
+                    counted = keys.setdefault(key, {"typeCounts": [], "monotonic": False})["typeCounts"]
+                    found = next((each for each in counted if each["type"] == kind(plain(value))), None)
+                    if found is None:
+                        counted.append(found := {"type": kind(plain(value)), "count": 0})
+                    found["count"] += 1
             self._keys = (len(self.history), {"sets": [], "keys": keys, "lastStep": max(self.steps, default=-1)})
         return self._keys[1]
 

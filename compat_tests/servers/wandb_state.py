@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import itertools
 import json
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 from werkzeug.exceptions import abort
 
 from .wandb_behaviour import Behaviour
+from .wandb_exports import Form, parquet
 from .wandb_log import LoggedRun
 from .wandb_runs import CloudArtifact, CloudFile, CloudRun, CloudSweep, Node, token
 
@@ -145,29 +145,18 @@ class State(Behaviour):
         """
         self.stored.pop(f"artifacts/{artifact.id}/m", None)
 
-    def export(self, run_id: str, last_step: int | None = None, files: int = 1) -> None:
+    def export(
+        self, run_id: str, last_step: int | None = None, files: int = 1, *, form: Form = "structs", doubles: bool = True
+    ) -> None:
         """Write the history up to `last_step` to parquet files, as W&B does some time after it came in (the client
-        reads them from 0.27 on). Missing values are null, numbers of a column with a float are floats."""
-        import pyarrow
-        import pyarrow.parquet
-
+        reads them from 0.27 on). form: how what is no scalar is written, see `wandb_exports`."""
         run = self.run(run_id)
         rows = [row for row in run.rows() if last_step is None or row["_step"] <= last_step]
         run.exported = max((row["_step"] for row in rows), default=-1)
         run.parquet, size = [], -(-len(rows) // files) or 1
-        columns = list(dict.fromkeys(key for row in rows for key in row))
         for i in range(0, len(rows), size):
-            part = {key: [row.get(key) for row in rows[i : i + size]] for key in columns}
-            for key, values in part.items():
-                kinds = {type(value) for value in values if value is not None}
-                if kinds == {int, float}:
-                    part[key] = [None if value is None else float(value) for value in values]
-                elif len(kinds) > 1:
-                    part[key] = [None if value is None else str(value) for value in values]
-            out = io.BytesIO()
-            pyarrow.parquet.write_table(pyarrow.table(part), out)
             run.parquet.append(f"parquet/{run.entity}/{run.project}/{run.id}/{i}")
-            self.stored[run.parquet[-1]] = out.getvalue()
+            self.stored[run.parquet[-1]] = parquet(rows[i : i + size], form, doubles=doubles)
 
     def load(self, run_dir: Path, *, entity: str | None = None, project: str | None = None) -> CloudRun:
         """Fill in an offline (or online) run's folder, as W&B would have it after the run: its log and its files."""

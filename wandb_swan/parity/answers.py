@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any
 
-from ..sources.cloud_history import only_texts, reads_exports
 from ..sources.downloads import seconds
 from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
-from . import plain
+from ..stream.nested import Path, Tree
+from . import history_forms, plain
 from .folders import read_folder
 from .logs import read_logs
 from .recorded import OF_TABLES, Content, Line, Recorded
 
-_SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _NUMBERS = int | float
+_OUTPUT = re.compile(r"logs/(?:output_(?:.+_)?(\d{8}_\d{6}_\d{9})|(\d{8}_\d{6}\.\d{6})_output)\.log")
+"""A part of the console of a run with `console_multipart`: when it began."""
+_OF_WANDB = re.compile(
+    r"(config\.yaml|requirements\.txt|conda-environment\.yaml|wandb-(metadata|summary)\.json|wandb-\w+\.jsonl)"
+    r"|artifact/[^/]+/wandb_manifest\.json"
+)
 
 
 def noted(source: Source) -> Callable[[], Recorded]:
@@ -44,15 +51,19 @@ class Answers:
         self.recorded.lines_have_streams = False
         self._folder: FilePath | None = None
         self._attributes: dict[str, Any] = {}
-        self._texts: set[str] = set()
-        self._null_is_absent = False
+        self._kinds: dict[str, set[str]] = {}
+        self._keys = history_forms.Keys({})
+        self._written: Tree = {}
+        """The summary as the run's process wrote it; empty if W&B was not asked for it."""
+        self._has_summary = False
+        self._output: list[Any] = []
         self._take: dict[str, Callable[[Any], None]] = {
             "attributes": self._attributes.update,
             "run": self._run,
             "folder": self._files_in,
             "file": self._file,
-            "console": self._console,
             "row": self._row,
+            "exported": self._exported,
             "sample": self._sample,
             "artifact": self._artifact,
             "contents": self._contents,
@@ -64,6 +75,7 @@ class Answers:
     def finish(self, short: list[str]) -> Recorded:
         """All of it; `short` is what the source says that it has and has not given."""
         recorded = self.recorded
+        self._console()
         last = recorded.summary.get("_step")
         if isinstance(last, _NUMBERS) and recorded.ended != "running" and last > recorded.last_step and not short:
             came = f"the last row that came is of step {recorded.last_step}" if recorded.rows else "no row came"
@@ -91,40 +103,78 @@ class Answers:
         recorded.started_at = seconds(attributes.get("createdAt"))
         recorded.ended = run.state
         recorded.happened(seconds(attributes.get("heartbeatAt")))
-        self._texts = only_texts(run)
-        self._null_is_absent = reads_exports(run)
+        self._kinds = history_forms.kinds_of(attributes)
+        self._keys = history_forms.Keys(recorded.summary)
 
     def _files_in(self, folder: FilePath) -> None:
         self._folder = folder
+        if self._has_summary:
+            with suppress(OSError, ValueError, RecursionError):
+                self._written = json.loads((folder / "wandb-summary.json").read_text("utf-8"))
         self.recorded.saved = dict.fromkeys(self.recorded.saved, folder)
 
-    def _console(self, output: FilePath) -> None:
-        if output.is_file():
-            text = output.read_bytes().decode("utf-8", "replace")
-            lines = text.removesuffix("\n").split("\n") if text else []
-            self.recorded.lines = [Line(line.rstrip("\r").rpartition("\r")[2], stderr=False) for line in lines]
-
     def _file(self, file: Any) -> None:
-        self.recorded.saved[file.name] = None
-        self.recorded.sizes[file.name] = int(file.size)
+        if file.name == "output.log" or _OUTPUT.fullmatch(file.name):
+            self._output.append(file)
+        elif file.name == "wandb-summary.json":
+            self._has_summary = True
+        elif not _OF_WANDB.fullmatch(file.name):
+            self.recorded.saved[file.name] = self._folder
+            self.recorded.sizes[file.name] = int(file.size)
+
+    def _console(self) -> None:
+        """The console: the parts as they began, the one file of a process without parts where it came to W&B."""
+        parts: list[tuple[str, float, str]] = []
+        whole = [file for file in self._output if file.name == "output.log"]
+        for file in self._output:
+            if named := _OUTPUT.fullmatch(file.name):
+                parts.append(((named[1] or named[2] + "000").replace(".", "_"), _came(file), file.name))
+        names = [(came, name) for _, came, name in sorted(parts)]
+        for file in whole:
+            later = [came > _came(file) for came, _ in names]
+            names.insert(later.index(True) if True in later else len(names), (_came(file), file.name))
+        for _, name in names:
+            path = (self._folder or FilePath()) / name
+            text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+            lines = text.removesuffix("\n").split("\n") if text else []
+            self.recorded.lines += [Line(line.rstrip("\r").rpartition("\r")[2], stderr=False) for line in lines]
+
+    def _exported(self, row: dict[str, Any]) -> None:
+        held = {key: history_forms.from_export(value, self._kinds.get(key, set())) for key, value in row.items()}
+        self._row({key: value for key, value in held.items() if value is not None})
 
     def _row(self, row: dict[str, Any]) -> None:
         recorded = self.recorded
         held = {key: value for key, value in row.items() if key not in plain.OF_WANDB}
-        if self._null_is_absent:
-            held = {key: value for key, value in held.items() if value is not None}
         if not held:
             return
         step, time = row.get("_step"), row.get("_timestamp")
         at = recorded.step_of(int(step) if isinstance(step, _NUMBERS) else None)
         when = float(time) if isinstance(time, _NUMBERS) and 0 < time < 1e11 else 0.0
         recorded.happened(when)
-        found = ((path, self._number(".".join(path), value)) for path, value in plain.leaves(held))
+        found = []
+        for (key, *below), value in plain.leaves(held):
+            path = (*self._keys.path(key), *below)
+            found.append((path, self._spelled(path, self._kinds.get(".".join((key, *below)), set()), value)))
         recorded.values(found, at, when, self._folder)
 
-    def _number(self, key: str, value: Any) -> Any:
-        """W&B spells NaN and the infinities as texts, which they may be too."""
-        return _SPECIAL.get(value, value) if isinstance(value, str) and key not in self._texts else value
+    def _spelled(self, path: Path, kinds: set[str], value: Any) -> Any:
+        if isinstance(value, list):
+            return history_forms.listed(value)
+        if isinstance(value, str) and value in history_forms.SPELLED and not self._is_text(path, kinds):
+            return history_forms.SPELLED[value]
+        return value
+
+    def _is_text(self, path: Path, kinds: set[str]) -> bool:
+        """Whether a spelling of NaN or of an infinity is a text here: the run's process spells them apart in the
+        summary that it wrote; else the last value says it, or texts that came before."""
+        if kinds - {"string", "nil"}:
+            return False
+        for summary in (self._written, self.recorded.summary):
+            last = history_forms.at(summary, path)
+            if isinstance(last, str | _NUMBERS) and (summary is self._written or last not in history_forms.SPELLED):
+                return isinstance(last, str)
+        return path in self.recorded.texts
 
     def _sample(self, sample: dict[str, Any]) -> None:
         values = {
@@ -153,3 +203,8 @@ class Answers:
                 held[path] = Content(str(entry.get("digest") or ""), known, str(kind or "MD5"))
         self.recorded.contents[name, digest, used] = held
         self.recorded.contents_asked = True
+
+
+def _came(file: Any) -> float:
+    """When W&B got a file, seconds since the epoch."""
+    return seconds(getattr(file, "updated_at", None))

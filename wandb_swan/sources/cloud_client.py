@@ -90,6 +90,17 @@ def projects(entity: str | None) -> list[str]:
     return asked(f"list the projects of {entity or 'your entity'}", lambda: [p.name for p in api().projects(entity)])
 
 
+def run_at(path: str) -> Any:
+    """W&B's run with this path, `entity/project/run id`, as its names are spelled: nothing in it is percent-encoded.
+
+    The client reads a path as the address of a page too: it leaves out what looks like the `runs` or `sweeps` of one,
+    once each. So a project of such a name is said twice. Raises what the client raises.
+    """
+    entity, project, run_id = path.split("/", 2)
+    middle = f"{project}/{project}" if project in ("runs", "sweeps") else project
+    return api().run(f"{entity}/{middle}/{run_id}")
+
+
 def references(
     names: Sequence[str], entity: str | None = None, run_id: str | None = None, *, states: Sequence[str] = ()
 ) -> list[RunReference]:
@@ -106,7 +117,7 @@ def references(
     for name in names:
         where = f"{owner}/{name}"
         if run_id:
-            runs = [asked(f"read the run {where}/{run_id}", partial(client.run, f"{where}/{run_id}"))]
+            runs = [asked(f"read the run {where}/{run_id}", partial(run_at, f"{where}/{run_id}"))]
         else:
             runs = asked(f"list the runs of {where}", partial(every_page, client.runs, where, per_page=100))
         found += [_reference(run) for run in runs if not states or run.state in states]
@@ -124,7 +135,7 @@ def _reference(run: Any) -> RunReference:
         *(attributes.get(name) for name in ("state", "heartbeatAt", "historyLineCount", "displayName", "notes")),
         *(run.tags or ()),
     )
-    path = "/".join(run.path)
+    path = f"{run.entity}/{run.project}/{run.id}"  # the parts of `run.path` are percent-encoded in some versions
     return RunReference(
         kind="cloud",
         source=path,

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import signature
 from typing import Any
 
-from ..stream.events import HistoryRow, Path, Tree
-from ..stream.nested import leaves, merge
-from ..stream.steps import INTERNAL, history_row
+from ..stream.events import HistoryRow, Tree
+from . import exports
 from .cloud_client import asked
+from .cloud_rows import LoggedRows
 from .downloads import Spoiled
 
 PAGE_STEPS = 1_000
 """Steps a page of history, as wandb's client has it."""
 PAGES = 2_000
 """At most so many pages of a sparse history: wandb's client asks for every range of steps, empty ones too."""
+LARGEST_PAGE = 2**31 - 1
+"""An `Int` of GraphQL, in which wandb's client asks for a page."""
+ROWS = 10_000
+"""At most so many rows are asked for in one answer."""
 _NO_EXPORT = re.compile("failed to create reader|not a parquet|parquet error", re.IGNORECASE)
-_SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 class CloudHistory:
     """The history of one run. Nothing is sampled."""
 
     def __init__(
-        self, run: Any, path: str, summary: Tree, *, on_row: Callable[[dict[str, Any]], None] = lambda row: None
+        self,
+        run: Any,
+        path: str,
+        summary: Tree,
+        uploaded: Tree,
+        *,
+        on_row: Callable[[dict[str, Any], bool], None] = lambda row, exported: None,
     ) -> None:
-        """`run` is wandb's own object, `path` is `entity/project/run id`; `summary` says which keys are nested.
+        """`run` is wandb's own object, `path` is `entity/project/run id`; the summaries are those of `LoggedRows`.
 
-        `on_row` is told every row as W&B's client gives it.
+        `on_row` is told every row as W&B's client gives it, and whether it may be from an export.
         """
         self._on_row = on_row
         self._run = run
         self._path = path
-        self._summary = summary
+        self._exporting = reads_exports(run)
+        self._types = _types(run)
+        self._rows = LoggedRows(self._types, summary, uploaded)
         self.notices: list[str] = []
         """What a reader of the report should know; complete when the rows are read."""
         self.short: list[str] = []
@@ -48,32 +58,54 @@ class CloudHistory:
         Raises:
             WandbSwanError: W&B says no, or not after several tries.
         """
-        run = self._run
-        rows = _Rows(self._summary, only_texts(run), absent_is_null=reads_exports(run))
+        lines = self._run._attrs.get("historyLineCount")
         came = 0
-        for row in self._scan(run):
+        for row, exported in self._given(lines if isinstance(lines, int) else 0):
             came += 1
-            self._on_row(row)
-            event = rows.event(row)
+            self._on_row(row, exported)
+            event = self._rows.event(row, exported=exported)
             if event is not None:
                 yield event
-        lines = run._attrs.get("historyLineCount")
         short = isinstance(lines, int) and came < lines
         if short:
             self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
-        for key, (counted, seen) in rows.short_of(_counts(run)).items() if not short else ():
+        for key, (counted, seen) in self._rows.short_of().items() if self._exporting and not short else ():
             self.notices.append(
                 f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
             )
 
-    def _scan(self, run: Any) -> Iterator[dict[str, Any]]:
-        """The rows in order of their steps; after a failure it goes on behind the last one."""
+    def _given(self, lines: int) -> Iterator[tuple[dict[str, Any], bool]]:
+        """The rows in order of their steps, each with whether it may be from an export."""
+        run, first = self._run, 0
         last = asked(f"read the history of {self._path}", lambda: int(run.lastHistoryStep))
         if last < 0:
             return
-        page = max(PAGE_STEPS, (last + 1) // PAGES)
-        more: dict[str, Any] = {"use_cache": False} if reads_exports(run) else {}
-        following = 0
+        unclear = self._exporting and lines <= ROWS and any(types.get("nil") for types in self._types.values())
+        if lines and (unclear or _is_vast(last)):
+            whole = self._whole(lines)
+            first = int(whole[0].get("_step") or 0) if whole and _is_vast(last) else 0
+            if len(whole) == lines or _is_vast(last - first):
+                yield from ((row, False) for row in whole)
+                return
+        exported: bool | None = None if self._exporting else False
+        for row in self._scan(first, last):
+            if exported is None:
+                exported = exports.came(run.id)
+            yield row, exported
+
+    def _whole(self, lines: int) -> list[dict[str, Any]]:
+        """The history in one answer: as it was logged, so that a None is told apart from what a row has not, and
+        without a page for every gap between steps. W&B gives a sample where it finds it too long."""
+        count = min(lines, ROWS)
+        rows = asked(f"read the history of {self._path}", lambda: self._run.history(samples=count, pandas=False))
+        return sorted(rows, key=lambda row: row.get("_step") or 0)
+
+    def _scan(self, first: int, last: int) -> Iterator[dict[str, Any]]:
+        """The rows from the step `first` to `last`, page by page; after a failure it goes on behind the last one."""
+        run = self._run
+        page = max(PAGE_STEPS, (last + 1 - first) // PAGES)
+        more: dict[str, Any] = {"use_cache": False} if self._exporting else {}
+        following = first
         scan: Any = None
 
         def next_row() -> dict[str, Any] | None:
@@ -100,54 +132,6 @@ class CloudHistory:
             yield row
 
 
-class _Rows:
-    """Makes W&B's rows those that were logged.
-
-    W&B spells NaN and the infinities as text, and nested keys with dots. Such a text is taken for a number unless
-    W&B says that its metric has nothing but texts; a dotted key for a nested one where the summary has it nested. In
-    the parquet export a key that a row does not have is null.
-    """
-
-    def __init__(self, summary: Tree, texts: set[str], *, absent_is_null: bool) -> None:
-        self._nested = {
-            ".".join(path): path for path, _ in leaves(summary) if len(path) > 1 and ".".join(path) not in summary
-        }
-        self._texts = texts
-        self._absent_is_null = absent_is_null
-        self._seen: Counter[str] = Counter()
-
-    def event(self, row: dict[str, Any]) -> HistoryRow | None:
-        step = row.get("_step")
-        values: Tree = {}
-        for key, value in row.items():
-            if value is None and self._absent_is_null:
-                continue
-            self._seen[key] += 1
-            if isinstance(value, dict):
-                self._seen.update(".".join((key, *path)) for path, _ in leaves(value))
-            path: Path = self._nested.get(key) or (key,)
-            merge(values, path, self._number(key, value))
-        if not values:
-            return None
-        event = history_row(values, int(step) if isinstance(step, int | float) else None)
-        return event if event.values else None
-
-    def short_of(self, counts: dict[str, int]) -> dict[str, tuple[int, int]]:
-        """Metric -> how many values W&B counts and how many came, for the metrics that came short."""
-        return {
-            key: (count, self._seen[key])
-            for key, count in counts.items()
-            if self._absent_is_null and self._seen[key] < count and key not in INTERNAL
-        }
-
-    def _number(self, key: str, value: Any) -> Any:
-        if isinstance(value, dict) and "_type" not in value:
-            return {name: self._number(f"{key}.{name}", item) for name, item in value.items()}
-        if isinstance(value, str):
-            return _SPECIAL.get(value, value) if key not in self._texts else value
-        return value
-
-
 def reads_exports(run: Any) -> bool:
     """Whether this client reads a history from parquet exports (0.27 and later)."""
     return "use_cache" in signature(run.scan_history).parameters
@@ -162,13 +146,9 @@ def _types(run: Any) -> dict[str, dict[str, int]]:
     }
 
 
-def only_texts(run: Any) -> set[str]:
-    """The metrics that W&B has seen no other type of than text."""
-    return {key for key, types in _types(run).items() if set(types) == {"string"}}
-
-
-def _counts(run: Any) -> dict[str, int]:
-    return {key: sum(types.values()) for key, types in _types(run).items()}
+def _is_vast(steps: int) -> bool:
+    """Whether so many steps are more than the client can turn the pages of: nanoseconds as steps, for example."""
+    return steps // PAGES >= LARGEST_PAGE
 
 
 def _impatient(scan: Any) -> Any:

@@ -11,7 +11,6 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ..stream.config import own_events, own_part, without_own
-from ..stream.console import Console
 from ..stream.events import (
     Artifact,
     ConfigChanged,
@@ -27,17 +26,14 @@ from ..stream.events import (
     Tree,
 )
 from .cloud_artifacts import UNLISTED, CloudArtifacts, artifacts_of, read_manifest
-from .cloud_client import api, asked, every_page, server
+from .cloud_client import api, asked, every_page, run_at, server
+from .cloud_files import RunFiles
 from .cloud_history import CloudHistory
+from .cloud_rows import spells_specials
 from .downloads import Downloads, seconds
 from .selection import Options
 
 SYSTEM_SAMPLES = 100_000
-_OWN_FILES = re.compile(
-    r"(config\.yaml|requirements\.txt|wandb-metadata\.json|wandb-summary\.json|output\.log"
-    r"|conda-environment\.yaml|wandb-history\.jsonl|wandb-events\.jsonl|logs/.*|artifact/.*)"
-)
-"""What wandb itself writes into a run's files; SwanLab has it in its own form."""
 _EXITS = {
     "finished": RunFinished(exit_code=0),
     "failed": RunFinished(exit_code=1, reason="W&B says: failed"),
@@ -61,13 +57,14 @@ class CloudRun:
         self.manifests_of: frozenset[str] = frozenset()
         """Names of the artifacts of which `on_answer` is told what they hold, without their being brought."""
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
-        """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `folder` (of
-        the files), `file` (wandb's object), `console` (its file), `row`, `sample`, `artifact` (wandb's object, and
-        whether it was used), `contents` (an artifact's name, digest, whether it was used, and its manifest)."""
+        """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `file` (wandb's
+        object, of every file that is brought but media), `folder` (of the files), `row` or, if it may be from an
+        export, `exported`, `sample`, `artifact` (wandb's object, and whether it was used), `contents` (an artifact's name, digest, whether it was used, and its
+        manifest)."""
 
     @cached_property
     def _run(self) -> Any:
-        return asked(f"read the run {self._path}", lambda: _whole(api().run(self._path)))
+        return asked(f"read the run {self._path}", lambda: _whole(run_at(self._path)))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -97,21 +94,27 @@ class CloudRun:
             host=attributes.get("host") or "",
             started_at=seconds(attributes.get("createdAt")),
         )
-        files, console = self._download(run)
+        summary = _summary(run)
+        files, saved = self._files(run, summary)
         yield ConfigChanged(update=_settings(run.config))
         own = own_part(run.rawconfig or {})
         yield from own_events(own)
         yield from _metrics(own.get("m"))
-        summary = _summary(run)
-        history = CloudHistory(run, self._path, summary, on_row=partial(self.on_answer, "row"))
+        history = CloudHistory(
+            run,
+            self._path,
+            summary,
+            files.written_summary(),
+            on_row=lambda row, exported: self.on_answer("exported" if exported else "row", row),
+        )
         for row in history.rows():
             self.finished_at = max(self.finished_at, row.timestamp)
             yield row
         self.notices += history.notices
         self.short += history.short
         yield from self._system(run)
-        yield from console
-        yield from files
+        yield from files.console(seconds(attributes.get("createdAt")))
+        yield from saved
         yield from self._artifacts(run)
         yield SummaryChanged(update=_settings(summary))
         self.finished_at = max(self.finished_at, seconds(attributes.get("heartbeatAt")))
@@ -143,56 +146,19 @@ class CloudRun:
             seconds = float(stamp) if isinstance(stamp, int | float) else 0.0
             yield SystemStats(timestamp=seconds, values=values)
 
-    # -- files -----------------------------------------------------------------------------------------------------
-
-    def _download(self, run: Any) -> tuple[list[FileSaved | NotRead], Iterator[Event]]:
-        """Brings the files here; the events of saved files and of console output."""
+    def _files(self, run: Any, summary: Tree) -> tuple[RunFiles, list[FileSaved | NotRead]]:
+        """Brings the files here; the events of those that are the user's."""
         options = self._options
         # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
         digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
-        folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api())
+        folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api(), run.file)
         listed = asked(f"list the files of {self._path}", partial(every_page, run.files, per_page=200))
-        saved: list[FileSaved | NotRead] = []
-        wanted = []
-        for file in listed:
-            media = file.name.startswith("media/")
-            own = _OWN_FILES.fullmatch(file.name) is not None
-            if (own and file.name != "output.log") or (media and not options.media):
-                continue
-            if file.name == "output.log" and not options.console:
-                continue
-            problem = folder.refuses(file.name)
-            if problem is None and not (media or own) and file.size > options.max_file_mb * 1e6:
-                problem = f"over --max-file-mb {options.max_file_mb:g}"
-            if problem is not None:
-                saved.append(NotRead(path=(file.name,), reason=f"file left out: {problem}"))
-                continue
-            wanted.append(file)
-            if not media and not own:
-                self.on_answer("file", file)
-                saved.append(FileSaved(path=file.name, policy="end"))
-        for name, failure in folder.fetch(wanted).items():
-            saved = [event for event in saved if event.path != name]
-            if failure.may_pass:  # the next command tries again
-                self.short.append(f"file {name[:200]!r} left out: {failure.reason}")
-            else:
-                saved.append(NotRead(path=(name,), reason=f"file left out: {failure.reason}"))
+        files = RunFiles(folder, options, summary=spells_specials(summary))
+        saved = files.fetch(listed, partial(self.on_answer, "file"))
+        self.short += files.short
         self.on_folder(folder.root)
         self.on_answer("folder", folder.root)
-        if not any(file.name == "output.log" for file in wanted):
-            return saved, iter(())
-        self.on_answer("console", folder.root / "output.log")
-        return saved, self._console(folder.root / "output.log", seconds(run._attrs.get("createdAt")))
-
-    def _console(self, path: FilePath, timestamp: float) -> Iterator[Event]:
-        """The lines of the run's output; W&B's file of it has no times."""
-        if not path.is_file() or not self._options.console:
-            return
-        console = Console(stderr=False)
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            for line in file:
-                yield from console.write(line, timestamp)
-        yield from console.flush()
+        return files, saved
 
     def _artifacts(self, run: Any) -> Iterator[Artifact | NotRead]:
         files = None

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import logging
 import os
+import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -33,6 +35,14 @@ FIRST_PAUSE, LAST_PAUSE = float(os.environ.get("WANDB_SWAN_RETRY_PAUSE", "1")), 
 """Seconds between two tries: doubled each time; a server's Retry-After comes before it."""
 TIMEOUT = 60.0
 """Seconds without a byte."""
+RENEWALS = 3
+"""How often the address of one file is asked for again."""
+_RUN_OUT = {400, 401, 403}
+"""What an object store says to a signed address that is no longer good: S3 403, Google's store 400."""
+_REFUSAL = re.compile(
+    r"\b40[0134]\b|permission|forbidden|denied|not found|find|no such|logged in|API key|invalid"
+    r"|[Cc]annot query|[Uu]nknown"
+)
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -67,10 +77,23 @@ def may_pass(error: BaseException) -> bool:
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
         return status in _BUSY
+    if _has_errors(error):
+        return True
     cause = getattr(error, "exc", None)  # wandb's CommError holds what went wrong
     if isinstance(cause, BaseException) and cause is not error:
         return may_pass(cause)
     return isinstance(error, _CUT)
+
+
+def _has_errors(error: BaseException) -> bool:
+    """Whether W&B answered 200 with `errors` that are no refusal: a resolver of its server failed.
+
+    wandb's core (0.27 and later) gives them as `input: ...`; its GraphQL client before as an Exception of their dict.
+    """
+    text = str(error)
+    of_core = type(error).__name__ == "WandbApiFailedError" and text.startswith("input:")
+    of_client = type(error).__name__ == "TransportQueryError" or (type(error) is Exception and "'message':" in text)
+    return (of_core or of_client) and _REFUSAL.search(text) is None
 
 
 def _pause(state: RetryCallState) -> float:
@@ -93,6 +116,11 @@ def seconds(moment: Any) -> float:
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
 
 
+def updated(file: Any) -> float:
+    """When W&B got a file, seconds since the epoch; 0.0 where it does not say."""
+    return seconds(getattr(file, "_attrs", {}).get("updatedAt"))
+
+
 def _digest(file: Any) -> str:
     """The MD5 that W&B has of a file, in base64; empty if it has none."""
     digest = str(getattr(file, "md5", None) or "")
@@ -110,8 +138,10 @@ class NotBrought(NamedTuple):
 class Downloads:
     """A folder of a run's files."""
 
-    def __init__(self, root: Path, settings: dict[str, Any], client: Any) -> None:
+    def __init__(self, root: Path, settings: dict[str, Any], client: Any, again: Callable[[str], Any]) -> None:
+        """`again` asks W&B for the `File` of a name once more: its address may be good for minutes."""
         self.root = root
+        self._again = again
         self._host = urlsplit(str(settings["base_url"])).netloc
         self._key = client.api_key
         root.mkdir(parents=True, exist_ok=True)
@@ -136,8 +166,21 @@ class Downloads:
         path = self.root / file.name
         if self._is_whole(path, file) and self._is_current(path, file):
             return None
+        current, renewals = file, RENEWALS
+
+        def bring() -> None:
+            nonlocal current, renewals
+            try:
+                self._bring(current, path)
+            except requests.HTTPError as error:
+                if not renewals or error.response is None or error.response.status_code not in _RUN_OUT:
+                    raise
+                renewals -= 1
+                current = self._again(file.name)
+                raise Spoiled("its address has run out") from error
+
         try:
-            retrying()(self._bring, file, path)
+            retrying()(bring)
         except Exception as error:
             with suppress(OSError):
                 path.unlink()  # as it was before: nobody shall take it for what it is now
@@ -157,21 +200,15 @@ class Downloads:
             if not self._is_whole(part, file):
                 size = part.stat().st_size
                 raise Spoiled(f"{size} bytes arrived, {file.size} were announced, or their MD5 is another")
-            updated = self._updated(file)
-            if updated:
-                os.utime(part, (updated, updated))
-
-    @staticmethod
-    def _updated(file: Any) -> float:
-        """When W&B got the file, seconds since the epoch; 0.0 where it does not say."""
-        return seconds(getattr(file, "_attrs", {}).get("updatedAt"))
+            if time := updated(file):
+                os.utime(part, (time, time))
 
     def _is_current(self, path: Path, file: Any) -> bool:
         """Whether what was brought here before is what W&B has now: where there is no MD5, its time says it."""
         if _digest(file):
             return True
         with suppress(OSError):
-            return abs(path.stat().st_mtime - self._updated(file)) < 1
+            return abs(path.stat().st_mtime - updated(file)) < 1
         return False
 
     @staticmethod

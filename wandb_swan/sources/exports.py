@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 PLACE = "WANDB_CACHE_DIR"
@@ -43,6 +44,15 @@ def remove_all(log_dir: Path) -> None:
 
 def _folders(log_dir: Path) -> Path:
     return log_dir.parent / f"{log_dir.name}.cache" / "exports"
+
+
+def came(run_id: str) -> bool:
+    """Whether the client has read exports of this run's history; True where nothing says so.
+
+    Once the first row is here.
+    """
+    folder = os.environ.get(PLACE)
+    return not folder or any(Path(folder).glob(f"*_{escape(run_id)}_*.runhistory.parquet"))
 
 
 def forget() -> None:
