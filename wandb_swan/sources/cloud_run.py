@@ -59,8 +59,8 @@ class CloudRun:
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
         """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `file` (wandb's
         object, of every file that is brought but media), `folder` (of the files), `row` or, if it may be from an
-        export, `exported`, `sample`, `artifact` (wandb's object, and whether it was used), `contents` (an artifact's name, digest, whether it was used, and its
-        manifest)."""
+        export, `exported`, `sample`, `artifact` (wandb's object, and whether it was used), `contents` (an artifact's
+        name, digest, whether it was used, and its manifest)."""
 
     @cached_property
     def _run(self) -> Any:
