@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -95,3 +96,10 @@ def test_a_damaged_run(wandb: Path, cli: Cli, damage: str) -> None:
     said = cli.local(wandb)
     assert told in said and "1 converted" in said and "NO (" not in said
     assert (only(cli).state == "finished") == ("metadata" not in damage)
+
+
+def test_a_file_whose_name_is_no_text(wandb: Path, cli: Cli) -> None:
+    (wandb / FOLDER / os.fsdecode(b"odd-\xff.bin")).write_bytes(b"x")
+    cli.local(wandb)
+    (lost,) = only(cli).about["not_mirrored"]
+    assert lost == {"key": r"odd-\xff.bin", "reason": "file left out: its name is no valid UTF-8", "count": 1}

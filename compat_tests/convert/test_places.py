@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,81 @@ def test_a_folder_that_cannot_be_read(repository: Path, monkeypatch: pytest.Monk
     assert sorted(run.run_id for run in found.runs) == ["a1", "b1", "c1"]
     told = {none.path: none.reason for none in found.place.no_runs}
     assert told[repository / "locked"] == "cannot be read: Permission denied"
+
+
+def strange_folders(wandb: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What lies about on other people's disks: file or folder -> why it is no run, run id -> why it fails."""
+
+    def folder(name: str) -> Path:
+        made = wandb / f"run-20240101_000000-{name}"
+        made.mkdir(parents=True)
+        return made
+
+    def a_log(name: str, content: bytes) -> None:
+        (folder(name) / f"run-{name}.wandb").write_bytes(content)
+
+    run_in(wandb, "good")
+    os.mkfifo(folder("fifo") / "run-fifo.wandb")
+    (folder("folder") / "run-folder.wandb").mkdir()
+    (folder("circle") / "run-circle.wandb").symlink_to("run-circle.wandb")
+    (wandb / "circle").symlink_to(wandb)
+    (folder("named") / "wandb").write_bytes(b"no folder")
+    (wandb / "wandb").write_bytes(b"no folder")
+    annexed = run_in(wandb / ".git" / "annex", "annexed", at=2) / "run-annexed.wandb"
+    (folder("annexed") / "run-annexed.wandb").symlink_to(annexed)
+    two = run_in(wandb, "two", at=3) / "run-two.wandb"
+    shutil.copy(two, two.with_name("run-other.wandb"))
+    a_log("one", b":")
+    a_log("header", b":W&B\xe1\xbe\x00")
+    a_log("pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    a_log("random", random.Random(1).randbytes(100_000))
+    a_log("zeros", b":W&B\xe1\xbe\x00" + bytes(40_000))
+    a_log("two\nlines", b"")
+    a_log("\x1b[31mred", b"")
+    (wandb / os.fsdecode(b"run-20240101_000000-\xff\xfe")).mkdir()
+    deep = wandb / "/".join(["deep"] * 300)
+    deep.mkdir(parents=True)
+    run_in(deep, "deep", at=4)
+    no_run = {
+        "run-fifo.wandb": "is no file that can be read",
+        "run-folder.wandb": "is no file that can be read",
+        "run-circle.wandb": "a link that leads nowhere",
+        "run-20240101_000000-named": "holds no .wandb file",
+        "run-annexed.wandb": f"a link, which is not followed; give {annexed} by itself",
+        "run-two.wandb": f"a copy of {two.with_name('run-other.wandb')}",
+        "run-one.wandb": "is empty",
+        "run-header.wandb": "is empty",
+        "run-pointer.wandb": "is a Git LFS pointer in place of the log; `git lfs pull` brings it",
+        "run-two\\nlines.wandb": "is empty",
+        "run-\x1b[31mred.wandb": "is empty",
+        "run-20240101_000000-\\xff\\xfe": "its name is no valid UTF-8; rename it",
+    }
+    failed = {
+        "random": "run-random.wandb is not a wandb transaction log (wrong header at offset 0)",
+        "zeros": "run-zeros.wandb ends in zeros from offset 7",
+    }
+    return no_run, failed
+
+
+def test_strange_folders_get_one_true_line_each(tmp_path: Path, cli: Cli) -> None:
+    wandb = tmp_path / "wandb"
+    no_run, failed = strange_folders(wandb)
+    report = cli.dir / "report.json"
+    said = cli.local(wandb, "--report", report, expect=1)
+    told = json.loads(report.read_text())
+    assert {Path(none["path"]).name: none["reason"] for none in told["place"]["no_runs"]} == no_run
+    assert {run["run_id"]: run["reason"] for run in told["runs"] if run["state"] == "failed"} == failed
+    assert sorted(cli.stores()) == ["deep", "good", "two"]
+    assert "\x1b" not in said and r"run-\x1b[31mred.wandb: is empty" in said
+    assert len([line for line in said.splitlines() if line.startswith("no run: ")]) == len(no_run)
+    assert "3 skipped, 2 failed" in cli.local(wandb, expect=1)
+
+
+@pytest.mark.parametrize("place", ["wandb", "run-20240101_000000-fifo/run-fifo.wandb"])
+def test_what_is_no_folder_is_not_called_missing(tmp_path: Path, cli: Cli, place: str) -> None:
+    strange_folders(tmp_path / "wandb")
+    said = cli.local(tmp_path / "wandb" / place, expect=2)
+    assert f"{place} is neither a folder nor a .wandb file" in said
 
 
 WORDS = ["plain", "with space", "naïve", "实验", "quote's", "a+b", "~tilde", "dot.ted", "-dash", "#hash"]

@@ -117,3 +117,52 @@ def large_row(run):
 """
 
 NAMES = [line[4:].split("(")[0] for line in CASES.splitlines() if line.startswith("def ")]
+
+MEDIA_IN_SUMMARY = """
+import numpy as np
+
+def picture(n, **more):
+    return wandb.Image(np.full((4, 6, 3), 20 * n, dtype=np.uint8), **more)
+
+def masks():
+    drawn = np.array([[0, 1, 1, 0, 0, 2]] * 4)
+    return {layer: {"mask_data": drawn, "class_labels": {0: "a", 1: "b", 2: "c"}} for layer in ("truth", "model")}
+
+def sound():
+    return wandb.Audio(np.sin(np.arange(400) / 5), sample_rate=8000)
+
+for run_id in ("plain", "declared"):
+    run = wandb.init(project="p", id=run_id)
+    if run_id == "declared":
+        run.define_metric("*", summary="max,last")
+    for i in range(3):
+        table = wandb.Table(columns=["x", "y"], data=[[1, 2], [3, i]])
+        run.log({
+            "overlays": [picture(n, masks=masks(), caption=f"c{n}") for n in range(2)],
+            "once captioned": picture(i, caption="c") if i == 0 else picture(i),
+            "a/b": [picture(n) for n in range(2)],
+            "dotted.name": picture(i),
+            "deep": {"picture": picture(i), "sounds": [sound(), sound()], "x": i},
+            "pages": [wandb.Html("<b>x</b>"), wandb.Html("<i>y</i>")],
+            "cloud": [wandb.Object3D(np.arange(30.0).reshape(10, 3) + n) for n in range(2)],
+            "histogram": wandb.Histogram([1, 2, 3]),
+            "histograms": [wandb.Histogram([1, 2]), wandb.Histogram([2, 3])],
+            "tables": [table, wandb.Table(columns=["a"], data=[[1]])],
+            "list": [{"b": 1, "a": [2]}, {"a": 1}],
+            "loss": 3 - i,
+        })
+        run.log({"chart": wandb.plot.line(table, "x", "y")})
+    run.summary["set"] = {"a": 1.5}
+    run.summary["set picture"] = picture(5)
+    run.finish()
+"""
+"""Media in every form, which wandb's summary has too, in a run whose metrics declare their summaries and in one whose do not."""
+SUMMARIES = {
+    "plain": {"set": {"a": 1.5}},
+    "declared": {
+        "set": {"a": 1.5}, "loss": {"last": 1, "max": 3}, "deep": {"x": {"last": 2, "max": 2}},
+        "list": {"last": [{"a": [2], "b": 1}, {"a": 1}], "max": 0}, "histograms": {"max": 0}, "tables": {"max": 0},
+    },
+}  # fmt: skip
+"""What SwanLab's config has of their summaries, but for the picture that was set. wandb's core says of a list that its
+largest is 0."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from compat_tests.conftest import Record
-from compat_tests.live.cases import CASES, NAMES
+from compat_tests.live.cases import CASES, MEDIA_IN_SUMMARY, NAMES, SUMMARIES
 from compat_tests.stores import assert_same_values
 
 pytestmark = pytest.mark.live
@@ -34,3 +36,13 @@ for name in {NAMES!r}:
         except AssertionError as error:
             failures.append(f"{wandb.run.display_name}: {error}")
     assert not failures, "\n".join(failures)
+
+
+def test_logged_media_are_no_summary_that_was_set(record: Record) -> None:
+    pairs = record("import wandb_swan as wandb\n" + MEDIA_IN_SUMMARY).pairs()
+    for run_id, summary in SUMMARIES.items():
+        _, swan = pairs[run_id]
+        told = swan.about["summary"]
+        path = told.pop("set picture")["path"]
+        assert told == summary
+        assert [file.name for file in (swan.dir / "files" / "media").rglob("*.*")] == [Path(path).name]

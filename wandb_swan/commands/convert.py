@@ -125,8 +125,7 @@ def convert(**given: Any) -> None:
 
 
 def _convert(given: dict[str, Any]) -> None:
-    from rich.console import Console  # while the worker process starts
-
+    from ..console import Console  # while the worker process starts
     from ..convert.choice import Choice, chosen_runs
     from ..convert.converter import Converter, plan
 

@@ -27,10 +27,10 @@ def status(where: Path | None, everything: bool) -> None:
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from ..console import Console
     from ..journal.claim import mirror_at
     from ..journal.life import Trainer
     from ..journal.models import MirrorStatus

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -53,7 +54,7 @@ def read_folder(folder: FilePath) -> Recorded:
         for line in [*lines, *([rest] if rest.strip("\r") else [])]:
             recorded.lines.append(Line(line.rstrip("\r").rpartition("\r")[2], stderr=False))
     for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
+        name = os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")  # as a loss names it
         if path.is_file() and name not in _FILES and not name.startswith("media/"):
             recorded.saved[name] = folder
     _tell(_whole(folder / "wandb-metadata.json"), folder.name, recorded)

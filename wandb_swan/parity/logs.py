@@ -131,7 +131,11 @@ class _Reading:
     def _set(self, tree: Tree, item: Any) -> None:
         path = list(item.nested_key) or [item.key]
         try:
-            plain.put(tree, path, plain.value_of(item))
+            value = plain.value_of(item)
+            own = tree.get("_wandb")
+            if path == ["_wandb"] and isinstance(value, dict) and isinstance(own, dict):
+                value = {**own, **value}  # a chart's panel is set once, by its path
+            plain.put(tree, path, value)
         except (ValueError, RecursionError) as error:
             self._to.not_understood[".".join(path), type(error).__name__] += 1
 
@@ -222,7 +226,8 @@ class _Reading:
     def _on_files(self, body: Any) -> None:
         for item in body.files:
             own = item.type == item.WANDB and item.path in OF_WANDB_ALONE
-            if not own and not item.path.startswith("media/"):
+            of_a_row = item.path.startswith("media/") and item.policy == item.NOW and "_summary_" not in item.path
+            if not own and not of_a_row:
                 self._to.saved[item.path] = self._files
 
     def _on_artifact(self, body: Any) -> None:

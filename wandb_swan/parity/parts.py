@@ -108,15 +108,16 @@ def _summary(recorded: Recorded, stored: Stored) -> PartParity:
         if path[0] in plain.OF_WANDB:
             continue
         parts = _flat({".".join(path): value})
-        wanted |= parts
         if _is_last(recorded, path, value):
+            wanted |= {} if _of_media(recorded, path, value) else parts
             continue
+        wanted |= parts
         for key, text in parts.items():
             every += 1
             declared += kept.get(key) == text
             if kept.get(key) != text:
                 found.append(f"{key}: {text} in wandb, {kept.get(key, 'nothing')} in SwanLab")
-    found += [f"{key} = {text}: not in wandb" for key, text in kept.items() if key not in wanted]
+    found += [f"{key} = {text}: not in wandb, or logged there" for key, text in kept.items() if key not in wanted]
     compared = f"{declared:,} of {every:,} values that are no metric's last" if every else "the metrics' last values"
     if found and recorded.is_cut:  # wandb's core writes it at the end
         return PartParity(part="summary", compared=compared, not_compared=(f"{len(found)} x values: {NO_END}",))
@@ -124,7 +125,9 @@ def _summary(recorded: Recorded, stored: Stored) -> PartParity:
 
 
 def _is_last(recorded: Recorded, path: Path, value: Any) -> bool:
-    """Whether a value of the summary is the last one that was logged."""
+    """Whether a value of the summary is the last one that was logged, or what the summary has of logged media."""
+    if _of_media(recorded, path, value):
+        return "_summary_" not in " ".join(_files_of(value))
     for where in (path, (".".join(path),)):
         last = recorded.numbers_last(where)
         number = plain.number(value)
@@ -133,6 +136,20 @@ def _is_last(recorded: Recorded, path: Path, value: Any) -> bool:
         if where in recorded.last and _json(recorded.last[where]) == _json(value):
             return True
     return False
+
+
+def _of_media(recorded: Recorded, path: Path, value: Any) -> bool:
+    """Whether a value of the summary is media, of a key that had media in a row."""
+    keys = [path, (".".join(path),), path[:-1] if path[-1] == "last" else path]  # declared: `<key>.last`
+    return bool(plain.media_items(value, path[-1])) and any(recorded.media.get(key) for key in keys)
+
+
+def _files_of(value: Any) -> Iterator[str]:
+    """The texts in some media that name files in wandb's folder of media."""
+    if isinstance(value, str) and value.startswith("media/"):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _files_of(part)
 
 
 # -- console -----------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from ..console import Console
 
 
 class MetricParity(BaseModel):

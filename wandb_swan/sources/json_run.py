@@ -208,7 +208,11 @@ class JsonRun(LocalRun):
 
     def _files(self) -> Iterator[Event]:
         for path in _saved_files(self._folder):
-            yield FileSaved(path=path, policy="end")
+            name = os.fsencode(path).decode("utf-8", "backslashreplace")
+            if name == path:
+                yield FileSaved(path=path, policy="end")
+            else:
+                yield NotRead(path=(name,), reason="file left out: its name is no valid UTF-8")
 
 
 def _saved_files(folder: FilePath) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Iterator
 from pathlib import Path as FilePath
@@ -61,6 +62,8 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
         WandbSwanError: there is no such folder, or nothing in it that could be a run.
     """
     search = _Search(recursive=recursive)
+    if not _is_text(str(root.absolute())):
+        raise WandbSwanError(f"{_as_text(root)}: {_NO_TEXT}")
     if run_dir is not None:
         chosen = root / run_dir if (root / run_dir).is_dir() else FilePath(run_dir)
         if not chosen.is_dir():
@@ -71,7 +74,9 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
     elif root.suffix == ".wandb" and root.is_file():
         search.logs.append(root)
     else:
-        raise WandbSwanError(f"{root} does not exist; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
+        there = os.path.lexists(root)
+        what = "is neither a folder nor a .wandb file" if there else "does not exist"
+        raise WandbSwanError(f"{root} {what}; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
     groups: dict[tuple[str, str, str], list[FilePath]] = {}
     for log in search.logs:
         try:
@@ -83,7 +88,12 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
             search.add(log, reason)
             continue
         known = (found.entity, found.project, found.run_id) if found else ("", "", str(log))
-        groups.setdefault(known, []).append(log)
+        group = groups.setdefault(known, [])
+        first = next((other for other in group if filecmp.cmp(other, log, shallow=False)), None)
+        if first is not None:
+            search.add(log, f"a copy of {_as_text(first)}")
+        else:
+            group.append(log)
     runs = [run for group in groups.values() for run in _continued(group)]
     runs += [JsonRun(path) for path in search.json_runs]
     if not runs and not search.no_runs:
@@ -93,6 +103,23 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
     ordered = sorted(runs, key=lambda run: (run.started.started_at if run.started else 0.0, run.run_id))
     folders = sorted({log.parent.parent for run in runs for log in run.logs})
     return Found(ordered, Place(folders=tuple(folders), no_runs=tuple(search.no_runs)))
+
+
+_NO_TEXT = "its name is no valid UTF-8; rename it"
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name from the file system can be written into a report, and into SwanLab."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding, which Python has as halves of surrogate pairs
+        return False
+    return True
+
+
+def _as_text(path: FilePath) -> FilePath:
+    """The same path as text in one line: what is no UTF-8 as `\\xff`, a line end as `\\n`."""
+    return FilePath(os.fsencode(path).decode("utf-8", "backslashreplace").replace("\n", "\\n"))
 
 
 class _Search:
@@ -107,7 +134,7 @@ class _Search:
         self._root = FilePath()
 
     def add(self, path: FilePath, reason: str) -> None:
-        self.no_runs.append(NoRun(path=path, reason=reason))
+        self.no_runs.append(NoRun(path=_as_text(path), reason=reason))
 
     def look(self, root: FilePath) -> None:
         self._root = root.resolve()
@@ -121,18 +148,28 @@ class _Search:
     def _folder(self, folder: FilePath) -> Iterator[FilePath]:
         """The folders in it that may hold runs; none of a run folder, in which a training may have saved others."""
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            every = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             self.add(folder, f"cannot be read: {error.strerror}")
             return
+        entries = [entry for entry in every if _is_text(entry.name)]
+        for entry in every:
+            if not _is_text(entry.name) and (entry.is_dir() or entry.name.endswith(".wandb")):
+                self.add(FilePath(entry.path), _NO_TEXT)
         files = [entry for entry in entries if not entry.is_symlink() and entry.is_file()]
         logs = [FilePath(entry.path) for entry in files if entry.name.endswith(".wandb")]
         self.logs += logs
+        others = [entry for entry in entries if entry.name.endswith(".wandb") and entry not in files]
+        for entry in others if RUN_FOLDER.fullmatch(folder.name) else ():
+            if entry.is_symlink():
+                self._link(FilePath(entry.path))
+            else:
+                self.add(FilePath(entry.path), "is no file that can be read")
         if RUN_FOLDER.fullmatch(folder.name):
             old = marker({entry.name for entry in files})
             if old and not logs:
                 self.json_runs.append(folder / old)
-            elif not logs and not any(entry.name.endswith(".swanlab") for entry in files):
+            elif not logs and not others and not any(entry.name.endswith(".swanlab") for entry in files):
                 self.add(folder, "holds no .wandb file")
             return
         for entry in entries:
@@ -149,8 +186,11 @@ class _Search:
         except (OSError, RuntimeError):  # RuntimeError: a circle, up to Python 3.12
             target = path
         is_run = path.suffix == ".wandb" or bool(RUN_FOLDER.fullmatch(path.name))
-        if path.name in _OF_WANDB or (target.exists() and target.is_relative_to(self._root)):
+        if path.name in _OF_WANDB:
             return
+        below = target.relative_to(self._root).parts if target.is_relative_to(self._root) else None
+        if target.exists() and below is not None and not _PASSED_BY.intersection(below):
+            return  # it is found there
         if is_run and not target.exists():
             self.add(path, "a link that leads nowhere")
         elif is_run or target.is_dir():

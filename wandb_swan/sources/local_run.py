@@ -24,6 +24,7 @@ from .selection import Options
 
 _HISTORY, _TELEMETRY, _RUN, _EXIT = 2, 11, 17, 18
 """Field numbers of `wandb_internal.Record`."""
+_LFS = b"version https://git-lfs.github.com/"
 
 
 class Segment(BaseModel):
@@ -90,6 +91,9 @@ def why_none(log: FilePath) -> tuple[str, bool]:
     """Why no run can be read from a log, and whether it is damaged: then it may have held one. Raises OSError."""
     if log.stat().st_size <= len(FILE_HEADER):
         return "is empty", False
+    with log.open("rb") as file:
+        if file.read(len(_LFS)) == _LFS:
+            return "is a Git LFS pointer in place of the log; `git lfs pull` brings it", False
     with LogReader(log) as reader:
         records = sum(1 for _ in reader)
         torn = reader.torn()

@@ -93,6 +93,11 @@ def spelled(value: Any) -> str:
     return json.dumps(_respelled(value), ensure_ascii=False)
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: NaN is NaN, 1.0 is 1, keys have no order (the core changes it)."""
+    return json.dumps(_respelled(one), sort_keys=True) == json.dumps(_respelled(other), sort_keys=True)
+
+
 def _respelled(value: Any) -> Any:
     if isinstance(value, list):
         return [_respelled(item) for item in value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..stream import nested
 from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
 from ..stream.steps import INTERNAL
+from ..stream.values import classified, items
 from . import limits
 from .sdk.session import Session
 
@@ -21,6 +23,9 @@ log = logging.getLogger("wandb_swan")
 
 FIELDS = ("name", "notes", "tags", "group", "job_type")
 """What SwanLab takes at a run's start only, and in its own length."""
+
+
+_OF_SUMMARY = re.compile(r"_summary_[0-9a-f]{20}\.")
 
 
 class RunConfig:
@@ -72,11 +77,17 @@ class RunConfig:
         apply(self._summary, event)
 
     def add_summary(self, last: dict[Path, Any]) -> None:
-        """Tells the summary without the values that are just a metric's last one, which `last` holds."""
+        """Tells the summary without the values that are just a metric's last one, which `last` holds.
+
+        Media are one value, whatever wandb's summary has of them: their fields one by one, with the smallest and the
+        largest of each where `define_metric("*", summary=)` says so (of a plain list as a whole, under `last`), and the
+        caption of an earlier step.
+        """
         kept: Tree = {}
-        for path, value in nested.leaves(self._summary):
-            same = path in last and nested.spelled(last[path]) == nested.spelled(value)  # NaN is NaN, 1.0 is 1 here
-            if not same and path[0] not in INTERNAL:
+        for path, value, _, _, media in classified(self._summary):
+            at = path[:-1] if media and path[-1] == "last" and path not in last else path
+            came = at in last and (nested.alike(last[at], value) or (media and items(last[at]) and not _by_hand(value)))
+            if not came and path[0] not in INTERNAL:
                 nested.merge(kept, path, value)
         self.add_metadata(summary=kept)
 
@@ -94,6 +105,11 @@ class RunConfig:
         whole[ours] = _plain(metadata)
         self.written = whole
         return session.write_config(whole, own=own)
+
+
+def _by_hand(media: Any) -> bool:
+    """Whether media were set in the summary: wandb names their files `<key>_summary_<hash>`, with a step in rows."""
+    return _OF_SUMMARY.search(nested.spelled(media)) is not None
 
 
 def amend_metadata(run_dir: FilePath, **metadata: Any) -> None:

@@ -32,7 +32,7 @@ from ..stream.events import (
     SummaryChanged,
     SystemStats,
 )
-from ..stream.nested import leaves
+from ..stream.nested import leaves, spelled
 from ..stream.state import State
 from ..stream.values import Numbering, number_of
 from . import limits
@@ -53,8 +53,10 @@ from .values import Check, Values
 
 log = logging.getLogger("wandb_swan")
 
-_MEDIA_FILE = re.compile(r"media/.*_[0-9a-f]{20}\.")
+_MEDIA_FILE = re.compile(r"media/.*_\d+_[0-9a-f]{20}\.")
 """Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
+_NUMBERED = re.compile(r'media/[^"]*_\d+_\d+\.[^"]*')
+"""Those of a list, up to wandb 0.12: `<key>_<step>_<number>`. A user may call a file that, too."""
 
 
 class Sink:
@@ -83,6 +85,8 @@ class Sink:
         self._config: RunConfig
         self._last: dict[Path, Any] = {}
         self._samples = 0
+        self._numbered: set[str] = set()
+        """Files with such names that no row has named yet."""
         self._preempting = False
         self._writer: Writer | None = None
         self._values: Values
@@ -173,6 +177,8 @@ class Sink:
         """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
         assert self._writer is not None
         self._config.add_summary(self._last)
+        for path in sorted(self._numbered):
+            self._save((path,), path, "now")
         if self.part.step_offset:
             self._config.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
         self._writer.flush()
@@ -269,8 +275,9 @@ class Sink:
             self.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
             self._write_config()
         if not 0 <= step <= limits.LAST_STEP:
-            for path, _ in leaves(event.values):
+            for path, value, _, _, _ in event.leaves:
                 self.losses.add(path, "the step is outside SwanLab's 0 to 2**48", str(step))
+                self._last[path] = value
             return
         self.counts["rows"] += 1
         self._numbering.reached(step)
@@ -282,8 +289,8 @@ class Sink:
             if number is not None:
                 values.scalar(path, number, step, timestamp)
                 continue
-            if isinstance(value, dict):  # wandb's summary has the fields of a media item one by one
-                last.update({(*path, *leaf): field for leaf, field in leaves(value)})
+            if media and self._numbered:
+                self._numbered.difference_update(_NUMBERED.findall(spelled(media)))
             if text is not None:
                 values.text(path, text, step, timestamp)
             elif any(map(is_table, media)):  # a metric of the user's keeps its key where a table's column has the same
@@ -334,7 +341,9 @@ class Sink:
         self.add_metadata(artifacts=list(self._artifacts.values()))
 
     def _on_file(self, event: FileSaved) -> None:
-        if not _MEDIA_FILE.match(event.path):
+        if _NUMBERED.fullmatch(event.path) and event.policy == "now":
+            self._numbered.add(event.path)
+        elif not _MEDIA_FILE.match(event.path):
             self._save((event.path,), event.path, event.policy)
 
     def _save(self, key: Path, path: str, policy: str) -> None:
