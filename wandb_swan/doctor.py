@@ -93,9 +93,9 @@ def _tap() -> Iterator[Finding]:
 
 def _activation() -> Iterator[Finding]:
     """Whether a program that nobody edited is mirrored under `WANDB_SWAN=1`: Python has to read our `.pth` file."""
-    from .capture.process import python
+    from .capture.interpreter import this_python
 
-    ask = [python(), "-c", "import sys; print('_wandb_swan_autoload' in sys.modules)"]
+    ask = [this_python(), "-c", "import sys; print('_wandb_swan_autoload' in sys.modules)"]
     environment = os.environ | {"WANDB_SWAN": "1"}
     done = subprocess.run(ask, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.stdout.strip() == "True":
@@ -106,13 +106,14 @@ def _activation() -> Iterator[Finding]:
         f"WANDB_SWAN=1 alone does nothing: Python reads no .pth file in {here} (PYTHONPATH, `pip install --target`)"
     )
     yield Finding(
-        "wrong", "activation", f"{nothing}; start with `{python()} -m wandb_swan run`, or `import wandb_swan`"
+        "wrong", "activation", f"{nothing}; start with `{this_python()} -m wandb_swan run`, or `import wandb_swan`"
     )
 
 
 def _settings() -> Iterator[Finding]:
-    from .settings import read_settings, unknown_variables
+    from .settings import read_settings
     from .swan.target import obstacle, resolve
+    from .switches import unknown_variables
 
     try:
         settings = read_settings()
@@ -165,7 +166,7 @@ def _journals() -> Iterator[Finding]:
 
 def _self_test() -> Iterator[Finding]:
     """One run of one point, in a process and a folder of its own, without an account; and what its mirror could do."""
-    from .capture.process import python
+    from .capture.interpreter import this_python
     from .defaults import LOG_DIR
     from .journal.status import read_status
     from .parity.stored import StoredRun
@@ -177,7 +178,7 @@ def _self_test() -> Iterator[Finding]:
         environment["WANDB_SWAN_KEEP_JOURNAL"] = "1"
         try:
             done = subprocess.run(
-                [python(), "-c", _SELF_TEST],
+                [this_python(), "-c", _SELF_TEST],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -152,17 +152,27 @@ def test_local_without_the_dashboard(tmp_path: Path) -> None:
     assert swan.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
 
 
-@pytest.mark.parametrize(("package", "version"), [("wandb", "0.18.0"), ("swanlab", "0.6.3")])
-def test_versions_below_the_declared_ones(tmp_path: Path, package: str, version: str) -> None:
+def test_a_wandb_that_is_not_tapped(tmp_path: Path) -> None:
     place = Installation(tmp_path)
-    place.age(package, version)
+    place.age("wandb", "0.12.9")
     for script, switch in ((TRAIN, "1"), (TRAIN.replace("import wandb", "import wandb_swan as wandb"), None)):
         result = place.start("train.py", script=script, WANDB_SWAN=switch)
         (line,) = said(result)
-        assert line.startswith(f"wandb_swan: nothing is mirrored ({package} {version} is below ")
-        assert line.endswith("the lowest that works: type `pip install -U wandb-swan`); wandb works alone")
+        assert line.startswith("wandb_swan: nothing is mirrored (wandb 0.12.9 is below 0.13, the lowest that works: ")
+        assert line.endswith("type `pip install -U wandb`); wandb works alone")
         assert not (place.work / "swanlog").exists()
     assert len(result.wandb_dirs) == 2
+
+
+@pytest.mark.parametrize(("package", "version"), [("wandb", "0.18.0"), ("swanlab", "0.6.3")])
+def test_versions_below_those_of_a_mirror(tmp_path: Path, package: str, version: str) -> None:
+    place = Installation(tmp_path)
+    place.age(package, version)
+    result = place.start("train.py", script=TRAIN, WANDB_SWAN="1", PATH="/usr/bin:/bin")
+    (line,) = said(result)
+    assert line.startswith(f"wandb_swan: no mirror can run in this environment ({package} {version} is below ")
+    assert "type `wandb-swan sidecar`" in line and "the journal waits in swanlog/journals" in line
+    assert len(list((place.work / "swanlog" / "journals").glob("*.journal"))) == 1
     checked = place.start("-m", "wandb_swan", "doctor", expect=1)
     assert f"{package} {version} is below" in checked.stdout and "not ok" in checked.stdout
 
