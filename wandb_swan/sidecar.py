@@ -87,7 +87,7 @@ def command(
 
 
 def main(arguments: list[str]) -> int:
-    """The command line where click is not installed: `sidecar` itself, all else in the environment of the mirrors."""
+    """The command line where not all that it needs is installed: `sidecar`; all else in the mirrors' environment."""
     if arguments[:1] != ["sidecar"]:
         try:
             python = find(_given()).path
