@@ -65,7 +65,7 @@ class Installation:
         done = subprocess.run(
             [self.python, *arguments],
             cwd=self.work,
-            env=clean_environment(self.home, SWANLAB_PROBE_MONITOR="false", **environment),
+            env=clean_environment(self.home, **{"SWANLAB_PROBE_MONITOR": "false", **environment}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -94,6 +94,8 @@ def main(arguments: list[str]) -> int:
         except OSError as error:
             print(f"wandb-swan: {error}", file=sys.stderr)
             return 2
+        if arguments[:1] == ["doctor"] and not any(one.startswith("--python") for one in arguments):
+            arguments = ["doctor", "--python", sys.executable, *arguments[1:]]
         code = "import sys; sys.path[:] = filter(None, sys.path); from _wandb_swan_command import main; main()"
         return subprocess.call([python, "-E", "-c", code, *arguments], env=foreign_environment(os.environ))
     parser = argparse.ArgumentParser("wandb-swan sidecar", description=__doc__)

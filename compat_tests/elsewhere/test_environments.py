@@ -147,3 +147,34 @@ def test_a_sidecar_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> No
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("wandb-swan: `") and "has failed: " in done.stderr
     assert not (home / ".local/share/wandb-swan/sidecar/ready").exists()
+
+
+def test_the_doctor_looks_at_both_environments(tmp_path: Path) -> None:
+    """Typed in either one; what a training environment lacks is not missing."""
+    place = Installation(tmp_path, without=NOT_NEEDED, ours=False)
+    said = doctor(place, "--python", str(place.python))
+    assert "its mirrors" in said and "swanlab is not installed there" in said and "not ok" not in said, said
+    assert "one run, the same in wandb and SwanLab" in said and "`wandb-swan run`; " in said
+    place.put(place.packages)
+    command = ("-c", "from _wandb_swan_command import main; main()", "doctor")
+    there = place.start(*command, WANDB_SWAN_PYTHON=str(MIRRORS), SWANLAB_PROBE_MONITOR=None).stdout
+    assert "swanlab is not installed there" in there and "one run, the same" in there and "WANDB_SWAN=1, " in there
+    place.age("wandb", "0.12.9")
+    aged = doctor(place, "--python", str(place.python), expect=1)
+    assert "wandb 0.12.9 is below 0.13" in aged and "not ok" in aged
+    none = doctor(place, "--python", "/bin/false", expect=1)
+    assert "/bin/false cannot be asked: it says nothing" in none
+
+
+def doctor(place: Installation, *arguments: str, expect: int = 0) -> str:
+    """`wandb-swan doctor` of the mirrors' environment."""
+    done = subprocess.run(
+        [MIRRORS.with_name("wandb-swan"), "doctor", *arguments],
+        cwd=place.work,
+        env=clean_environment(place.home, SWANLAB_PROBE_REQUIREMENTS=None),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout

@@ -93,6 +93,14 @@ def foreign_environment(base: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in base.items() if _TAKEN.fullmatch(name)}
 
 
+def started_from_here(base: Mapping[str, str]) -> dict[str, str]:
+    """The variables that have a program mirrored in any Python: one that reads no `wandb_swan.pth`, one that has no
+    wandb-swan. Where it has no SwanLab, this Python is its mirrors'."""
+    boot = str(Path(__file__).absolute().parent / "boot")
+    path = os.pathsep.join(entry for entry in (boot, base.get("PYTHONPATH")) if entry)
+    return {"WANDB_SWAN": "1", "PYTHONPATH": path, COMMAND: sys.executable}
+
+
 def sidecar_folder() -> Path:
     """The virtual environment that `wandb-swan sidecar` makes, in the user's data folder."""
     if sys.platform == "win32":

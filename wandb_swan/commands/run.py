@@ -10,14 +10,8 @@ from typing import Any
 
 import click
 
-from ..capture.interpreter import COMMAND
+from ..capture.interpreter import started_from_here
 from ..defaults import GIVEN_MODES
-
-
-def _python_path() -> str:
-    """PYTHONPATH with what activates in any Python: one that reads no `wandb_swan.pth`, or has no wandb-swan at all."""
-    boot = Path(__file__).absolute().parent.parent / "capture" / "boot"
-    return os.pathsep.join(entry for entry in (str(boot), os.environ.get("PYTHONPATH")) if entry)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -40,14 +34,11 @@ def run(program: tuple[str, ...], **switches: Any) -> None:
     PROGRAM's Python needs wandb alone: the mirror is started from this command's environment where PROGRAM's has no
     SwanLab.
     """
-    os.environ["WANDB_SWAN"] = "1"
-    os.environ["PYTHONPATH"] = _python_path()
+    os.environ.update(started_from_here(os.environ))
     for name, value in switches.items():
         if value is not None:
             # Absolute: the program may change its folder before its run starts.
             os.environ[f"WANDB_SWAN_{name.upper()}"] = str(value.absolute() if isinstance(value, Path) else value)
-    # Where the program's Python has no SwanLab, this command's is the mirror's: it need not be on PATH.
-    os.environ[COMMAND] = sys.executable
     try:
         if sys.platform == "win32":  # exec there returns to the shell before the program has ended
             sys.exit(subprocess.call(program))
