@@ -42,6 +42,10 @@ def defer() -> None:
 def main() -> None:
     """Runs the command line."""
     defer()
+    if any(find_spec(name) is None for name in ("click", "rich", "tenacity", "pydantic_settings", "swanlab")):
+        from wandb_swan.sidecar import main as elsewhere  # `pip install --no-deps`
+
+        sys.exit(elsewhere(sys.argv[1:]))
     from wandb_swan.__main__ import main as command_line
 
     command_line(prog_name="wandb-swan")

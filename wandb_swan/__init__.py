@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import functools as _functools
 import inspect as _inspect
-from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
-from importlib.metadata import version as _version
 from typing import Any as _Any
 
 import wandb as _wandb
 
 from . import capture as _capture
 from . import module_proxy as _module_proxy
+from .versions import installed as _installed
 
-try:
-    __swan_version__ = _version("wandb-swan")
-except _PackageNotFoundError:  # a frozen application may have no metadata
-    __swan_version__ = "unknown"
+__swan_version__ = _installed("wandb-swan")
 
 if not _capture.switched_off():
     _capture.install()  # first: it may undo what SwanLab has made of `wandb.init`
@@ -34,6 +30,7 @@ def _init(
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
+    swanlab_python: str | None = None,
     keep_wandb: bool | None = None,
     **kwargs: _Any,
 ) -> _Any:
@@ -43,6 +40,7 @@ def _init(
         "project": swanlab_project,
         "workspace": swanlab_workspace,
         "log_dir": swanlab_log_dir,
+        "python": swanlab_python,
         "keep_wandb": keep_wandb,
     }
     with _capture.overrides(**{name: value for name, value in given.items() if value is not None}):
@@ -54,6 +52,7 @@ def sync_wandb(
     wandb_run: bool | None = None,
     workspace: str | None = None,
     log_dir: str | None = None,
+    python: str | None = None,
 ) -> None:
     """Mirrors every wandb run of this process; for scripts that keep `import wandb`.
 
@@ -67,9 +66,16 @@ def sync_wandb(
         wandb_run: False: nothing is uploaded to W&B, the real runs are made with `mode="offline"`.
         workspace: SwanLab workspace.
         log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
+        python: The Python whose environment holds the mirror.
     """
     if not _capture.switched_off():
-        given = {"mode": mode, "wandb_run": wandb_run, "workspace": workspace, "log_dir": log_dir}
+        given = {
+            "mode": mode,
+            "wandb_run": wandb_run,
+            "workspace": workspace,
+            "log_dir": log_dir,
+            "python": python,
+        }
         _capture.install(**given)
         _capture.join_running(**given)
 
@@ -90,6 +96,7 @@ Besides these, for the run in SwanLab (none of them is passed to wandb):
     swanlab_project: SwanLab project; the wandb project if not given.
     swanlab_workspace: SwanLab workspace.
     swanlab_log_dir: SwanLab's log directory; `swanlog` where the program was started if not given.
+    swanlab_python: The Python whose environment holds the mirror.
     keep_wandb: False, with `wandb_run=False`: W&B's own folder of the run is removed once SwanLab has all of it.
 """
 _module_proxy.cover(__name__)

@@ -95,6 +95,7 @@ def init(
     swanlab_project: str | None = None,
     swanlab_workspace: str | None = None,
     swanlab_log_dir: str | None = None,
+    swanlab_python: str | None = None,
     keep_wandb: bool | None = None,
 ) -> Run: ...
 def sync_wandb(
@@ -102,4 +103,5 @@ def sync_wandb(
     wandb_run: bool | None = None,
     workspace: str | None = None,
     log_dir: str | None = None,
+    python: str | None = None,
 ) -> None: ...

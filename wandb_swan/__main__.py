@@ -12,6 +12,7 @@ from .commands.convert import convert
 from .commands.doctor import doctor
 from .commands.resume import resume
 from .commands.run import run
+from .commands.sidecar import sidecar
 from .commands.status import status
 from .commands.verify import verify
 from .exceptions import WandbSwanError
@@ -58,13 +59,13 @@ def main(context: click.Context) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal's encoding does not have is no failure
     if context.invoked_subcommand not in {"run", "doctor"}:  # the program says it, and the table
-        from .settings import unknown_variables
+        from .switches import unknown_variables
 
         for sentence in unknown_variables():
             click.echo(f"wandb-swan: {sentence}", err=True)
 
 
-for command in (run, status, resume, convert, verify, doctor):
+for command in (run, status, resume, convert, verify, doctor, sidecar):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ Mode = Literal[RecordingMode, "disabled"]
 GivenMode = Literal["online", "cloud", Mode]
 """What a user may type: `cloud` is SwanLab's own other word for `online`."""
 
-MODES: tuple[str, ...] = get_args(Mode)
-GIVEN_MODES: tuple[str, ...] = get_args(GivenMode)
+MODES: tuple[str, ...] = (*get_args(RecordingMode), "disabled")  # Python 3.8 does not look into `Mode`
+GIVEN_MODES: tuple[str, ...] = (MODES[0], "cloud", *MODES[1:])
 MODES_ALLOWED = ", ".join("online (or cloud)" if mode == "online" else mode for mode in MODES)
 """For messages."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import platform
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,10 +23,26 @@ SELF_TEST_TIMEOUT = 120.0
 
 _SELF_TEST = """
 import wandb_swan as wandb
-run = wandb.init(project="doctor", settings=wandb.Settings(x_disable_stats=True, console="off"))
+run = wandb.init(project="doctor", settings=wandb.Settings(console="off"))
 run.log({"a": 1.5})
 run.finish()
 """
+_ACTIVE = "import sys; print('_wandb_swan_autoload' in sys.modules)"
+_LOOK = """
+import json, platform
+said = {"python": platform.python_version()}
+try:
+    import wandb_swan
+    from wandb_swan import capture
+    from wandb_swan.capture import interpreter
+    from wandb_swan.versions import installed
+    said.update({name: installed(name) for name in ("wandb-swan", "wandb", "protobuf")})
+    said.update(tapped=capture.installed() or capture.install(), obstacle=interpreter.obstacle())
+except Exception as error:
+    said["error"] = "%s: %s" % (type(error).__name__, error)
+print("\\n" + json.dumps(said))
+"""
+"""What is asked of another environment, which needs nothing of ours."""
 
 
 class Finding(NamedTuple):
@@ -36,18 +54,22 @@ class Finding(NamedTuple):
     detail: str
 
 
-def findings() -> Iterator[Finding]:
-    """Looks at one thing after the other; nothing is uploaded."""
+def findings(trainer: Path | None = None) -> Iterator[Finding]:
+    """Looks at one thing after the other; nothing is uploaded.
+
+    `trainer` is the Python of a training in another environment, whose mirrors run in this one.
+    """
+    other = None if trainer is None else _Trainer(str(trainer))
+    here: dict[str, Callable[[], Iterator[Finding]]] = {"tap": _tap, "activation": _activation}
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "versions": _versions,
-        "tap": _tap,
-        "activation": _activation,
+        **(here if other is None else {"training environment": other.look, "activation": other.activation}),
         "settings": _settings,
         "W&B credentials": _wandb_credentials,
         "SwanLab credentials": _swanlab_credentials,
         "folder": _folder,
         "journals": _journals,
-        "self-test": _self_test,
+        "self-test": _self_test if other is None else other.self_test,
     }
     for name, check in checks.items():
         try:
@@ -93,9 +115,9 @@ def _tap() -> Iterator[Finding]:
 
 def _activation() -> Iterator[Finding]:
     """Whether a program that nobody edited is mirrored under `WANDB_SWAN=1`: Python has to read our `.pth` file."""
-    from .capture.process import python
+    from .capture.interpreter import this_python
 
-    ask = [python(), "-c", "import sys; print('_wandb_swan_autoload' in sys.modules)"]
+    ask = [this_python(), "-c", _ACTIVE]
     environment = os.environ | {"WANDB_SWAN": "1"}
     done = subprocess.run(ask, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.stdout.strip() == "True":
@@ -106,13 +128,14 @@ def _activation() -> Iterator[Finding]:
         f"WANDB_SWAN=1 alone does nothing: Python reads no .pth file in {here} (PYTHONPATH, `pip install --target`)"
     )
     yield Finding(
-        "wrong", "activation", f"{nothing}; start with `{python()} -m wandb_swan run`, or `import wandb_swan`"
+        "wrong", "activation", f"{nothing}; start with `{this_python()} -m wandb_swan run`, or `import wandb_swan`"
     )
 
 
 def _settings() -> Iterator[Finding]:
-    from .settings import read_settings, unknown_variables
+    from .settings import read_settings
     from .swan.target import obstacle, resolve
+    from .switches import unknown_variables
 
     try:
         settings = read_settings()
@@ -163,21 +186,79 @@ def _journals() -> Iterator[Finding]:
     yield _finding(not left, "journals", waiting if left else "none unfinished")
 
 
-def _self_test() -> Iterator[Finding]:
+class _Trainer:
+    """The environment of a training, looked at from that of its mirrors."""
+
+    def __init__(self, python: str) -> None:
+        self._python = python
+
+    def look(self) -> Iterator[Finding]:
+        """What it has, and whether its wandb can be tapped."""
+        from .capture.interpreter import started_from_here
+
+        done = self._ask(_LOOK, {**os.environ, **started_from_here(os.environ), "WANDB_SWAN": "0"})
+        try:
+            said = json.loads(done.stdout.splitlines()[-1])
+        except (ValueError, IndexError):
+            last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            yield Finding("wrong", "training environment", f"{self._python} cannot be asked: {last}")
+            return
+        has = ", ".join(
+            f"{name} {said[name]}" for name in ("python", "wandb-swan", "wandb", "protobuf") if name in said
+        )
+        if said.get("tapped"):
+            yield Finding("ok", "training environment", has)
+        else:
+            why = said.get("error") or (done.stderr.strip().splitlines() or ["wandb cannot be tapped"])[-1]
+            yield Finding("wrong", "training environment", f"{has}: {why}")
+        obstacle = said.get("obstacle")
+        where = f"from {sys.executable}: {obstacle} there" if obstacle else "from the training environment itself"
+        yield Finding("ok", "its mirrors", where)
+
+    def activation(self) -> Iterator[Finding]:
+        """What switches the mirror on there."""
+        done = self._ask(_ACTIVE, os.environ | {"WANDB_SWAN": "1"})
+        if done.stdout.strip() == "True":
+            yield Finding("ok", "activation", "WANDB_SWAN=1, `wandb-swan run`, or the import")
+        else:
+            yield Finding(
+                "ok", "activation", "`wandb-swan run`; WANDB_SWAN=1 alone and the import are for installations"
+            )
+
+    def self_test(self) -> Iterator[Finding]:
+        """One run there, its mirror here."""
+        from .capture.interpreter import started_from_here
+
+        environment = {**os.environ, **started_from_here(os.environ), "WANDB_SWAN_PYTHON": sys.executable}
+        yield from _self_test(self._python, environment)
+
+    def _ask(self, code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self._python, "-c", code],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SELF_TEST_TIMEOUT,
+        )
+
+
+def _self_test(python: str | None = None, given: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """One run of one point, in a process and a folder of its own, without an account; and what its mirror could do."""
-    from .capture.process import python
+    from .capture.interpreter import this_python
     from .defaults import LOG_DIR
     from .journal.status import read_status
     from .parity.stored import StoredRun
 
     with tempfile.TemporaryDirectory(prefix="wandb-swan-doctor-") as name:
         folder = Path(name)
-        keep = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SWANLAB"))}
+        keep = {key: value for key, value in given.items() if not key.startswith(("WANDB", "SWANLAB"))}
+        keep |= {key: given[key] for key in ("WANDB_SWAN_PYTHON",) if key in given}
         environment = keep | {"WANDB_MODE": "offline", "WANDB_SWAN_MODE": "offline", "WANDB_DIR": name}
         environment["WANDB_SWAN_KEEP_JOURNAL"] = "1"
         try:
             done = subprocess.run(
-                [python(), "-c", _SELF_TEST],
+                [python or this_python(), "-c", _SELF_TEST],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
 from typing import Final
 
 NEWEST_TESTED: Final = {"wandb": (0, 31), "swanlab": (0, 10)}
@@ -16,6 +17,9 @@ def installed(package: str) -> str:
     """The version of a package; `unknown` where nothing says it."""
     with contextlib.suppress(Exception):  # no metadata in a frozen application; no number in `sys.path` is borne
         return version(package)
+    if package == "wandb-swan":  # `wandb-swan run` makes the package importable elsewhere, not what lies beside it
+        for beside in distributions(name=package, path=[str(Path(__file__).parent.parent)]):
+            return beside.version
     return str(getattr(sys.modules.get(package), "__version__", "unknown"))
 
 
@@ -23,6 +27,14 @@ def newer_than_tested(package: str, its_version: str) -> bool:
     """Whether a version is of a minor series that the matrix does not have yet."""
     numbers = re.match(r"(\d+)\.(\d+)", its_version)
     return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED[package]
+
+
+def below(package: str, lowest: tuple[int, int]) -> str | None:
+    """`wandb 0.12.0 is below 0.13`; None if it is not, or nobody says its version."""
+    its_version = installed(package)
+    if its_version == "unknown" or _numbers(its_version) >= lowest:
+        return None
+    return f"{package} {its_version} is below {'.'.join(map(str, lowest))}"
 
 
 def below_declared(*packages: str) -> list[str]:
@@ -35,10 +47,10 @@ def below_declared(*packages: str) -> list[str]:
     with contextlib.suppress(PackageNotFoundError):
         declarations = requires("wandb-swan") or []
     for requirement in declarations:
-        declared = re.fullmatch(r"([\w.-]+)\s*>=\s*([\w.]+)", requirement)  # no extras, no markers
-        if declared is None:
+        declared = re.fullmatch(r"([\w.-]+)\s*>=\s*([\w.]+)(\s*;\s*python_version\s*>=.*)?", requirement)
+        if declared is None:  # an extra's, or an older Python's
             continue
-        package, lowest = declared.groups()
+        package, lowest, _ = declared.groups()
         if packages and package not in packages:
             continue
         its_version = installed(package)

@@ -92,8 +92,8 @@ def test_over_quota_at_close(train: Train, unharmed: Check, quota: str) -> None:
 
 OWN = """
 def number():
-    import wandb_swan.capture.tap as tap
-    return tap._live["r1"].journal._fd if tap._live else os.open("/dev/null", os.O_RDONLY)
+    import wandb_swan.capture.live as live
+    return live.captured["r1"].journal._fd if live.captured else os.open("/dev/null", os.O_RDONLY)
 """
 """The number of the journal's descriptor; without us, any."""
 
@@ -132,9 +132,9 @@ def test_the_standard_streams_are_closed(train: Train, bare: Bare) -> None:
     run = wandb.init(project="p", id="r1")
     for i in range(60):
         run.log({"loss": i})
-    import wandb_swan.capture.tap as tap
+    import wandb_swan.capture.live as live
     tap.warn("a line")
-    for capture in list(tap._live.values()):
+    for capture in list(live.captured.values()):
         capture.broken("as if")
     os.write(checkpoint, b"weights")
     run.finish()
@@ -160,8 +160,8 @@ def handler(*_):
         seen.append(len(seen))
         tap_only(seen[-1])
 def tap_only(n):
-    import wandb_swan.capture.tap as tap
-    for capture in list(tap._live.values()):  # what log() does of ours: wandb's own lock is not re-entrant
+    import wandb_swan.capture.live as live
+    for capture in list(live.captured.values()):  # what log() does of ours: wandb's own lock is not re-entrant
         with capture.order:
             capture.journal.append(b"")
 signal.signal(signal.SIGALRM, handler)

@@ -6,87 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
-import wandb_swan
-from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
+from compat_tests.conftest import clean_environment
+from compat_tests.installations import TRAIN, Installation, said
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(os.name == "nt", reason="links"),
 ]
-
-TRAIN = """
-import wandb
-run = wandb.init(project="p", id="r1", config={"lr": 0.1})
-for i in range(3):
-    run.log({"a": i})
-run.finish()
-"""
-OURS = ("wandb_swan", "_wandb_swan", "_editable_impl_wandb_swan", "__editable__")
-"""What the names of our own files in site-packages begin with."""
-
-
-class Installation:
-    """A virtual environment with links to the packages of this one, but for some."""
-
-    def __init__(self, folder: Path, *, without: tuple[str, ...] = (), ours: bool = True) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.work = folder / "work"
-        self.home.mkdir(parents=True)
-        self.work.mkdir()
-        venv.create(folder / "venv", symlinks=True)
-        self.python = folder / "venv" / "bin" / "python"
-        self.packages = next((folder / "venv").glob("lib/python*/site-packages"))
-        for entry in Path(distribution("swanlab").locate_file("")).iterdir():
-            if not entry.name.startswith((*OURS, *without, "__pycache__")):
-                (self.packages / entry.name).symlink_to(entry)
-        if ours:
-            self.put(self.packages)
-
-    def put(self, target: Path) -> None:
-        """The package and its metadata, as `pip install --target` would put it there."""
-        package = Path(wandb_swan.__file__).parent
-        metadata = Path(str(distribution("wandb-swan").locate_file("")))
-        shutil.copytree(package, target / "wandb_swan", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("wandb_swan.pth", "_wandb_swan_command.py"):
-            shutil.copy(next(path for path in (metadata / name, package.parent / name) if path.exists()), target)
-        for info in metadata.glob("wandb_swan-*.dist-info"):
-            shutil.copytree(info, target / info.name)
-
-    def age(self, package: str, version: str) -> None:
-        """Has the metadata of a package say another version."""
-        (link,) = self.packages.glob(f"{package}-*.dist-info")
-        real = link.resolve()
-        link.unlink()
-        shutil.copytree(real, link)
-        text = (link / "METADATA").read_text("utf-8")
-        now = next(line for line in text.splitlines() if line.startswith("Version: "))
-        (link / "METADATA").write_text(text.replace(now, f"Version: {version}", 1), "utf-8")
-
-    def start(self, *arguments: str, script: str = TRAIN, expect: int = 0, **environment: str | None) -> Recorded:
-        (self.work / "train.py").write_text(script)
-        done = subprocess.run(
-            [self.python, *arguments],
-            cwd=self.work,
-            env=clean_environment(self.home, SWANLAB_PROBE_MONITOR="false", **environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        wait_for_mirrors(self.work)
-        return Recorded(self.work, done.returncode, done.stdout, done.stderr)
-
-
-def said(result: Recorded) -> list[str]:
-    return [line for line in result.stderr.splitlines() if line.startswith("wandb_swan: ")]
 
 
 def test_on_pythonpath_alone(tmp_path: Path) -> None:
@@ -152,17 +83,27 @@ def test_local_without_the_dashboard(tmp_path: Path) -> None:
     assert swan.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
 
 
-@pytest.mark.parametrize(("package", "version"), [("wandb", "0.18.0"), ("swanlab", "0.6.3")])
-def test_versions_below_the_declared_ones(tmp_path: Path, package: str, version: str) -> None:
+def test_a_wandb_that_is_not_tapped(tmp_path: Path) -> None:
     place = Installation(tmp_path)
-    place.age(package, version)
+    place.age("wandb", "0.12.9")
     for script, switch in ((TRAIN, "1"), (TRAIN.replace("import wandb", "import wandb_swan as wandb"), None)):
         result = place.start("train.py", script=script, WANDB_SWAN=switch)
         (line,) = said(result)
-        assert line.startswith(f"wandb_swan: nothing is mirrored ({package} {version} is below ")
-        assert line.endswith("the lowest that works: type `pip install -U wandb-swan`); wandb works alone")
+        assert line.startswith("wandb_swan: nothing is mirrored (wandb 0.12.9 is below 0.13, the lowest that works: ")
+        assert line.endswith("type `pip install -U wandb`); wandb works alone")
         assert not (place.work / "swanlog").exists()
     assert len(result.wandb_dirs) == 2
+
+
+@pytest.mark.parametrize(("package", "version"), [("wandb", "0.18.0"), ("swanlab", "0.6.3")])
+def test_versions_below_those_of_a_mirror(tmp_path: Path, package: str, version: str) -> None:
+    place = Installation(tmp_path)
+    place.age(package, version)
+    result = place.start("train.py", script=TRAIN, WANDB_SWAN="1", PATH="/usr/bin:/bin")
+    (line,) = said(result)
+    assert line.startswith(f"wandb_swan: no mirror can run in this environment ({package} {version} is below ")
+    assert "type `wandb-swan sidecar`" in line and "the journal waits in swanlog/journals" in line
+    assert len(list((place.work / "swanlog" / "journals").glob("*.journal"))) == 1
     checked = place.start("-m", "wandb_swan", "doctor", expect=1)
     assert f"{package} {version} is below" in checked.stdout and "not ok" in checked.stdout
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wandb_swan.capture import tap
+from wandb_swan.capture import live
 from wandb_swan.journal import framing, handlers
 from wandb_swan.journal import writer as journal_writer
 from wandb_swan.journal.framing import BLOCK
@@ -362,7 +362,7 @@ def test_a_handler_forks_at_any_point_of_an_append(tmp_path: Path) -> None:
     while goes_on:
         number += 3
         writer = JournalWriter(tmp_path / f"{number}.journal")
-        tap._live["r"] = SimpleNamespace(journal=writer)  # type: ignore[assignment]
+        live.captured["r"] = SimpleNamespace(journal=writer)  # type: ignore[assignment]
         children: list[int] = []
 
         def fork(children: list[int] = children) -> None:
@@ -376,7 +376,7 @@ def test_a_handler_forks_at_any_point_of_an_append(tmp_path: Path) -> None:
         finally:
             if children and children[0] == 0:
                 os._exit(0)
-        tap._live.clear()
+        live.captured.clear()
         writer.append(b"last")
         for child in children:
             os.waitpid(child, 0)

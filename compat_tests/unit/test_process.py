@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wandb_swan.capture import process
+from wandb_swan.capture import interpreter, process
 from wandb_swan.capture.process import start_python
 
 CHILD = """
@@ -114,10 +114,10 @@ def test_what_the_mirror_imports_from(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_what_is_a_python(executable: str, is_one: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     if is_one:
-        assert process.python() == executable
+        assert interpreter.this_python() == executable
     else:
         with pytest.raises(OSError, match="not a Python"):
-            process.python()
+            interpreter.this_python()
 
 
 def test_a_forked_child_does_not_warn_of_its_parents_mirror() -> None:
@@ -125,10 +125,10 @@ def test_a_forked_child_does_not_warn_of_its_parents_mirror() -> None:
     code = """
 import gc, os, pathlib, sys
 from types import SimpleNamespace
-from wandb_swan.capture import process, tap
+from wandb_swan.capture import live, process
 supervisor = process.Supervisor(pathlib.Path("r1.journal"))
 supervisor._process = process.subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-tap._live["r1"] = SimpleNamespace(mirror=supervisor)
+live.captured["r1"] = SimpleNamespace(mirror=supervisor)
 child = os.fork()
 if child == 0:
     del supervisor

@@ -11,7 +11,7 @@ import pytest
 from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.stores import SwanStore
-from wandb_swan.capture import tap
+from wandb_swan.capture import live
 from wandb_swan.convert.jobs import Job
 from wandb_swan.convert.worker import convert
 from wandb_swan.journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
@@ -81,7 +81,7 @@ def test_the_tap_leaves_out_what_the_decoder_leaves_out() -> None:
             record = pb.Record()
             getattr(record if message is pb.Record else record.request, kind).SetInParent()
             journal.clear()
-            tap._record(capture, record)
+            live.append(capture, record)
             assert journal == ([] if kind in left_out else [record.SerializeToString()]), kind
 
 

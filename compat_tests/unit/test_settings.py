@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import wandb_swan
 from wandb_swan.commands.run import run
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.settings import SwanSettings, read_settings, unknown_variables
+from wandb_swan.settings import SwanSettings, read_settings
+from wandb_swan.switches import unknown_variables
 
 WRONG = {
     "WANDB_SWAN": ("maybe", "0 or 1"),
@@ -70,7 +71,7 @@ def test_every_switch_is_known_everywhere() -> None:
     assert set(VARIABLES) - options == {"enabled", "keep_journal", "plotly_inline", "keep_original"}
     stub = (Path(wandb_swan.__file__).with_suffix(".pyi")).read_text("utf-8")
     ours = [p for p in inspect.signature(wandb_swan.init).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for argument in ours[-6:]:
+    for argument in ours[-7:]:
         assert argument.name.removeprefix("swanlab_") in VARIABLES
         assert f"    {argument.name}: " in stub and f"{argument.name}: " in str(wandb_swan.init.__doc__)
         assert f"`{argument.name}`" in readme

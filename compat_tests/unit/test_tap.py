@@ -21,8 +21,8 @@ def everything():
     modules = [m for name, m in sorted(__import__("sys").modules.items()) if name.startswith("wandb.")]
     return {id(k): (k, {n: v for n, v in vars(k).items() if not n.startswith(("__", "_abc"))}) for k in [*classes, *modules]}
 from wandb_swan import _capture
-from wandb_swan.capture import tap
-tap._service_connection()
+from wandb_swan.capture import seams
+seams.connection()
 _capture.uninstall()
 before = everything()
 for _ in range(2):
@@ -45,12 +45,12 @@ def test_a_forked_child_is_silent(tmp_path: Path) -> None:
             "-c",
             """
 import os
-from wandb_swan.capture import tap
-tap._live["run"] = object()
+from wandb_swan.capture import live
+live.captured["run"] = object()
 child = os.fork()
 if child == 0:
-    os._exit(1 if tap._live else 0)
-assert os.waitpid(child, 0)[1] == 0 and tap._live.pop("run")
+    os._exit(1 if live.captured else 0)
+assert os.waitpid(child, 0)[1] == 0 and live.captured.pop("run")
 """,
         ],
         cwd=tmp_path,

@@ -1,17 +1,14 @@
 """Taps wandb in a program that nobody edited: run at Python's start by `wandb_swan.pth` where WANDB_SWAN is set.
 
-Loaded from its file, as `_wandb_swan_autoload`, because importing the package would import wandb; once, though Python
-reads the `.pth` files of a virtual environment twice.
+Any Python can read this. Loaded from its file, as `_wandb_swan_autoload`, because importing the package would import
+wandb; once, though Python reads the `.pth` files of a virtual environment twice.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from importlib.machinery import ModuleSpec
-from typing import Any
+from typing import Any, Callable, Optional
 
 STARTED_IN = ""
 """The working directory at Python's start; "" where there is none."""
@@ -36,6 +33,8 @@ def activate() -> None:
 
 def _tap(_: Any) -> None:
     try:
+        if sys.version_info < (3, 8):
+            raise RuntimeError("Python {}.{} is below 3.8".format(*sys.version_info))
         from wandb_swan.capture import install
 
         install()
@@ -79,12 +78,12 @@ class AwaitedImport:
         self.name = name
         self._then = then
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         if fullname != self.name:
             return None
         for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find(fullname, path, target) if find else None
+            spec: Optional[ModuleSpec] = find(fullname, path, target) if find else None
             if spec is not None:
                 self._follow(spec.loader)
                 return spec

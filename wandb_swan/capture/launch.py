@@ -10,23 +10,27 @@ import re
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..defaults import LOG_DIR
-from ..journal.fields import FORMAT, BeginFields, EndFields, SettingsFields
+from ..journal.fields import FORMAT, PYTHON_CORE, BeginFields, EndFields, SettingsFields
 from ..journal.life import identity, mark_ended, mark_live, remove_marks
 from ..journal.paths import command, shown
 from ..journal.status import failure, outcome, read_status, resume_command, unfinished
 from ..journal.writer import JournalWriter
+from ..switches import Switches, unknown_variables
+from ..switches import given as switches_given
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
 from .backlog import Backlog
+from .interpreter import NoInterpreter, find
 from .messages import warn
 from .places import log_folder, started_in
-from .process import Supervisor, python
+from .process import Supervisor
+from .seams import python_core
 
 if TYPE_CHECKING:
-    from ..settings import SwanSettings
     from ..swan.active import ActiveRun
 
 _unknown: list[str] | None = None
@@ -46,15 +50,14 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
         WandbSwanError: a setting is wrong.
         OSError: the journal cannot be written, or no process can be started.
     """
-    from ..settings import read_settings, unknown_variables
-
     global _unknown
     if _unknown is None:
         _unknown = unknown_variables()
-    settings = read_settings(**given)
+    switched = switches_given(given)
+    settings = Switches(**switched)
     if not settings.enabled or settings.mode == "disabled":
         return None
-    settings = _absolute(settings, run, given)
+    settings = _absolute(settings, run, switched, in_code=bool(given.get("log_dir")))
     silent = bool(getattr(run._settings, "silent", False))
     while _unknown and not silent:
         warn(_unknown.pop(0))
@@ -97,13 +100,13 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
     return capture
 
 
-def _absolute(settings: SwanSettings, run: Any, given: dict[str, Any]) -> SwanSettings:
+def _absolute(settings: Switches, run: Any, switched: dict[str, Any], *, in_code: bool) -> Switches:
     """The settings with whole paths; what is given in code is meant from where the code is now."""
-    log_dir = settings.log_dir if "log_dir" in settings.model_fields_set else None
-    if log_dir is not None and given.get("log_dir"):
+    log_dir = switched.get("log_dir")
+    if log_dir is not None and in_code:
         log_dir = log_dir.expanduser().absolute()
     journals = started_in() / settings.journal_dir.expanduser() if settings.journal_dir else None
-    return settings.model_copy(update={"log_dir": log_folder(log_dir, LOG_DIR, run), "journal_dir": journals})
+    return replace(settings, log_dir=log_folder(log_dir, LOG_DIR, run), journal_dir=journals)
 
 
 def _active_swanlab_run() -> Any:
@@ -113,7 +116,7 @@ def _active_swanlab_run() -> Any:
     return swanlab.get_run() if has_run is not None and has_run() else None
 
 
-def _open_journal(settings: SwanSettings, stream_id: str) -> JournalWriter:
+def _open_journal(settings: Switches, stream_id: str) -> JournalWriter:
     folder = settings.journals
     fresh = not settings.log_dir.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +150,7 @@ def _discard(journal: JournalWriter) -> None:
     remove_marks(journal.path)
 
 
-def _first_note(run: Any, settings: SwanSettings, joined_at: int | None) -> BeginFields:
+def _first_note(run: Any, settings: Switches, joined_at: int | None) -> BeginFields:
     """Versions, settings without secrets, run paths: all that the mirror needs to know besides the records."""
     wandb_settings = run._settings
     note: BeginFields = {
@@ -157,6 +160,7 @@ def _first_note(run: Any, settings: SwanSettings, joined_at: int | None) -> Begi
             "wandb_swan": installed("wandb-swan"),
             "wandb": installed("wandb"),
             "python": platform.python_version(),
+            "core": PYTHON_CORE if python_core() else "go",
         },
         "run": {
             "id": wandb_settings.run_id,
@@ -178,7 +182,7 @@ def _first_note(run: Any, settings: SwanSettings, joined_at: int | None) -> Begi
             "executable": sys.executable,
             "cwd": str(Path.cwd()),
         },
-        "settings": cast("SettingsFields", settings.model_dump(mode="json")),
+        "settings": cast("SettingsFields", settings.plain()),
     }
     return _without_secrets(note)
 
@@ -203,7 +207,7 @@ class Capture:
     """One live run: its journal, its mirror process, and what to say at its end."""
 
     def __init__(
-        self, stream_id: str, run: Any, journal: JournalWriter | ActiveRun, settings: SwanSettings, *, silent: bool
+        self, stream_id: str, run: Any, journal: JournalWriter | ActiveRun, settings: Switches, *, silent: bool
     ) -> None:
         self.stream_id = stream_id
         self.journal = journal
@@ -226,12 +230,15 @@ class Capture:
         """Starts the mirror, and says so; where that cannot be, the journal waits."""
         path = self.journal.path
         try:
-            python()
+            interpreter = find(self.settings.python)
+        except NoInterpreter as error:
+            warn(f"{error}; the journal waits in {shown(path.parent)}")
+            return
         except OSError as error:
             warn(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
             return
         kept = f"what run {self.stream_id} logs is kept in {shown(path)}"
-        self.mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"))
+        self.mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"), interpreter)
         try:
             self.mirror.start()
         except OSError as error:

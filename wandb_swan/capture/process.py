@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from ..journal.claim import mirror_at
 from ..journal.status import is_whole, read_status
+from .interpreter import Interpreter, foreign_environment, this_python
 
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
@@ -29,21 +29,6 @@ LAST_TRIES = 2
 """How often a mirror that is killed after the end of its run is started again."""
 
 
-def python() -> str:
-    """The Python that runs here.
-
-    Raises:
-        OSError: `sys.executable` is none: in a frozen or embedding application it is the application itself, which
-            would start the user's program a second time.
-    """
-    name = Path(sys.executable or "").name
-    if getattr(sys, "frozen", False) or not re.fullmatch(
-        r"(python|pypy|graalpy)w?[\d.]*([tdw]|_d|-dbg|-intel64)?(\.exe)?", name, re.I
-    ):
-        raise OSError(f"{name or 'this program'} is an application of its own, not a Python")
-    return sys.executable
-
-
 def start_python(
     module: str,
     *arguments: str,
@@ -51,6 +36,7 @@ def start_python(
     before: str = "",
     piped: bool = False,
     base: Mapping[str, str] = os.environ,
+    interpreter: Interpreter | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts `main` of one of our modules in a Python of its own, in a session of its own, not mirrored itself.
 
@@ -65,12 +51,15 @@ def start_python(
         piped: It talks with its parent: standard input and output are pipes. If not, its output goes to the log too,
             and every signal is blocked in it from its first instruction on.
         base: The environment, in which it is then neither mirrored nor runs modules of the working directory.
+        interpreter: The Python; this one if none is given. Another one imports from its own environment alone, and
+            gets of ours what `Interpreter.environment` says.
 
     Raises:
-        OSError: there is no Python (see `python`), no process to be had, or the log cannot be written.
+        OSError: there is no Python (see `interpreter`), no process to be had, or the log cannot be written.
     """
-    command = _command(module, *arguments, before=before)
-    line = _import_path_line().encode()
+    interpreter = interpreter or Interpreter(this_python(), own=True)
+    command = _command(interpreter, module, *arguments, before=before)
+    line = (_import_path_line() if interpreter.own else "null\n").encode()
     errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         with contextlib.ExitStack() as stack:
@@ -85,7 +74,7 @@ def start_python(
                 stdin=given,
                 stdout=subprocess.PIPE if piped else errors,
                 stderr=errors,
-                env=_environment(base),
+                env=_environment(base if interpreter.own else foreign_environment(base)),
                 start_new_session=True,
             )
     finally:
@@ -97,9 +86,10 @@ def start_python(
     return process
 
 
-def start(journal: Path) -> subprocess.Popen[bytes]:
+def start(journal: Path, interpreter: Interpreter | None = None) -> subprocess.Popen[bytes]:
     """Starts `wandb_swan.mirror.process` on a journal. Raises OSError, as `start_python` does."""
-    return start_python("wandb_swan.mirror.process", str(journal), log=journal.with_suffix(".log"))
+    log = journal.with_suffix(".log")
+    return start_python("wandb_swan.mirror.process", str(journal), log=log, interpreter=interpreter)
 
 
 def let_go(process: subprocess.Popen[bytes]) -> None:
@@ -107,18 +97,18 @@ def let_go(process: subprocess.Popen[bytes]) -> None:
     process.returncode = 0
 
 
-def _command(module: str, *arguments: str, before: str) -> list[str]:
+def _command(interpreter: Interpreter, module: str, *arguments: str, before: str) -> list[str]:
     given = repr(list(arguments)) if arguments else ""
     code = (
         "import sys; sys.path[:] = filter(None, sys.path); import json; "
-        "sys.path[:] = json.loads(sys.stdin.readline()); "
+        "sys.path[:] = json.loads(sys.stdin.readline()) or sys.path; "
         f"{before}from {module} import main; sys.exit(main({given}))"
     )
     # -E: a PYTHONPATH or PYTHONHOME that is meant for the training must not decide what starts here.
     options = ["-E", *(["-B"] if sys.dont_write_bytecode else [])]
-    if sys.pycache_prefix:
+    if sys.pycache_prefix and interpreter.own:
         options += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
-    return [python(), *options, "-c", code]
+    return [interpreter.path, *options, "-c", code]
 
 
 def _import_path_line() -> str:
@@ -185,9 +175,13 @@ def _signals_blocked() -> Iterator[None]:
 class Supervisor:
     """Keeps a mirror at the journal of a live run: one that dies is started again, after a growing pause."""
 
-    def __init__(self, journal: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-        """`tell` says to the user, early, what keeps the mirror from its work and they can put right."""
+    def __init__(
+        self, journal: Path, tell: Callable[[str], None] = lambda _: None, interpreter: Interpreter | None = None
+    ) -> None:
+        """`tell` says to the user, early, what keeps the mirror from its work and they can put right; `interpreter` is
+        the mirror's Python, this one if none is given."""
         self._journal = journal
+        self._interpreter = interpreter
         self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._over = threading.Event()
@@ -213,7 +207,7 @@ class Supervisor:
 
     def _start(self) -> None:
         try:
-            self._process, self.trouble = start(self._journal), None
+            self._process, self.trouble = start(self._journal, self._interpreter), None
         except OSError as error:  # no process or no descriptor to be had: the next time
             self.trouble = error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,7 +11,14 @@ _SHOWN = {"ok": "[green]ok[/]", "limited": "[yellow]limited[/]", "wrong": "[red]
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--python",
+    "trainer",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="TRAINER",
+    help="The Python of a training in another environment, whose mirrors run in this one.",
+)
+def doctor(trainer: Path | None) -> None:
     """Check versions, the tap, credentials, folders, journals, and make one run in both libraries offline.
 
     Nothing is uploaded. Yellow is what works with a loss, and says which. The exit code is 1 if something is red.
@@ -23,7 +31,7 @@ def doctor() -> None:
 
     table = Table(box=None, show_header=False)
     good = True
-    for finding in findings():
+    for finding in findings(trainer):
         good = good and finding.verdict != "wrong"
         table.add_row(_SHOWN[finding.verdict], finding.subject, escape(finding.detail))
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)

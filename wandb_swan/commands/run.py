@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import site
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +10,8 @@ from typing import Any
 
 import click
 
+from ..capture.interpreter import started_from_here
 from ..defaults import GIVEN_MODES
-
-
-def _python_path() -> str:
-    """PYTHONPATH with what activates in a Python that reads no `wandb_swan.pth`; last the package, if this is one."""
-    package = Path(__file__).absolute().parent.parent
-    folders = [*site.getsitepackages(), site.getusersitepackages()]
-    installed = any(Path(folder, "wandb_swan.pth").is_file() for folder in folders)
-    entries = [str(package / "capture" / "boot"), os.environ.get("PYTHONPATH"), None if installed else package.parent]
-    return os.pathsep.join(str(entry) for entry in entries if entry)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -31,16 +22,19 @@ def _python_path() -> str:
 @click.option("--project", help="SwanLab project; the wandb project if not given.")
 @click.option("--log-dir", type=click.Path(file_okay=False, path_type=Path), help="SwanLab's log directory.")
 @click.option("--journal-dir", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journals.")
+@click.option(
+    "--python", type=click.Path(dir_okay=False, path_type=Path), help="The Python whose environment holds the mirror."
+)
 @click.option("--finish-timeout", type=click.FloatRange(min=0), help="Seconds a finished run waits for its mirror.")
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(program: tuple[str, ...], **switches: Any) -> None:
     """Run PROGRAM with every wandb run mirrored.
 
     Its children's runs too. What is not given comes from the environment: --mode is WANDB_SWAN_MODE, and so on.
-    PROGRAM's Python must have wandb-swan installed, or find it on PYTHONPATH.
+    PROGRAM's Python needs wandb alone: the mirror is started from this command's environment where PROGRAM's has no
+    SwanLab.
     """
-    os.environ["WANDB_SWAN"] = "1"
-    os.environ["PYTHONPATH"] = _python_path()
+    os.environ.update(started_from_here(os.environ))
     for name, value in switches.items():
         if value is not None:
             # Absolute: the program may change its folder before its run starts.

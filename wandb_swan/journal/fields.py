@@ -7,13 +7,29 @@ holds both together.
 from __future__ import annotations
 
 import math
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypedDict, TypeVar, cast, get_args, get_origin, get_type_hints, is_typeddict
+from functools import lru_cache
+from typing import (
+    Any,
+    Dict,
+    Final,
+    List,
+    Literal,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 FORMAT: Final = 1
 """The format of the journals that this version writes and reads. A change that an older version cannot read correctly
 gets a new number; a field more is no such change."""
+
+PYTHON_CORE: Final = "python"
+"""Of `VersionFields.core`."""
 
 _Fields = TypeVar("_Fields")
 
@@ -24,12 +40,14 @@ class VersionFields(TypedDict):
     wandb_swan: str
     wandb: str
     python: str
+    core: str
+    """What gives rows their steps: `python` (`PYTHON_CORE`), wandb's up to 0.17, or `go`."""
 
 
 class RunFields(TypedDict):
     """The wandb run: where its files are, and what only its settings say."""
 
-    id: str | None
+    id: Optional[str]
     mode: str
     shared: bool
     """Whether several processes write to the run."""
@@ -39,10 +57,10 @@ class RunFields(TypedDict):
     log: str
     """wandb's own transaction log."""
     log_written: bool
-    url: str | None
-    fork_from: str | None
-    resume_from: str | None
-    joined_at: int | None
+    url: Optional[str]
+    fork_from: Optional[str]
+    resume_from: Optional[str]
+    joined_at: Optional[int]
     """wandb's step at which a run that had begun before was tapped; None: from its start."""
 
 
@@ -50,7 +68,7 @@ class IdentityFields(TypedDict):
     """A process, so that any other can tell whether it still lives (`life.identity`)."""
 
     pid: int
-    started: int | None
+    started: Optional[int]
     """Clock ticks after the boot; None: no /proc."""
     boot: str
     namespace: str
@@ -62,26 +80,27 @@ class IdentityFields(TypedDict):
 class TrainerFields(IdentityFields):
     """The training process."""
 
-    argv: list[str]
+    argv: List[str]
     executable: str
     cwd: str
 
 
 class SettingsFields(TypedDict):
-    """The switches of the run (`settings.SwanSettings`)."""
+    """The switches of the run (`switches.Switches`)."""
 
     enabled: bool
-    mode: str | None
+    mode: Optional[str]
     wandb_run: bool
-    workspace: str | None
-    project: str | None
+    workspace: Optional[str]
+    project: Optional[str]
     log_dir: str
-    journal_dir: str | None
+    journal_dir: Optional[str]
     finish_timeout: float
     keep_journal: bool
     keep_wandb: bool
     plotly_inline: bool
     keep_original: bool
+    python: Optional[str]
 
 
 class BeginFields(TypedDict):
@@ -107,7 +126,7 @@ class EndFields(TypedDict):
     """The last note of a journal: the training process writes no more."""
 
     type: Literal["end"]
-    exit_code: int | None
+    exit_code: Optional[int]
     """Given where wandb's core ends the run by itself, so that no exit record passes the tap."""
 
 
@@ -125,7 +144,7 @@ class SelfCheckFields(TypedDict, total=False):
     rows_compared: int
     rows_added_from_log: int
     differences: int
-    first_differences: list[str]
+    first_differences: List[str]
     log_read_to_its_end: bool
 
 
@@ -133,9 +152,9 @@ class PartFields(TypedDict, total=False):
     """The steps of one part of a run (`swan.parts.Part`)."""
 
     steps_before: int
-    rows_before: int | None
-    step_offset: int | None
-    first_step: int | None
+    rows_before: Optional[int]
+    step_offset: Optional[int]
+    first_step: Optional[int]
     last_step: int
     last_row: int
 
@@ -143,35 +162,35 @@ class PartFields(TypedDict, total=False):
 class StatusFields(TypedDict, total=False):
     """The status file of a mirror; `models.MirrorStatus` says what each field means."""
 
-    state: str | None
-    pid: int | None
-    updated: float | None
+    state: Optional[str]
+    pid: Optional[int]
+    updated: Optional[float]
     mode: str
     no_credentials: bool
-    run_id: str | None
-    project: str | None
-    run_dir: str | None
-    url: str | None
-    superseded: list[str]
+    run_id: Optional[str]
+    project: Optional[str]
+    run_dir: Optional[str]
+    url: Optional[str]
+    superseded: List[str]
     sent_at: float
-    lines_before: int | None
-    part: PartFields | None
-    refused: dict[str, int]
-    counts: dict[str, int]
-    not_mirrored: list[LossFields]
-    capabilities: dict[str, str]
-    self_check: SelfCheckFields | None
+    lines_before: Optional[int]
+    part: Optional[PartFields]
+    refused: Dict[str, int]
+    counts: Dict[str, int]
+    not_mirrored: List[LossFields]
+    capabilities: Dict[str, str]
+    self_check: Optional[SelfCheckFields]
     unreadable: int
-    unknown_records: dict[str, int]
-    offset: int | None
+    unknown_records: Dict[str, int]
+    offset: Optional[int]
     unsent: int
-    reason: str | None
-    obstacle: str | None
-    result: str | None
-    torn: str | None
-    only_copy: str | None
-    wandb_folder: str | None
-    size: int | None
+    reason: Optional[str]
+    obstacle: Optional[str]
+    result: Optional[str]
+    torn: Optional[str]
+    only_copy: Optional[str]
+    wandb_folder: Optional[str]
+    size: Optional[int]
 
 
 _WHOLE: Final = (IdentityFields, PartFields)
@@ -204,7 +223,7 @@ def _fields(form: Any, found: object) -> dict[str, Any]:
     return fields
 
 
-@cache
+@lru_cache(maxsize=None)
 def _kinds(form: type) -> dict[str, Any]:
     return get_type_hints(form)
 
@@ -212,9 +231,9 @@ def _kinds(form: type) -> dict[str, Any]:
 def _of_kind(kind: Any, value: Any) -> Any:
     """A JSON value of a kind. Raises TypeError if it is of another."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is UnionType:  # always with None
+    if origin is Union:  # always with None
         return None if value is None else _of_kind(arguments[0], value)
-    if is_typeddict(kind):
+    if hasattr(kind, "__total__"):  # a TypedDict
         return _fields(kind, value)
     if origin is list and isinstance(value, list):
         return [_of_kind(arguments[0], item) for item in value]
@@ -227,6 +246,6 @@ def _of_kind(kind: Any, value: Any) -> Any:
             raise TypeError from None
         if math.isfinite(number):
             return number
-    elif type(value) is kind and kind is not NoneType:  # True is no number
+    elif type(value) is kind and kind is not type(None):  # True is no number
         return value
     raise TypeError

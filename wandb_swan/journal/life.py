@@ -66,7 +66,7 @@ def _gone(pid: int) -> bool:
 
 def _lives_without_proc(pid: int, seen: object) -> bool | None:
     """macOS, Windows: a process that began after its identity was noted is another one with the same pid."""
-    if not isinstance(seen, int | float):
+    if not isinstance(seen, (int, float)):
         return None  # noted by an older version
     try:
         import psutil
@@ -108,7 +108,7 @@ def _boot() -> str:
 @lru_cache(maxsize=1)
 def _namespace() -> str:
     with contextlib.suppress(OSError):
-        return str(Path("/proc/self/ns/pid").readlink())
+        return os.readlink("/proc/self/ns/pid")
     return ""
 
 

@@ -109,6 +109,7 @@ class VersionsNote(Note):
     wandb_swan: Text | None = None
     wandb: Text | None = None
     python: Text | None = None
+    core: Text | None = None
 
 
 class RunNote(Note):
@@ -146,7 +147,7 @@ class TrainerNote(Note):
 
 
 class SettingsNote(Note):
-    """The switches of the run, as `settings.SwanSettings` says what they mean."""
+    """The switches of the run, as `switches.Switches` says what they mean."""
 
     enabled: bool = True
     mode: RecordingMode | None = None
@@ -160,6 +161,7 @@ class SettingsNote(Note):
     keep_wandb: bool = True
     plotly_inline: bool = False
     keep_original: bool = False
+    python: PathText | None = None
 
 
 class BeginNote(Note):

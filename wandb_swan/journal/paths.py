@@ -21,7 +21,7 @@ def shown(path: Path) -> str:
     except OSError:  # it was removed
         return str(path)
     path = path.absolute()
-    if str(here) == STARTED_IN and path.is_relative_to(here):
+    if str(here) == STARTED_IN and here in (path, *path.parents):
         return str(path.relative_to(here))
     return str(path)
 
@@ -82,7 +82,7 @@ def find_journals(where: Path) -> list[Path]:
     if not where.is_dir():
         raise WandbSwanError(f"{where} is no journal and no folder; give SwanLab's log directory (--help says more)")
     folder = where / "journals" if (where / "journals").is_dir() else where
-    stems = {path.name.split(".status.json")[0].removesuffix(".journal") for path in folder.glob("*.*")}
+    stems = {re.sub(r"\.journal$", "", path.name.split(".status.json")[0]) for path in folder.glob("*.*")}
     known = [folder / f"{stem}.journal" for stem in stems]
     return sorted(
         (path for path in known if path.exists() or path.with_suffix(".status.json").exists()),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
+from ..journal.fields import PYTHON_CORE
 from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.models import BeginNote, CauseNote, EndNote
 from ..journal.notes import parse_note
@@ -37,6 +38,7 @@ from .events import (
 )
 from .items import NUMBER_STARTS, item_path, item_value, number, spelled_path
 from .nested import merge, why_not
+from .python_steps import PythonSteps
 from .steps import INTERNAL, Steps, history_row
 from .wire import first_field, record_field
 
@@ -187,7 +189,8 @@ class Decoder:
         )
         if self.started is None:
             first = max(run.starting_step, self.begin.run.joined_at or 0)
-            self._steps = Steps(first, shared=self.begin.run.shared)
+            python = self.begin.versions.core == PYTHON_CORE
+            self._steps = PythonSteps(first) if python else Steps(first, shared=self.begin.run.shared)
             self.started = RunStarted(
                 **described.model_dump(),
                 run_id=run.run_id,

@@ -48,26 +48,34 @@ class Steps:
         if self._shared:
             step, flush = None, flush is None or flush
         if step is not None and step > self.current:
-            yield from self._commit(step)
+            yield from self._emit()
+            self.current = step
         elif step is not None and step < self.current:
             keys = tuple(path[0] for path, _ in items if path[0] not in INTERNAL)
             yield RowDropped(step=step, current=self.current, keys=keys)
             return
-        for path, value in items:
-            merge(self._row, path, value)
+        self._add(items)
         if flush or (flush is None and step is None):
-            yield from self._commit(self.current + 1)
+            yield from self._next()
 
     def finish(self) -> Iterator[Event]:
         """The run's exit."""
-        yield from self._commit(self.current + 1)
+        yield from self._next()
 
-    def _commit(self, following: int) -> Iterator[Event]:
+    def _add(self, items: Iterable[tuple[Path, Any]]) -> None:
+        for path, value in items:
+            merge(self._row, path, value)
+
+    def _next(self) -> Iterator[HistoryRow]:
+        """Ends the row; the next one has the next step."""
+        yield from self._emit()
+        self.current += 1
+
+    def _emit(self) -> Iterator[HistoryRow]:
         row, self._row = self._row, {}
-        step, self.current = self.current, following
         if row:
             self._axes.insert_into(row)
-            yield history_row(row, None if self._shared else step)
+            yield history_row(row, None if self._shared else self.current)
 
 
 def history_row(row: Tree, step: int | None) -> HistoryRow:

@@ -128,8 +128,8 @@ def _plain(value: Any) -> Any:
     """A JSON value with valid Unicode throughout."""
     if isinstance(value, str):
         return limits.clean_text(value)
-    if isinstance(value, float) and math.isinf(value):  # SwanLab's config says "Inf" of both
-        return "Inf" if value > 0 else "-Inf"
+    if isinstance(value, float) and not math.isfinite(value):  # SwanLab's config says "Inf" of both infinities
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     if isinstance(value, dict):
         return {limits.clean_text(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
