@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..defaults import CONVERSION_MODE, LOG_DIR, MODES, MODES_ALLOWED, WANDB_DIR, plain_mode
 from ..exceptions import WandbSwanError
+from ..settings import read_settings
 from ..sources import local_discovery
 from ..sources.reference import RunReference
 from ..sources.selection import Options
@@ -58,7 +59,10 @@ class Converter:
         if mode not in MODES:
             raise WandbSwanError(f"mode={mode!r} is not allowed; use {MODES_ALLOWED}")
         folder = FilePath(log_dir or logdir or LOG_DIR)
+        switches = read_settings()
         given = {
+            "plotly_inline": switches.plotly_inline,
+            "keep_original": switches.keep_original,
             "mode": "offline" if mode == "disabled" else mode,
             "log_dir": folder,
             "project": project,

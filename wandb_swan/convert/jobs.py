@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..sources.reference import RunReference
 from ..sources.selection import Options
+from ..swan.sent import Sent
 
 
 class Job(BaseModel):
@@ -21,5 +22,7 @@ class Job(BaseModel):
     """Its id: the reference's, with a number where another run has that in the same SwanLab project."""
     replaces: str = ""
     """The folder of an earlier conversion, which goes when this one is whole and holds no less."""
+    sent: Sent = Sent()
+    """What earlier tries have sent of it to SwanLab's cloud."""
     force: bool = False
     """It may hold less."""

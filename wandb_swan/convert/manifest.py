@@ -19,6 +19,7 @@ from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan import limits
 from ..swan.sdk.discard import discard
+from ..swan.sent import Sent
 from .jobs import Job
 from .report import RunReport
 
@@ -45,6 +46,8 @@ class Entry(BaseModel):
     fingerprint: str = ""
     swanlab: str = ""
     identical: bool | None = None
+    sent: Sent = Sent()
+    """What SwanLab's cloud has been sent of it."""
     report: RunReport | None = None
     """What became of it: its losses and notices are told again as long as it is skipped."""
 
@@ -63,6 +66,9 @@ class Manifest:
         self._log_dir = log_dir
         self._entries: dict[str, Entry] = {}
         self._saved_at = 0.0
+        self._opened_at = time.time()
+        self._begun: set[str] = set()
+        """The keys of the runs that this command has started."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._claim = Claim(self.path.with_suffix(".lock"))
         if not self._claim.take():
@@ -113,6 +119,8 @@ class Manifest:
         else:
             replaces, earlier = before.run_dir if before is not None else "", before
             run_dir = self._free_name(reference)
+        sent = self._sent(key, before)
+        self._begun.add(key)
         project = options.project or reference.project
         run_id = (before.run_id if before is not None else "") or self._free_id(reference.run_id, key, project)
         self._entries[key] = Entry(
@@ -123,14 +131,40 @@ class Manifest:
             replaces=replaces,
             earlier=earlier,
             fingerprint=reference.fingerprint,
+            sent=sent,
         )
-        return Job(reference=reference, options=options, run_dir=run_dir, run_id=run_id, replaces=replaces, force=force)
+        return Job(
+            reference=reference,
+            options=options,
+            run_dir=run_dir,
+            run_id=run_id,
+            replaces=replaces,
+            sent=sent,
+            force=force,
+        )
+
+    def _sent(self, key: str, before: Entry | None) -> Sent:
+        """What was sent before. A command that was killed has not said when it sent something last: not after this one
+        took the lock."""
+        if before is None:
+            return Sent()
+        sent = before.sent.model_copy(update={"any_before": True})
+        if key not in self._begun and (before.state != "done" or not sent.sent_at):
+            sent.sent_at = self._opened_at
+        return sent
 
     def keep(self, reference: RunReference, options: Options) -> None:
         """Notes that the earlier conversion is still the one to have."""
         key = _key(reference, options)
         entry = self._entries[key]
         self._entries[key] = entry.earlier or entry
+
+    def failed(self, reference: RunReference, options: Options, report: RunReport) -> None:
+        """Notes what a try has sent that came to no good end."""
+        key = _key(reference, options)
+        entry = self._entries[key]
+        sent = (report.sent or entry.sent).model_copy(update={"sent_at": time.time()})
+        self._entries[key] = entry.model_copy(update={"sent": sent})
 
     def end(self, reference: RunReference, options: Options, report: RunReport) -> None:
         """Notes that the run is converted, and then removes the conversion that it replaces."""
@@ -140,10 +174,11 @@ class Manifest:
             update={
                 "state": "done",
                 "earlier": None,
-                "fingerprint": "" if report.short else entry.fingerprint,
+                "fingerprint": "" if report.short or report.goes_on else entry.fingerprint,
                 "swanlab": report.swanlab,
                 "identical": report.identical,
-                "report": report,
+                "sent": report.sent or entry.sent,
+                "report": report.model_copy(update={"sent": None}),
             }
         )
         if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..sources.local_discovery import Place
+from ..swan.sent import Sent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,15 +56,19 @@ class RunReport(BaseModel):
     """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
     verified: str = ""
     """How it was compared: full: the content of everything; fast: counts, steps, times and numbers of all, and the
-    content of a sample of media, texts and files."""
+    content of a sample of media, texts and files; counts: what SwanLab's cloud gives back."""
     not_compared: tuple[str, ...] = ()
     """Whose content could not be compared, and why."""
     differences: tuple[str, ...] = ()
     short: bool = False
     """Whether the source has given less than it counts: the same command tries again."""
+    goes_on: bool = False
+    """Whether the run had not ended in W&B: the same command goes on with it."""
     refused: bool = False
     """Whether it failed because it would hold less than the conversion that it was to replace, which stays."""
     seconds: float = 0.0
+    sent: Sent | None = Field(default=None, repr=False)
+    """What SwanLab's cloud was sent, for the command that goes on: it belongs into the manifest."""
 
     @property
     def points(self) -> int:

@@ -106,11 +106,13 @@ def convert_all(
             try:
                 with Meter(len(jobs), console or Console(quiet=True)) as meter:
                     for job, report in _converted(jobs, executor, None if dask else meter):
-                        reports[job.reference.key] = report
+                        reports[job.reference.key] = report.model_copy(update={"sent": None})
                         if report.state == "converted":
                             manifest.end(job.reference, options, report)
                         elif report.refused:
                             manifest.keep(job.reference, options)
+                        else:
+                            manifest.failed(job.reference, options, report)
                         meter.ended(job.reference.key, report)
             except KeyboardInterrupt:
                 for job in jobs:

@@ -52,6 +52,7 @@ class CloudRun:
         self.notices: list[str] = []
         self.short: list[str] = []
         self.finished_at = 0.0
+        self.goes_on = False
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
         """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `file` (wandb's
@@ -119,6 +120,7 @@ class CloudRun:
     def _finished(self, state: str) -> RunFinished:
         if state in _EXITS:
             return _EXITS[state]
+        self.goes_on = True
         self.notices.append(f"the run was {state} when it was converted: type the same command again when it has ended")
         return RunFinished(exit_code=255, reason=f"W&B says: {state}", interrupted=True)
 

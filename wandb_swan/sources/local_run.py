@@ -111,6 +111,7 @@ class LocalRun:
         self.short: list[str] = []
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
+        self.goes_on = False
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         """Told the files folder of what comes next: media and saved files are there."""
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None

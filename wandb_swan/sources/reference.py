@@ -58,6 +58,8 @@ class Source(Protocol):
     """What the source says that it has and has not given; complete when the events are read."""
     finished_at: float
     """The time of the last thing that happened, seconds since the epoch; right when the events are read."""
+    goes_on: bool
+    """Whether the run had not ended; right when the events are read."""
     on_folder: Callable[[FilePath], None]
     """Told the folder of the media and saved files that come next."""
     on_answer: Callable[[str, Any], None]

@@ -35,6 +35,9 @@ class Options(BaseModel):
     console: bool = True
     system: bool = True
     max_file_mb: float = MAX_FILE_MB
+    plotly_inline: bool = False
+    keep_original: bool = False
+    """As the switches of these names say."""
     verify: Literal["full", "fast", "none"] = "fast"
     """Whether to look into the content of everything that was written, of a sample, or not at all."""
     cache: FilePath = FilePath(f"{LOG_DIR}.cache")
