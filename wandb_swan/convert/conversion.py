@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..exceptions import ExperimentEnded, WandbSwanError
@@ -18,7 +18,7 @@ from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import LEFT_OUT, Options, Selection
-from ..stream.events import HistoryRow, RunFinished, RunStarted
+from ..stream.events import Event, HistoryRow, RunFinished, RunStarted
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
 from ..swan.parts import Part
@@ -29,7 +29,7 @@ from ..swan.sdk.unacknowledged import SERVER_LAG
 from ..swan.sent import Continuation
 from ..swan.sink import Sink
 from ..swan.target import Target
-from .jobs import Job
+from .jobs import CaughtUp, Job, Word
 from .replacement import check
 from .report import Lost
 
@@ -37,6 +37,7 @@ log = logging.getLogger("wandb_swan")
 
 PROGRESS_ROWS = 2_000
 """Rows between two words of how far a run is."""
+GOES_ON = "the run goes on: the same command takes it up again, and compares it when it has ended"
 EXPERIMENTS = 5
 """SwanLab experiments that one conversion tries, where SwanLab's server ends them in the middle of it."""
 
@@ -55,11 +56,15 @@ def source_of(reference: RunReference, options: Options) -> Source:
 class Conversion:
     """One run on its way into SwanLab."""
 
-    def __init__(self, job: Job, progress: Callable[[int], None]) -> None:
-        """`progress` is told how many points are written."""
+    def __init__(
+        self, job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word] = lambda said: "close"
+    ) -> None:
+        """`progress` is told how many points are written. `caught_up` is asked what to do when all that there is by now
+        of a run that grows is on its way to SwanLab."""
         self._job = job
         self._options = job.options
         self._progress = progress
+        self._caught_up = caught_up
         self._online = job.options.mode == "online"
         self._run_dir = job.options.log_dir / job.run_dir
         self.sent = job.sent.model_copy(deep=True)
@@ -104,7 +109,7 @@ class Conversion:
         selection = Selection(options)
         depth = options.verify if self._online or can_be_read() else "none"
         recorded = noted(source) if depth != "none" else None
-        events = selection.of(source.events())
+        events = selection.of(source.growing() if job.follow else source.events())
         original = next(events)
         assert isinstance(original, RunStarted)
         tags = tuple(dict.fromkeys((*original.tags, *options.tags)))
@@ -115,24 +120,16 @@ class Conversion:
             sink.files_in(path)
 
         source.on_folder = folder
-        finished: RunFinished | None = None
-        rows = 0
         discard(self._run_dir)
         with run_times.original(started.started_at, lambda: source.finished_at):
             continuation = self._open(sink, started, source)
-            for event in events:
-                sink.write(event)
-                if isinstance(event, HistoryRow):
-                    rows += 1
-                    if rows % PROGRESS_ROWS == 0:
-                        self._progress(sink.counts["scalars"] + sink.counts["texts"] + sink.counts["media"])
-                elif isinstance(event, RunFinished):
-                    finished = event
+            finished, closed = self._write(sink, source, events)
             for path in selection.too_large:
                 sink.losses.counts[path, f"file over --max-file-mb {options.max_file_mb:g}"] += 1
             sink.add_metadata(left_out=selection.all_left_out())
-            state, reason = state_of(finished)
-            problem = continuation.close(state, reason, goes_on=source.goes_on)
+            goes_on = closed or source.goes_on
+            state, reason = ("aborted", "the run goes on") if closed else state_of(finished)
+            problem = continuation.close(state, reason, goes_on=goes_on)
         if problem:
             raise WandbSwanError(f"SwanLab has not confirmed the run: {problem}; type the same command again")
         if job.replaces and not self._online and (options.log_dir / job.replaces).is_dir():
@@ -146,19 +143,47 @@ class Conversion:
             "swanlab": sink.url or str(self._run_dir),
             "counts": dict(sink.counts),
             "short": bool(source.short),
-            "goes_on": source.goes_on,
+            "goes_on": goes_on,
+            "fingerprint": source.fingerprint,
             "lost": tuple(Lost(**item) for item in sink.lost()),
             "notices": (
                 *source.notices,
+                *((GOES_ON,) if closed else ()),
                 *(source.short if depth == "none" else ()),
                 *(f"{count} {LEFT_OUT[what]}" for what, count in selection.left_out.items()),
             ),
         }
-        if recorded is None:
+        if recorded is None or closed:  # it is compared when it has ended
             return facts
         theirs = recorded()
         theirs.about["id"] = started.run_id
         return facts | (self._compared_online(theirs, sink) if self._online else self._compared(theirs))
+
+    def _write(self, sink: Sink, source: Source, events: Iterator[Event | None]) -> tuple[RunFinished | None, bool]:
+        """Writes what comes, to the end of a run that grows too. Returns its exit, and whether it was left before."""
+        finished: RunFinished | None = None
+        rows = 0
+        for event in events:
+            if event is None:
+                sink.flush()
+                word = self._caught_up(self._news(sink, source))
+                if word == "close":
+                    return None, True
+                if word == "end":
+                    source.over = "the run ended without an exit record, and has logged nothing for long (killed?)"
+                continue
+            sink.write(event)
+            if isinstance(event, HistoryRow):
+                rows += 1
+                if rows % PROGRESS_ROWS == 0:
+                    self._progress(_points(sink))
+            elif isinstance(event, RunFinished):
+                finished = event
+        return finished, False
+
+    def _news(self, sink: Sink, source: Source) -> CaughtUp:
+        where = sink.url or str(self._run_dir)
+        return CaughtUp(points=_points(sink) + sink.counts["system"], swanlab=where, trouble=source.trouble)
 
     def _open(self, sink: Sink, started: RunStarted, source: Source) -> Continuation:
         """Starts the SwanLab run, or goes on with what SwanLab's cloud has of it."""
@@ -219,6 +244,10 @@ class Conversion:
         except WandbSwanError as error:  # e.g. a self-hosted SwanLab without that API
             return {"not_compared": (f"all of it: SwanLab's cloud gives nothing back: {error}",)}
         return _facts(parity, "counts", (*parity.unseen, *stored.unreadable))
+
+
+def _points(sink: Sink) -> int:
+    return sink.counts["scalars"] + sink.counts["texts"] + sink.counts["media"]
 
 
 def _facts(parity: Parity, verified: str, not_compared: tuple[str, ...]) -> dict[str, Any]:

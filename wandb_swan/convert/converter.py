@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,6 +15,9 @@ from ..sources import local_discovery
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from .report import Report, RunReport
+
+if TYPE_CHECKING:
+    from .choice import Chosen
 
 
 class Converter:
@@ -102,6 +105,28 @@ class Converter:
             force=self._force,
             console=self._console,
         )
+
+    def follow(
+        self, look: Callable[[], Chosen], *, every: float, on_report: Callable[[Report], None] = lambda report: None
+    ) -> int:
+        """Keeps the runs that `look` lists in step until Ctrl-C or SIGTERM (`Following`); returns the exit code.
+
+        Raises:
+            WandbSwanError: SwanLab cannot be used that way, options that do not go together, or see `Following`.
+        """
+        from .follow import Following
+
+        if self._disabled or self._force or self._dask:
+            raise WandbSwanError("--follow goes without --force, --dask, --dry-run and mode disabled")
+        ready(self._options.mode)
+        return Following(
+            look,
+            self._options,
+            every=every,
+            workers=self._workers,
+            console=self._console,
+            on_report=on_report,
+        ).run()
 
 
 class WandbLocalConverter(Converter):

@@ -105,7 +105,7 @@ class Manifest:
         there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
         return entry if there else None
 
-    def start(self, reference: RunReference, options: Options, *, force: bool = False) -> Job:
+    def start(self, reference: RunReference, options: Options, *, force: bool = False, follow: bool = False) -> Job:
         """Notes that the run is being converted; returns what is to be done.
 
         What an interrupted conversion left is made anew under the same name. A whole earlier conversion stays until
@@ -140,6 +140,7 @@ class Manifest:
             run_id=run_id,
             replaces=replaces,
             sent=sent,
+            follow=follow,
             force=force,
         )
 
@@ -174,7 +175,7 @@ class Manifest:
             update={
                 "state": "done",
                 "earlier": None,
-                "fingerprint": "" if report.short or report.goes_on else entry.fingerprint,
+                "fingerprint": "" if report.short or report.goes_on else report.fingerprint or entry.fingerprint,
                 "swanlab": report.swanlab,
                 "identical": report.identical,
                 "sent": report.sent or entry.sent,

@@ -14,7 +14,7 @@ from ..swan.sent import Sent
 if TYPE_CHECKING:
     from rich.console import Console
 
-State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
+State = Literal["converted", "failed", "skipped", "interrupted", "planned", "following"]
 
 
 REMARKS = 5
@@ -42,7 +42,7 @@ class RunReport(BaseModel):
     name: str = ""
     project: str = ""
     state: State
-    """skipped: it was converted before and has not changed since."""
+    """skipped: it was converted before and has not changed since. following: it grows, and its SwanLab run with it."""
     reason: str = ""
     swanlab: str = ""
     """The SwanLab run: its URL, or its folder."""
@@ -62,6 +62,8 @@ class RunReport(BaseModel):
     differences: tuple[str, ...] = ()
     short: bool = False
     """Whether the source has given less than it counts: the same command tries again."""
+    fingerprint: str = Field(default="", repr=False)
+    """Of what was read of its source; empty: as the list of runs said it."""
     goes_on: bool = False
     """Whether the run had not ended in W&B: the same command goes on with it."""
     refused: bool = False
@@ -118,7 +120,7 @@ class Report(BaseModel):
         states = Counter(run.state for run in self.runs)
         states_text = ", ".join(
             f"{states[state]} {state}"
-            for state in ("converted", "planned", "skipped", "failed", "interrupted")
+            for state in ("converted", "following", "planned", "skipped", "failed", "interrupted")
             if states[state]
         )
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""

@@ -12,20 +12,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ..exceptions import WandbSwanError
 from ..sources import exports
 from .conversion import Conversion
-from .jobs import Job
+from .jobs import WORDS, CaughtUp, Job, Word
 from .replacement import Poorer
 from .report import RunReport
 
 log = logging.getLogger("wandb_swan")
 
 
-def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
-    """Converts one run. Anything that goes wrong is in the report, nothing is raised but the end of the process."""
+def convert(
+    job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word] = lambda said: "close"
+) -> RunReport:
+    """Converts one run (`Conversion`). What goes wrong is in the report; nothing is raised."""
     begin = time.monotonic()
     reference = job.reference
     facts: dict[str, Any] = {
@@ -35,7 +37,7 @@ def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
         "project": reference.project,
         "run_dir": job.run_dir,
     }
-    conversion = Conversion(job, progress)
+    conversion = Conversion(job, progress, caught_up)
     try:
         facts |= conversion.convert()
     except WandbSwanError as error:
@@ -49,7 +51,9 @@ def convert(job: Job, progress: Callable[[int], None]) -> RunReport:
 
 
 def main() -> int:
-    """Reads jobs as JSON lines, writes `{"points": n}` and `{"report": {...}}` lines.
+    """Reads jobs as JSON lines, writes `{"points": n}`, `{"caught_up": {...}}` and `{"report": {...}}` lines.
+
+    A conversion that has caught up with a run that grows waits for a word of its input (`Word`).
 
     Ends at once when its standard input does: the command that started it is gone, and what it has half written is
     made anew by the next command.
@@ -62,14 +66,20 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs, sys.stdin), daemon=True).start()
+
+    def say(**message: Any) -> None:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+
+    def caught_up(said: CaughtUp) -> Word:
+        say(caught_up=said.model_dump())
+        return cast("Word", json.loads(jobs.get()))
+
     while True:
-        job = Job.model_validate_json(jobs.get())
-
-        def say(**message: Any) -> None:
-            out.write(json.dumps(message) + "\n")
-            out.flush()
-
-        report = convert(job, lambda points: say(points=points))
+        line = jobs.get()
+        if json.loads(line) in WORDS:  # for a conversion that had just ended
+            continue
+        report = convert(Job.model_validate_json(line), lambda points: say(points=points), caught_up)
         exports.forget()
         say(report=report.model_dump(mode="json"))
 

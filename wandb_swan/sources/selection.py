@@ -60,7 +60,7 @@ class Selection:
         off = [name for name in LEFT_OUT if not getattr(self._options, name)]
         return {**dict.fromkeys(off, 0), **self.left_out}
 
-    def of(self, events: Iterator[Event]) -> Iterator[Event]:
+    def of(self, events: Iterator[Event | None]) -> Iterator[Event | None]:
         options = self._options
         for event in events:
             if isinstance(event, HistoryRow):
