@@ -143,7 +143,7 @@ class Conversion:
             "swanlab": sink.url or str(self._run_dir),
             "counts": dict(sink.counts),
             "short": bool(source.short),
-            "goes_on": goes_on,
+            "goes_on": closed,
             "fingerprint": source.fingerprint,
             "lost": tuple(Lost(**item) for item in sink.lost()),
             "notices": (

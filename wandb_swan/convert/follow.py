@@ -183,12 +183,11 @@ class Following:
             if key not in self._reports or self._reports[key].state != "converted":
                 self._note(key, skipped(reference, entry))
             return False
-        if self._options.mode != "online":
-            self._mirrored = self._mirrored or MirroredRuns(self._options.log_dir, self._manifest.folders)
-            folders, reason = self._mirrored.of(reference)
-            if folders:
-                self._note(key, report_of(reference, "skipped", reason=reason, swanlab=str(folders[-1])))
-                return False
+        self._mirrored = self._mirrored or MirroredRuns(self._options.log_dir, self._manifest.folders)
+        folders, reason = self._mirrored.of(reference)
+        if folders:
+            self._note(key, report_of(reference, "skipped", reason=reason, swanlab=str(folders[-1])))
+            return False
         return True
 
     def _look_at(self, task: _Task, reference: RunReference) -> None:
@@ -297,11 +296,9 @@ class Following:
         if report.state == "converted":
             self._manifest.end(reference, self._options, report)
             self._failures.pop(key, None)
-            what = "goes on" if report.goes_on else "converted"
-            if not task.close:
-                self._say(
-                    f"{_name(reference)}: {what}, {report.points:,} points{_verdict(report)}, {_place(report.swanlab)}"
-                )
+            if not report.goes_on:
+                where = f"{_verdict(report)}, {_place(report.swanlab)}"
+                self._say(f"{_name(reference)}: converted, {report.points:,} points{where}")
         elif report.refused:
             self._manifest.keep(reference, self._options)
         else:

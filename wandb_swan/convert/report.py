@@ -65,7 +65,7 @@ class RunReport(BaseModel):
     fingerprint: str = Field(default="", repr=False)
     """Of what was read of its source; empty: as the list of runs said it."""
     goes_on: bool = False
-    """Whether the run had not ended in W&B: the same command goes on with it."""
+    """Whether it was left while the run grew (`--follow`): the same command goes on with it."""
     refused: bool = False
     """Whether it failed because it would hold less than the conversion that it was to replace, which stays."""
     seconds: float = 0.0
