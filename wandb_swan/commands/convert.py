@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -11,6 +12,12 @@ from ..convert.workers import warm
 from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_ARTIFACT_GB, MAX_FILE_MB, WANDB_DIR
 from . import NewFile
 
+if TYPE_CHECKING:
+    from ..convert.choice import Choice
+    from ..convert.report import Report
+
+EVERY, MIN_EVERY = 60.0, 5.0
+"""Seconds between two looks of --follow, and the fewest that may be asked for."""
 STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pending")
 
 
@@ -66,6 +73,18 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     "--resume/--force",
     default=True,
     help="Skip what is converted already (the default), or convert it again, even if less comes.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Keep on: new runs come, running ones grow, until Ctrl-C. Type it again to go on.",
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=MIN_EVERY),
+    default=EVERY,
+    show_default=True,
+    help="With --follow: seconds between two looks for what is new.",
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and convert none.")
 @click.option("--since", type=click.DateTime(), help="Only runs that were started at this time or later.")
@@ -124,6 +143,25 @@ def convert(**given: Any) -> None:
         _convert(given)
 
 
+def _follow(given: dict[str, Any], choice: Choice, common: dict[str, Any]) -> NoReturn:
+    from ..atomic_file import write_whole
+    from ..convert.choice import chosen_runs
+    from ..convert.converter import Converter
+
+    def write(report: Report) -> None:
+        if given["report"]:
+            try:
+                write_whole(given["report"], report.model_dump_json(indent=1))  # somebody may be reading it
+            except OSError as error:
+                common["console"].print(f"{error}: no report was written", markup=False)
+
+    converter = Converter(**common)
+    if given["dry_run"]:
+        raise click.UsageError("--follow goes without --dry-run")
+    look = partial(chosen_runs, choice, none_yet=True)
+    raise click.exceptions.Exit(converter.follow(look, every=given["every"], on_report=write))
+
+
 def _convert(given: dict[str, Any]) -> None:
     from ..console import Console  # while the worker process starts
     from ..convert.choice import Choice, chosen_runs
@@ -147,7 +185,10 @@ def _convert(given: dict[str, Any]) -> None:
         "max_artifact_gb": given["max_artifact_gb"],
         "verify": "none" if given["no_verify"] else given["verify"],
     }
-    chosen = chosen_runs(Choice(**{name: given[name] for name in Choice.model_fields}))
+    choice = Choice(**{name: given[name] for name in Choice.model_fields})
+    if given["follow"]:
+        _follow(given, choice, common)
+    chosen = chosen_runs(choice)
     result = plan(chosen.runs) if given["dry_run"] else Converter(**common).convert(chosen.runs)
     result = result.model_copy(update={"place": chosen.place})
     unwritten: OSError | None = None

@@ -52,15 +52,15 @@ class Chosen(NamedTuple):
     place: Place = Place()
 
 
-def chosen_runs(choice: Choice) -> Chosen:
-    """The runs that a choice means.
+def chosen_runs(choice: Choice, *, none_yet: bool = False) -> Chosen:
+    """The runs that a choice means; with `none_yet`, there may be none so far.
 
     Raises:
         WandbSwanError: options that do not go together, no such folder, project or run, or no run fits.
     """
     found = _local(choice) if choice.kind == "wandb-local" else Chosen(_cloud(choice))
     chosen = [reference for reference in found.runs if choice.has(reference)]
-    if not chosen and not (found.place.no_runs and not found.place.folders):
+    if not chosen and not none_yet and not (found.place.no_runs and not found.place.folders):
         raise WandbSwanError("no run fits; --dry-run with fewer filters shows what there is")
     return Chosen(chosen, found.place)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from ..defaults import CONVERSION_MODE, LOG_DIR, MODES, MODES_ALLOWED, WANDB_DIR, plain_mode
 from ..exceptions import WandbSwanError
+from ..settings import read_settings
 from ..sources import local_discovery
 from ..sources.artifact_store import check_folder
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from .report import Report, RunReport
+
+if TYPE_CHECKING:
+    from .choice import Chosen
 
 
 class Converter:
@@ -61,7 +65,10 @@ class Converter:
         if mode not in MODES:
             raise WandbSwanError(f"mode={mode!r} is not allowed; use {MODES_ALLOWED}")
         folder = FilePath(log_dir or logdir or LOG_DIR)
+        switches = read_settings()
         given = {
+            "plotly_inline": switches.plotly_inline,
+            "keep_original": switches.keep_original,
             "mode": "offline" if mode == "disabled" else mode,
             "log_dir": folder,
             "project": project,
@@ -103,6 +110,28 @@ class Converter:
             force=self._force,
             console=self._console,
         )
+
+    def follow(
+        self, look: Callable[[], Chosen], *, every: float, on_report: Callable[[Report], None] = lambda report: None
+    ) -> int:
+        """Keeps the runs that `look` lists in step until Ctrl-C or SIGTERM (`Following`); returns the exit code.
+
+        Raises:
+            WandbSwanError: SwanLab cannot be used that way, options that do not go together, or see `Following`.
+        """
+        from .follow import Following
+
+        if self._disabled or self._force or self._dask:
+            raise WandbSwanError("--follow goes without --force, --dask, --dry-run and mode disabled")
+        ready(self._options.mode)
+        return Following(
+            look,
+            self._options,
+            every=every,
+            workers=self._workers,
+            console=self._console,
+            on_report=on_report,
+        ).run()
 
 
 class WandbLocalConverter(Converter):

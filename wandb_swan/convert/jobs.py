@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from pydantic import BaseModel, ConfigDict
 
 from ..sources.reference import RunReference
 from ..sources.selection import Options
+from ..swan.sent import Sent
 
 
 class Job(BaseModel):
@@ -23,5 +26,27 @@ class Job(BaseModel):
     """The folder of an earlier conversion, which goes when this one is whole and holds no less."""
     artifacts_were: str = ""
     """Where the files of its artifacts went in the earlier conversion, if they are not asked for now."""
+    sent: Sent = Sent()
+    """What earlier tries have sent of it to SwanLab's cloud."""
+    follow: bool = False
+    """It goes on until the run has ended, or somebody says `close`."""
     force: bool = False
     """It may hold less."""
+
+
+Word = Literal["more", "end", "close"]
+"""What a conversion that has caught up with its run is told: look again, take the run as ended, or leave it for now."""
+WORDS: tuple[str, ...] = get_args(Word)
+
+
+class CaughtUp(BaseModel):
+    """What a conversion says when all that there is by now is on its way to SwanLab."""
+
+    model_config = ConfigDict(frozen=True)
+
+    points: int
+    """Points that this conversion has handed to SwanLab; those that it has already are among them."""
+    swanlab: str
+    """The SwanLab run: its URL, or its folder."""
+    trouble: str = ""
+    """Why the last look at the source brought nothing."""

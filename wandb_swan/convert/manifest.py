@@ -20,6 +20,7 @@ from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan import limits
 from ..swan.sdk.discard import discard
+from ..swan.sent import Sent
 from .jobs import Job
 from .report import RunReport
 
@@ -49,6 +50,8 @@ class Entry(BaseModel):
     max_artifact_gb: float = 0.0
     swanlab: str = ""
     identical: bool | None = None
+    sent: Sent = Sent()
+    """What SwanLab's cloud has been sent of it."""
     report: RunReport | None = None
     """What became of it: its losses and notices are told again as long as it is skipped."""
 
@@ -67,6 +70,9 @@ class Manifest:
         self._log_dir = log_dir
         self._entries: dict[str, Entry] = {}
         self._saved_at = 0.0
+        self._opened_at = time.time()
+        self._begun: set[str] = set()
+        """The keys of the runs that this command has started."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._claim = Claim(self.path.with_suffix(".lock"))
         if not self._claim.take():
@@ -103,7 +109,7 @@ class Manifest:
         there = options.mode == "online" or (self._log_dir / entry.run_dir).is_dir()
         return entry if there and _has_artifacts(entry, options) else None
 
-    def start(self, reference: RunReference, options: Options, *, force: bool = False) -> Job:
+    def start(self, reference: RunReference, options: Options, *, force: bool = False, follow: bool = False) -> Job:
         """Notes that the run is being converted; returns what is to be done.
 
         What an interrupted conversion left is made anew under the same name. A whole earlier conversion stays until
@@ -117,6 +123,8 @@ class Manifest:
         else:
             replaces, earlier = before.run_dir if before is not None else "", before
             run_dir = self._free_name(reference)
+        sent = self._sent(key, before)
+        self._begun.add(key)
         project = options.project or reference.project
         run_id = (before.run_id if before is not None else "") or self._free_id(reference.run_id, key, project)
         self._entries[key] = Entry(
@@ -129,6 +137,7 @@ class Manifest:
             fingerprint=reference.fingerprint,
             artifacts=str(options.artifacts or ""),
             max_artifact_gb=options.max_artifact_gb if options.artifacts else 0.0,
+            sent=sent,
         )
         were = earlier.artifacts if earlier is not None and options.artifacts is None else ""
         return Job(
@@ -138,14 +147,33 @@ class Manifest:
             run_id=run_id,
             replaces=replaces,
             artifacts_were=were,
+            sent=sent,
+            follow=follow,
             force=force,
         )
+
+    def _sent(self, key: str, before: Entry | None) -> Sent:
+        """What was sent before. A command that was killed has not said when it sent something last: not after this one
+        took the lock."""
+        if before is None:
+            return Sent()
+        sent = before.sent.model_copy(update={"any_before": True})
+        if key not in self._begun and (before.state != "done" or not sent.sent_at):
+            sent.sent_at = self._opened_at
+        return sent
 
     def keep(self, reference: RunReference, options: Options) -> None:
         """Notes that the earlier conversion is still the one to have."""
         key = _key(reference, options)
         entry = self._entries[key]
         self._entries[key] = entry.earlier or entry
+
+    def failed(self, reference: RunReference, options: Options, report: RunReport) -> None:
+        """Notes what a try has sent that came to no good end."""
+        key = _key(reference, options)
+        entry = self._entries[key]
+        sent = (report.sent or entry.sent).model_copy(update={"sent_at": time.time()})
+        self._entries[key] = entry.model_copy(update={"sent": sent})
 
     def end(self, reference: RunReference, options: Options, report: RunReport) -> None:
         """Notes that the run is converted, and then removes the conversion that it replaces."""
@@ -155,10 +183,11 @@ class Manifest:
             update={
                 "state": "done",
                 "earlier": None,
-                "fingerprint": "" if report.short else entry.fingerprint,
+                "fingerprint": "" if report.short or report.goes_on else report.fingerprint or entry.fingerprint,
                 "swanlab": report.swanlab,
                 "identical": report.identical,
-                "report": report,
+                "sent": report.sent or entry.sent,
+                "report": report.model_copy(update={"sent": None}),
             }
         )
         if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:

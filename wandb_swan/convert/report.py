@@ -6,14 +6,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..sources.local_discovery import Place
+from ..swan.sent import Sent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-State = Literal["converted", "failed", "skipped", "interrupted", "planned"]
+State = Literal["converted", "failed", "skipped", "interrupted", "planned", "following"]
 
 
 REMARKS = 5
@@ -41,7 +42,7 @@ class RunReport(BaseModel):
     name: str = ""
     project: str = ""
     state: State
-    """skipped: it was converted before and has not changed since."""
+    """skipped: it was converted before and has not changed since. following: it grows, and its SwanLab run with it."""
     reason: str = ""
     swanlab: str = ""
     """The SwanLab run: its URL, or its folder."""
@@ -55,15 +56,21 @@ class RunReport(BaseModel):
     """Whether SwanLab's store was read back and is equal to the source. None: not compared."""
     verified: str = ""
     """How it was compared: full: the content of everything; fast: counts, steps, times and numbers of all, and the
-    content of a sample of media, texts and files."""
+    content of a sample of media, texts and files; counts: what SwanLab's cloud gives back."""
     not_compared: tuple[str, ...] = ()
     """Whose content could not be compared, and why."""
     differences: tuple[str, ...] = ()
     short: bool = False
     """Whether the source has given less than it counts: the same command tries again."""
+    fingerprint: str = Field(default="", repr=False)
+    """Of what was read of its source; empty: as the list of runs said it."""
+    goes_on: bool = False
+    """Whether it was left while the run grew (`--follow`): the same command goes on with it."""
     refused: bool = False
     """Whether it failed because it would hold less than the conversion that it was to replace, which stays."""
     seconds: float = 0.0
+    sent: Sent | None = Field(default=None, repr=False)
+    """What SwanLab's cloud was sent, for the command that goes on: it belongs into the manifest."""
 
     @property
     def points(self) -> int:
@@ -113,7 +120,7 @@ class Report(BaseModel):
         states = Counter(run.state for run in self.runs)
         states_text = ", ".join(
             f"{states[state]} {state}"
-            for state in ("converted", "planned", "skipped", "failed", "interrupted")
+            for state in ("converted", "following", "planned", "skipped", "failed", "interrupted")
             if states[state]
         )
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""

@@ -22,15 +22,22 @@ from .manifest import Entry, Manifest
 from .mirrored import MirroredRuns
 from .progress import Meter
 from .report import Report, RunReport
-from .workers import pool
+from .workers import Worker, pool
 
 
-def convert_reference(job_json: str, points: Callable[[int], None] = lambda count: None) -> str:
-    """Converts one run in a worker process of this machine: what an executor is given. Returns a RunReport as JSON."""
+def convert_reference(
+    job_json: str,
+    points: Callable[[int], None] = lambda count: None,
+    caught_up: Callable[[Worker, dict[str, Any]], None] = lambda worker, said: None,
+) -> str:
+    """Converts one run in a worker process of this machine: what an executor is given. Returns a RunReport as JSON.
+
+    `caught_up` is told by the conversion of a run that grows, which then waits for a word (`Worker.tell`).
+    """
     job = Job.model_validate_json(job_json)
     reference = job.reference
     worker = pool.take(job.options.log_dir)
-    report = worker.convert(job_json, points)
+    report = worker.convert(job_json, points, partial(caught_up, worker))
     result = RunReport.model_validate_json(report) if report is not None else None
     converted = result is not None and result.state == "converted"
     # After a failure its SwanLab run is still open: another run needs another process.
@@ -90,12 +97,12 @@ def convert_all(
         for reference in references:
             entry = None if force else manifest.done(reference, options)
             if entry is not None:
-                reports[reference.key] = _skipped(reference, entry)
+                reports[reference.key] = skipped(reference, entry)
                 continue
             folders, reason = mirrored.of(reference) if mirrored is not None else ([], "")
             if folders:
                 where = str(folders[-1])
-                reports[reference.key] = _report(reference, "skipped", reason=reason, swanlab=where)
+                reports[reference.key] = report_of(reference, "skipped", reason=reason, swanlab=where)
             else:
                 waiting.append(reference)
         jobs = [manifest.start(reference, options, force=force) for reference in waiting]
@@ -107,15 +114,17 @@ def convert_all(
             try:
                 with Meter(len(jobs), console or Console(quiet=True)) as meter:
                     for job, report in _converted(jobs, executor, None if dask else meter):
-                        reports[job.reference.key] = report
+                        reports[job.reference.key] = report.model_copy(update={"sent": None})
                         if report.state == "converted":
                             manifest.end(job.reference, options, report)
                         elif report.refused:
                             manifest.keep(job.reference, options)
+                        else:
+                            manifest.failed(job.reference, options, report)
                         meter.ended(job.reference.key, report)
             except KeyboardInterrupt:
                 for job in jobs:
-                    reports.setdefault(job.reference.key, _report(job.reference, "interrupted", reason="Ctrl-C"))
+                    reports.setdefault(job.reference.key, report_of(job.reference, "interrupted", reason="Ctrl-C"))
             finally:
                 pool.close()
                 shut()
@@ -142,7 +151,7 @@ def _converted(jobs: list[Job], executor: Executor, meter: Meter | None) -> Iter
             try:
                 report = RunReport.model_validate_json(future.result())
             except Exception as error:  # the machine of a dask worker has gone
-                report = _report(job.reference, "interrupted", reason=f"{type(error).__name__}: {error}")
+                report = report_of(job.reference, "interrupted", reason=f"{type(error).__name__}: {error}")
             yield job, report
     finally:
         for future in futures:
@@ -165,14 +174,15 @@ def _executor(workers: int, dask: str | None) -> tuple[Executor, Callable[[], No
     return client.get_executor(), client.close
 
 
-def _skipped(reference: RunReference, entry: Entry) -> RunReport:
+def skipped(reference: RunReference, entry: Entry) -> RunReport:
     """What the conversion that is there said of itself."""
     if entry.report is None:  # noted by version 0.1
-        return _report(reference, "skipped", swanlab=entry.swanlab, identical=entry.identical)
+        return report_of(reference, "skipped", swanlab=entry.swanlab, identical=entry.identical)
     return entry.report.model_copy(update={"state": "skipped", "seconds": 0.0})
 
 
-def _report(reference: RunReference, state: Any, **facts: Any) -> RunReport:
+def report_of(reference: RunReference, state: Any, **facts: Any) -> RunReport:
+    """A report of a run that no worker has made."""
     return RunReport(
         source=reference.source,
         run_id=reference.run_id,

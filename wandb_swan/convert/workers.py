@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..capture.process import start_python
 from ..sources.exports import ExportCache
@@ -32,24 +33,35 @@ class Worker:
             piped=True,
             base={**self._exports.env, "SWANLAB_PROBE_REQUIREMENTS": "false"},
         )
+        self._writing = threading.Lock()
         self.runs = 0
 
-    def convert(self, job: str, points: Callable[[int], None]) -> str | None:
+    def convert(
+        self, job: str, points: Callable[[int], None], caught_up: Callable[[dict[str, Any]], None] = lambda said: None
+    ) -> str | None:
         """The report of a run as JSON; None if the process died over it."""
         self.runs += 1
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdout is not None
         try:
-            text = json.dumps(json.loads(job))  # ASCII: the worker reads it in its locale's encoding
-            self._process.stdin.write(f"{text}\n".encode())
-            self._process.stdin.flush()
+            self.tell(json.loads(job))
             for line in self._process.stdout:
                 message = json.loads(line)
                 if "report" in message:
                     return json.dumps(message["report"])
-                points(message["points"])
+                if "caught_up" in message:
+                    caught_up(message["caught_up"])
+                else:
+                    points(message["points"])
         except (OSError, ValueError):
             pass
         return None
+
+    def tell(self, what: Any) -> None:
+        """A job, or a word for the one that it is at. Raises OSError where the process has died."""
+        assert self._process.stdin is not None
+        with self._writing:
+            self._process.stdin.write(f"{json.dumps(what)}\n".encode())  # ASCII: it is read in its locale's encoding
+            self._process.stdin.flush()
 
     def end(self) -> int:
         """Ends the process; returns its exit code."""

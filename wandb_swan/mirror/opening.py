@@ -1,4 +1,4 @@
-"""Starts the SwanLab run of a journal: where it goes, tries again while SwanLab is away, steps behind earlier parts."""
+"""Starts the SwanLab run of a journal: where it goes, tries again while SwanLab is away, what it goes on behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
@@ -22,12 +22,11 @@ from ..journal.reader import LogReader
 from ..journal.status import is_whole
 from ..stream.events import RunStarted
 from ..swan.parts import Part, after
-from ..swan.sdk.unacknowledged import SERVER_LAG
+from ..swan.sent import Continuation
 from .reconcile import Reconciler
 from .session import POLL, Session
 
 if TYPE_CHECKING:
-    from ..swan.sdk.uploads import Uploads
     from ..swan.sink import Sink
     from ..swan.target import Target
 
@@ -89,9 +88,7 @@ class Opening:
             return sink
 
         replay.sink = _Starts(session, self._finish_earlier, start).sink()
-        continuation = Continuation(session)
-        continuation.continue_steps()
-        continuation.continue_lines()
+        self._go_on(started)
         replay.sink.flush()  # the config says whose part this is before the first point is there
         facts = run.model_dump(include={"url", "mode", "fork_from", "resume_from"})
         replay.sink.add_metadata(**facts, id=started.run_id, versions=begin.versions.model_dump(exclude_none=True))
@@ -132,6 +129,24 @@ class Opening:
             run_dir=run_dir,
             patience=max(1.0, 0.8 * (settings.finish_timeout or FINISH_TIMEOUT)),
         )
+
+    def _go_on(self, started: RunStarted) -> None:
+        """Brings the run behind what SwanLab has of its earlier parts and of earlier tries."""
+        session, tries = self._session, self._session.tries
+        earlier = session.earlier_parts()
+
+        def new_part() -> Part:
+            resumed = started.resumed or started.starting_step > 0
+            rewound = session.replay.decoder.begin.run.resume_from  # a SwanLab run of its own
+            return after([] if rewound else earlier, mode=session.mode, project=started.project, resumed=resumed)
+
+        def is_same(metadata: dict[str, Any]) -> bool:
+            return metadata.get("started_at") == started.started_at
+
+        parts = [where for status in earlier if (where := status.url or status.run_dir)]
+        continuation = Continuation(session.replay.sink, tries, started, is_same=is_same)
+        continuation.continue_steps(new_part, parts)
+        continuation.continue_lines()
 
     def _rewound_id(self, started: RunStarted) -> str:
         """The SwanLab run's id: wandb's, but for `resume_from`, which undoes steps that SwanLab cannot forget."""
@@ -203,7 +218,7 @@ class _Starts:
     def _try(self) -> Sink:
         self._before()
         if self._session.mode == "online":
-            time.sleep(max(0.0, min(SERVER_LAG, self._session.tries.sent_at + SERVER_LAG - time.time())))
+            self._session.tries.wait_until_counted()
         return self._start()
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -243,71 +258,3 @@ def _reason(state: RetryCallState) -> str:
 def _give_up(state: RetryCallState) -> Sink:
     assert state.outcome is not None
     raise WandbSwanError(_reason(state)) from state.outcome.exception()
-
-
-class Continuation:
-    """Brings a part of a run behind what SwanLab has of the run's earlier parts and of earlier tries: steps, lines."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._sink = session.replay.sink
-
-    def continue_lines(self) -> None:
-        """Console lines that an earlier try has sent are skipped; points SwanLab skips by their steps."""
-        uploads = self._sink.uploads
-        if uploads is None:
-            return
-        tries = self._session.tries
-        there = uploads.first_line
-        if tries.lines_before is None or tries.lines_at != self._sink.url:
-            tries.lines_before = there
-            uploads.first_try = tries.lines_at is not None or not tries.any_before
-            tries.refused = {}
-        uploads.refused.update(tries.refused)
-        tries.lines_at = self._sink.url
-        self._sink.add_metadata(lines_before=tries.lines_before)
-        self._sink.skip_lines(there - tries.lines_before)
-
-    def continue_steps(self) -> None:
-        """Steps of this part that would fall on those of an earlier one go on behind them."""
-        session, tries, decoder = self._session, self._session.tries, self._session.replay.decoder
-        started = decoder.started
-        assert started is not None
-        earlier = session.earlier_parts()
-        if tries.part is None:
-            resumed = started.resumed or started.starting_step > 0
-            rewound = decoder.begin.run.resume_from  # a SwanLab run of its own
-            tries.part = after([] if rewound else earlier, mode=session.mode, project=started.project, resumed=resumed)
-            if self._sink.uploads is not None:
-                self._ask_for_steps(tries.part, started, self._sink.uploads)
-        # An offset that was decided stays; all else this try finds out again.
-        tries.part.last_step = tries.part.last_row = -1
-        self._sink.part = tries.part
-        if tries.part.step_offset:
-            self._sink.add_metadata(step_offset=tries.part.step_offset, first_step=tries.part.first_step)
-        parts = [status.url or status.run_dir for status in earlier]
-        self._sink.add_metadata(earlier_parts=[where for where in parts if where] or None)
-
-    def _ask_for_steps(self, part: Part, started: RunStarted, uploads: Uploads) -> None:
-        """What other folders and machines have sent to the experiment comes before this part; what an earlier try of
-        this part has sent, whose status file is lost, does not."""
-        tries = self._session.tries
-        there = uploads.last_step()
-        if there < 0:
-            return
-        try:
-            metadata = uploads.metadata()
-        except Exception as error:
-            log.warning("SwanLab does not say whose steps the experiment has: %s", error)
-            metadata = {"started_at": started.started_at} if tries.any_before else {}
-        if metadata.get("started_at") == started.started_at:
-            offset = metadata.get("step_offset")
-            part.step_offset = offset if isinstance(offset, int) else 0
-            part.first_step = metadata.get("first_step") or 0
-            lines = metadata.get("lines_before")
-            if tries.lines_before is None and isinstance(lines, int):
-                tries.lines_before, tries.lines_at = lines, self._sink.url
-            return
-        part.steps_before = max(part.steps_before, there)
-        if part.rows_before is not None:
-            part.rows_before = max(part.rows_before, uploads.last_step(without="alerts"))

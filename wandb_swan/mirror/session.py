@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from ..journal.claim import Claim
 from ..journal.life import Trainer
 from ..journal.models import Loss, MirrorStatus, SelfCheck
 from ..journal.paths import earlier_journals
 from ..journal.status import status_json
-from ..swan.parts import Part, part_of
+from ..swan.parts import part_of
+from ..swan.sent import Sent
 from .replay import Replay
 
 POLL = 0.1
@@ -30,24 +32,11 @@ class Superseded(Exception):
     """Another process has taken the journal: nothing of it may be touched any more."""
 
 
-@dataclass
-class Tries:
+class Tries(Sent):
     """What tries so far have left in SwanLab: those of this process, and of earlier ones by their status file."""
 
-    any_before: bool = False
-    """Whether an earlier process has said anything, of which the status file may have been lost."""
-    superseded: list[str] = field(default_factory=list)
+    superseded: list[str] = Field(default_factory=list)
     """SwanLab folders of earlier tries, removed once a whole one is there."""
-    sent_at: float = 0.0
-    """When SwanLab's server took something last, or may have, seconds since the epoch; 0.0: never."""
-    part: Part | None = None
-    """Where the run's steps go in SwanLab; None until that is known."""
-    lines_before: int | None = None
-    """Console lines that the experiment had before this journal; None: this is the first try."""
-    lines_at: str | None = None
-    """The URL of that experiment."""
-    refused: dict[str, int] = field(default_factory=dict)
-    """Reason -> values that SwanLab refused in an earlier try: what it has is not sent again, nor refused again."""
 
     @classmethod
     def of(cls, journal: Path) -> Tries:

@@ -85,6 +85,12 @@ class Answers:
 
     def _run(self, run: Any) -> None:
         recorded, attributes = self.recorded, self._attributes
+        self._output, recorded.saved, recorded.sizes, recorded.config = (
+            [],
+            {},
+            {},
+            {},
+        )  # a run that grows is asked again
         recorded.about = {
             "id": run.id,
             "entity": run.entity,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import Any
 
 from ..stream.series import Series
@@ -53,21 +52,21 @@ class CloudStored:
         offset = self.metadata.get("step_offset")
         # A part of a run that goes on behind another one is compared by wandb's steps, as a `StoredRun` is.
         offset = offset if isinstance(offset, int) else 0
+        first = self.metadata.get("first_step") if offset else None
+        first = first if isinstance(first, int) else -offset  # what lies before it is of others in the same experiment
         for key, column in experiment.columns.items():
             if key.startswith(SYSTEM_PREFIX):
                 continue
             last = column.last_step
             self.kinds[key] = column.kind
             self.counts[key] = (column.points, None if last is None else last - offset)
-            if not column.whole:
+            if not column.whole or offset:
                 self.at_least.add(key)
             if column.series is not None:
-                self.scalars[key] = column.series
-                if offset:
-                    steps = column.series.steps
-                    column.series.steps = array(steps.typecode, (step - offset for step in steps))
+                self.scalars[key] = _moved(column.series, offset, first) if offset else column.series
             elif column.kind != "scalar":
-                self.media[key] = {step - offset: items for step, items in column.items.items()}
+                items = {step - offset: items for step, items in column.items.items()}
+                self.media[key] = {step: found for step, found in items.items() if step >= first}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -81,3 +80,14 @@ class CloudStored:
             WandbSwanError: the server does not give them.
         """
         return [self._experiment.fetch(item) for item in self.media[key][step]]
+
+
+def _moved(series: Series, offset: int, first: int) -> Series:
+    """The points from wandb's step `first` on, at wandb's steps."""
+    moved = Series()
+    for step, value, time in zip(series.steps, series.values, series.times, strict=True):
+        if step - offset >= first:
+            moved.steps.append(step - offset)
+            moved.values.append(value)
+            moved.times.append(time)
+    return moved

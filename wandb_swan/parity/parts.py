@@ -161,8 +161,12 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     ours = [piece for line in recorded.lines for piece in _pieces(line)]
     if isinstance(stored, CloudStored):
         compared = f"{stored.lines:,} lines in SwanLab, {len(ours):,} in wandb"
-        few = (compared,) if stored.lines < len(ours) else ()  # SwanLab adds the error of a run
-        return PartParity(part="console", compared=f"{compared}: the number alone", differences=few)
+        # SwanLab adds the error of a run, each time that it ends; a live run may share its experiment with other parts.
+        known = stored.metadata.get("error_lines") or (stored.state != "finished")
+        before = stored.metadata.get("lines_before") or 0
+        most = math.inf if "versions" in stored.metadata else before + len(ours) + known
+        wrong = (compared,) if not len(ours) <= stored.lines <= most else ()
+        return PartParity(part="console", compared=f"{compared}: the number alone", differences=wrong)
     theirs = [Line(_visible(text), stderr) for text, stderr in stored.lines]
     if not recorded.lines_have_streams:
         ours, theirs = ([Line(line.text, stderr=False) for line in side] for side in (ours, theirs))
@@ -285,7 +289,11 @@ def _run(recorded: Recorded, stored: Stored, *, same_source: bool) -> PartParity
                 check(name, ours, described.get({"notes": "description"}.get(name, name)))
     if same_source and about:
         check("name", limits.name(about["name"]) or limits.name(about["id"]), described.get("name"))
-        check("notes", limits.description(about["notes"]) or "", described.get("description"))
+        notes = limits.description(about["notes"]) or ""
+        if stored.metadata.get("continues") and str(described.get("description")).endswith(notes):
+            compared.append("notes")  # before them stands which experiment this one goes on from
+        else:
+            check("notes", notes, described.get("description"))
         compared.append("tags")
         missing = [tag for tag in limits.tags(tuple(about["tags"])) if tag not in described.get("tags", ())]
         if missing:  # --tag may have added some

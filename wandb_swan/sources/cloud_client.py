@@ -17,6 +17,9 @@ from .reference import RunReference
 
 T = TypeVar("T")
 
+ENDED = frozenset({"finished", "failed", "crashed", "killed"})
+"""The states of a run that has ended, as W&B calls them; one that has crashed may go on all the same."""
+
 
 @lru_cache(maxsize=1)
 def api() -> Any:
@@ -94,8 +97,10 @@ def run_at(path: str) -> Any:
     """W&B's run with this path, `entity/project/run id`, as its names are spelled: nothing in it is percent-encoded.
 
     The client reads a path as the address of a page too: it leaves out what looks like the `runs` or `sweeps` of one,
-    once each. So a project of such a name is said twice. Raises what the client raises.
+    once each. So a project of such a name is said twice. The client would give what it knows of the run: it is told to
+    forget that. Raises what the client raises.
     """
+    api().flush()
     entity, project, run_id = path.split("/", 2)
     middle = f"{project}/{project}" if project in ("runs", "sweeps") else project
     return api().run(f"{entity}/{middle}/{run_id}")
@@ -119,7 +124,7 @@ def references(
         if run_id:
             runs = [asked(f"read the run {where}/{run_id}", partial(run_at, f"{where}/{run_id}"))]
         else:
-            runs = asked(f"list the runs of {where}", partial(every_page, client.runs, where, per_page=100))
+            runs = asked(f"list the runs of {where}", partial(_runs, where))
         found += [_reference(run) for run in runs if not states or run.state in states]
     return sorted(found, key=lambda reference: reference.started_at)
 
@@ -129,12 +134,24 @@ def every_page(listing: Callable[..., Any], *args: Any, **more: Any) -> list[Any
     return list(listing(*args, **more))
 
 
-def _reference(run: Any) -> RunReference:
+def _runs(where: str) -> list[Any]:
+    """The runs of a project as W&B has them now: the client would give the list that it gave before."""
+    api().flush()
+    return every_page(api().runs, where, per_page=100)
+
+
+def fingerprint(run: Any) -> str:
+    """Another one whenever something of wandb's run has changed, as far as a list of runs says it."""
     attributes = run._attrs
     state = (
         *(attributes.get(name) for name in ("state", "heartbeatAt", "historyLineCount", "displayName", "notes")),
         *(run.tags or ()),
     )
+    return "|".join(map(str, state))
+
+
+def _reference(run: Any) -> RunReference:
+    attributes = run._attrs
     path = f"{run.entity}/{run.project}/{run.id}"  # the parts of `run.path` are percent-encoded in some versions
     return RunReference(
         kind="cloud",
@@ -145,8 +162,9 @@ def _reference(run: Any) -> RunReference:
         project=run.project,
         started_at=seconds(attributes.get("createdAt")),
         tags=tuple(run.tags or ()),
-        fingerprint="|".join(map(str, state)),
+        fingerprint=fingerprint(run),
         path=path,
         apart=server(),
         url=run.url or "",
+        growing=run.state not in ENDED,
     )

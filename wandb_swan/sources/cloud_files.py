@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..stream.console import Console
@@ -40,6 +41,15 @@ class RunFiles:
         self._output: list[Any] = []
         self.short: list[str] = []
         """Files that another command may bring."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._folder.root
+
+    def refuses(self, name: str) -> str | None:
+        """Why a file of this name is never brought here; None if it can be."""
+        return self._folder.refuses(name)
 
     def fetch(self, listed: Iterable[Any], on_file: Callable[[Any], None]) -> list[FileSaved | NotRead]:
         """Brings wandb's `File`s here: the events of those that are the user's. `on_file` is told every file that is

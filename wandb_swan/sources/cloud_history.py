@@ -36,10 +36,12 @@ class CloudHistory:
         uploaded: Tree,
         *,
         on_row: Callable[[dict[str, Any], bool], None] = lambda row, exported: None,
+        earlier: CloudHistory | None = None,
     ) -> None:
         """`run` is wandb's own object, `path` is `entity/project/run id`; the summaries are those of `LoggedRows`.
 
-        `on_row` is told every row as W&B's client gives it, and whether it may be from an export.
+        `on_row` is told every row as W&B's client gives it, and whether it may be from an export. `earlier` is the same
+        history as far as it had come before: what it gave does not come again.
         """
         self._on_row = on_row
         self._run = run
@@ -47,6 +49,13 @@ class CloudHistory:
         self._exporting = reads_exports(run)
         self._types = _types(run)
         self._rows = LoggedRows(self._types, summary, uploaded)
+        self._came = 0
+        """Rows that have come, those of earlier looks too."""
+        self._following = 0
+        """The first step that has not come."""
+        if earlier is not None:
+            self._came, self._following = earlier._came, earlier._following
+            self._rows.take_over(earlier._rows)
         self.notices: list[str] = []
         """What a reader of the report should know; complete when the rows are read."""
         self.short: list[str] = []
@@ -59,16 +68,18 @@ class CloudHistory:
             WandbSwanError: W&B says no, or not after several tries.
         """
         lines = self._run._attrs.get("historyLineCount")
-        came = 0
         for row, exported in self._given(lines if isinstance(lines, int) else 0):
-            came += 1
+            self._came += 1
+            step = row.get("_step")
+            if isinstance(step, int | float):
+                self._following = int(step) + 1
             self._on_row(row, exported)
             event = self._rows.event(row, exported=exported)
             if event is not None:
                 yield event
-        short = isinstance(lines, int) and came < lines
+        short = isinstance(lines, int) and self._came < lines
         if short:
-            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {came:,}")
+            self.short.append(f"W&B counts {lines:,} rows of history, its client gives {self._came:,}")
         for key, (counted, seen) in self._rows.short_of().items() if self._exporting and not short else ():
             self.notices.append(
                 f"{key}: W&B counts {counted} values, its client gives {seen} (it leaves out a logged None)"
@@ -76,12 +87,14 @@ class CloudHistory:
 
     def _given(self, lines: int) -> Iterator[tuple[dict[str, Any], bool]]:
         """The rows in order of their steps, each with whether it may be from an export."""
-        run, first = self._run, 0
+        run, first = self._run, self._following
+        if lines and lines == self._came:  # nothing has come since
+            return
         last = asked(f"read the history of {self._path}", lambda: int(run.lastHistoryStep))
-        if last < 0:
+        if last < first:
             return
         unclear = self._exporting and lines <= ROWS and any(types.get("nil") for types in self._types.values())
-        if lines and (unclear or _is_vast(last)):
+        if lines and not first and (unclear or _is_vast(last)):
             whole = self._whole(lines)
             first = int(whole[0].get("_step") or 0) if whole and _is_vast(last) else 0
             if len(whole) == lines or _is_vast(last - first):

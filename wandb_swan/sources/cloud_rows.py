@@ -35,6 +35,10 @@ class LoggedRows:
         self._texts: set[str] = set()
         self._seen: Counter[str] = Counter()
 
+    def take_over(self, earlier: LoggedRows) -> None:
+        """What was seen of the same run's rows before."""
+        self._seen, self._texts = earlier._seen, earlier._texts
+
     def event(self, row: dict[str, Any], *, exported: bool) -> HistoryRow | None:
         """The row as an event, None if nothing is in it; `exported`: the run has parquet exports."""
         step = row.get("_step")

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path as FilePath
 from typing import Any
 
-from ..stream.config import own_events, own_part, without_own
-from ..stream.events import (
-    Artifact,
-    ConfigChanged,
-    Event,
-    FileSaved,
-    MetricDefined,
-    NotRead,
-    Path,
-    RunFinished,
-    RunStarted,
-    SummaryChanged,
-    SystemStats,
-    Tree,
-)
+from ..exceptions import WandbSwanError
+from ..stream.events import Artifact, Event, NotRead, RunFinished, RunStarted, SummaryChanged, SystemStats
 from .cloud_artifacts import UNLISTED, CloudArtifacts, artifacts_of, read_manifest
-from .cloud_client import api, asked, every_page, run_at, server
-from .cloud_files import RunFiles
-from .cloud_history import CloudHistory
-from .cloud_rows import spells_specials
-from .downloads import Downloads, seconds
+from .cloud_client import ENDED, asked, fingerprint, run_at
+from .cloud_look import CloudLook, Place, described, settings
+from .downloads import seconds
 from .selection import Options
 
 SYSTEM_SAMPLES = 100_000
@@ -53,6 +35,8 @@ class CloudRun:
         self.notices: list[str] = []
         self.short: list[str] = []
         self.finished_at = 0.0
+        self.goes_on = False
+        self.over = self.trouble = self.fingerprint = ""
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         self.manifests_of: frozenset[str] = frozenset()
         """Names of the artifacts of which `on_answer` is told what they hold, without their being brought."""
@@ -77,52 +61,68 @@ class CloudRun:
         Raises:
             WandbSwanError: W&B says no, or not after several tries.
         """
-        run = self._run
+        yield from self._started(self._run)
+        look = self._look()
+        yield from look.news()
+        yield from self._ended(look)
+
+    def growing(self) -> Iterator[Event | None]:
+        """The same of a run that goes on: None says that this is all by now; then W&B is asked for what has come since.
+
+        Raises:
+            WandbSwanError: W&B says no at the first look; later ones are tried again, and `trouble` says why.
+        """
+        yield from self._started(self._run)
+        look = self._look()
+        while True:
+            try:
+                yield from look.news(more=look.run.state not in ENDED)
+                if look.run.state in ENDED:
+                    break
+                self.trouble = ""
+            except WandbSwanError as error:
+                if look.is_first:
+                    raise
+                self.trouble = str(error)
+            yield None
+            try:
+                look = look.again(asked(f"read the run {self._path}", lambda: _whole(run_at(self._path))))
+            except WandbSwanError as error:
+                self.trouble = str(error)
+        yield from self._ended(look)
+
+    def _look(self) -> CloudLook:
+        return CloudLook(self._run, Place(self._path, self._options, self.on_answer, self.on_folder))
+
+    def _started(self, run: Any) -> Iterator[Event]:
         attributes = run._attrs
-        self.on_answer("attributes", attributes)
-        self.on_answer("run", run)
         yield RunStarted(
             run_id=run.id,
             project=run.project,
             entity=run.entity,
-            name=run.name or "",
-            notes=attributes.get("notes") or attributes.get("description") or "",
-            tags=tuple(run.tags or ()),
-            group=attributes.get("group") or "",
-            job_type=attributes.get("jobType") or "",
+            **described(run),
             sweep_id=attributes.get("sweepName") or "",
             host=attributes.get("host") or "",
             started_at=seconds(attributes.get("createdAt")),
         )
-        summary = _summary(run)
-        files, saved = self._files(run, summary)
-        yield ConfigChanged(update=_settings(run.config))
-        own = own_part(run.rawconfig or {})
-        yield from own_events(own)
-        yield from _metrics(own.get("m"))
-        history = CloudHistory(
-            run,
-            self._path,
-            summary,
-            files.written_summary(),
-            on_row=lambda row, exported: self.on_answer("exported" if exported else "row", row),
-        )
-        for row in history.rows():
-            self.finished_at = max(self.finished_at, row.timestamp)
-            yield row
-        self.notices += history.notices
-        self.short += history.short
+
+    def _ended(self, look: CloudLook) -> Iterator[Event]:
+        """What is asked for once, when nothing more comes."""
+        run = look.run
+        self.fingerprint = fingerprint(run)
+        self.notices += look.history.notices
+        self.short += look.history.short + look.files.short
         yield from self._system(run)
-        yield from files.console(seconds(attributes.get("createdAt")))
-        yield from saved
+        yield from look.rest()
         yield from self._artifacts(run)
-        yield SummaryChanged(update=_settings(summary))
-        self.finished_at = max(self.finished_at, seconds(attributes.get("heartbeatAt")))
+        yield SummaryChanged(update=settings(look.summary))
+        self.finished_at = max(look.last_time, seconds(run._attrs.get("heartbeatAt")))
         yield self._finished(run.state)
 
     def _finished(self, state: str) -> RunFinished:
         if state in _EXITS:
             return _EXITS[state]
+        self.goes_on = True
         self.notices.append(f"the run was {state} when it was converted: type the same command again when it has ended")
         return RunFinished(exit_code=255, reason=f"W&B says: {state}", interrupted=True)
 
@@ -145,20 +145,6 @@ class CloudRun:
             stamp = sample.get("_timestamp")
             seconds = float(stamp) if isinstance(stamp, int | float) else 0.0
             yield SystemStats(timestamp=seconds, values=values)
-
-    def _files(self, run: Any, summary: Tree) -> tuple[RunFiles, list[FileSaved | NotRead]]:
-        """Brings the files here; the events of those that are the user's."""
-        options = self._options
-        # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
-        digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
-        folder = Downloads(options.cache / f"{_safe(run.id)}-{digest}", api().settings, api(), run.file)
-        listed = asked(f"list the files of {self._path}", partial(every_page, run.files, per_page=200))
-        files = RunFiles(folder, options, summary=spells_specials(summary))
-        saved = files.fetch(listed, partial(self.on_answer, "file"))
-        self.short += files.short
-        self.on_folder(folder.root)
-        self.on_answer("folder", folder.root)
-        return files, saved
 
     def _artifacts(self, run: Any) -> Iterator[Artifact | NotRead]:
         files = None
@@ -193,33 +179,3 @@ def _whole(run: Any) -> Any:
     if getattr(run, "_lazy", False):
         run.load_full_data()
     return run
-
-
-def _summary(run: Any) -> Tree:
-    """The summary as plain JSON."""
-    text = run._attrs.get("summaryMetrics")
-    summary = json.loads(text) if isinstance(text, str) else text
-    return dict(summary) if isinstance(summary, dict) else {}
-
-
-def _settings(tree: Tree) -> tuple[tuple[Path, Any], ...]:
-    """Every top-level value that is the user's, with its path."""
-    return tuple(((key,), value) for key, value in without_own(tree).items())
-
-
-def _metrics(definitions: Any) -> Iterator[MetricDefined]:
-    """`define_metric` calls: MetricRecords whose fields have their protobuf numbers as names."""
-    records = [item for item in definitions if isinstance(item, dict)] if isinstance(definitions, list) else []
-    names = [str(item.get("1") or item.get("2") or "") for item in records]
-    for item, name in zip(records, names, strict=True):
-        place = item.get("5")
-        axis = item.get("4") or (names[place - 1] if isinstance(place, int) and 0 < place <= len(names) else "")
-        options = item.get("6")
-        hidden = 2 in options if isinstance(options, list) else bool((options or {}).get("2"))
-        if name:
-            yield MetricDefined(name=name, step_metric=str(axis), hidden=hidden)
-
-
-def _safe(name: str) -> str:
-    """A name from the server as the name of a folder."""
-    return re.sub(r"[^\w\-]", "_", name)[:100] or "_"

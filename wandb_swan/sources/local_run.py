@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -22,6 +24,11 @@ from .local_artifacts import LocalArtifacts
 from .reference import RunReference
 from .selection import Options
 
+IDLE = 1800.0
+"""Seconds in which a log that says no end of its run may be silent before the run is taken as killed: an epoch may
+take long, and what comes later all the same is converted then."""
+LAST_BLOCK = 1.0
+"""Seconds after the exit record in which the rest of a log is written."""
 _HISTORY, _TELEMETRY, _RUN, _EXIT = 2, 11, 17, 18
 """Field numbers of `wandb_internal.Record`."""
 _LFS = b"version https://git-lfs.github.com/"
@@ -118,6 +125,8 @@ class LocalRun:
         self.short: list[str] = []
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
+        self.goes_on = False
+        self.over = self.trouble = self.fingerprint = ""
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
         """Told the files folder of what comes next: media and saved files are there."""
         self.on_answer: Callable[[str, Any], None] = lambda kind, answer: None
@@ -164,12 +173,12 @@ class LocalRun:
             project=started.project if started else "",
             started_at=started.started_at if started else min(stat.st_mtime for stat in stats),
             tags=started.tags if started else (),
-            fingerprint=",".join(
-                f"{log.name}:{stat.st_size}:{stat.st_mtime_ns}" for log, stat in zip(self.logs, stats, strict=True)
-            ),
+            fingerprint=_fingerprint(self.logs, stats),
             logs=tuple(log.absolute() for log in self.logs),
             number=self.number,
             apart=f"{started.started_at:.6f}" if started else "",
+            growing=time.time() - max(stat.st_mtime for stat in stats) < IDLE,
+            changed_at=max(stat.st_mtime for stat in stats),
         )
 
     def events(self) -> Iterator[Event]:
@@ -179,6 +188,15 @@ class LocalRun:
             WandbSwanError: no log holds a started run.
             OSError: a log cannot be read.
         """
+        for event in self._told(grows=False):
+            assert event is not None
+            yield event
+
+    def growing(self) -> Iterator[Event | None]:
+        """The same of a run whose last log is still written: None says that this is all by now."""
+        yield from self._told(grows=True)
+
+    def _told(self, *, grows: bool) -> Iterator[Event | None]:
         segments = self.segments
         if not segments:
             whys = ((log.name, *why_none(log)) for log in self.logs)
@@ -188,11 +206,16 @@ class LocalRun:
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
         yield first.started.changed(**dict(last.described), **own)
         finished: RunFinished | None = None
+        live = False
         for number, segment in enumerate(segments):
-            for event in self._segment(segment, _cut_at(segments[number + 1 :]), summary):
+            cut = _cut_at(segments[number + 1 :])
+            for event in self._segment(segment, cut, summary, grows=grows and segment is last):
                 if isinstance(event, RunFinished):
                     finished = event
-                elif not isinstance(event, RunStarted | RunChanged):
+                elif event is None:
+                    live = True
+                    yield None
+                elif live or not isinstance(event, RunStarted | RunChanged):  # the start has what they said until then
                     yield event
         assert finished is not None
         if self._artifacts is not None:
@@ -201,30 +224,46 @@ class LocalRun:
         yield from summary.events()
         yield finished
 
-    def _segment(self, segment: Segment, cut: int | None, summary: LoggedSummary) -> Iterator[Event]:
+    def _segment(
+        self, segment: Segment, cut: int | None, summary: LoggedSummary, *, grows: bool
+    ) -> Iterator[Event | None]:
         self.on_folder(segment.log.parent / "files")
         decoder = Decoder()
         replaced = 0
-        with LogReader(segment.log) as reader:
-            for payload in reader:
-                if record_field(payload) == SUMMARY:
-                    summary.take(payload)
-                    continue
-                for event in decoder.feed(payload):
-                    if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
-                        replaced += 1
+        with LogReader(segment.log, patient=grows) as reader:
+            while True:
+                for payload in reader:
+                    if record_field(payload) == SUMMARY:
+                        summary.take(payload)
                         continue
-                    self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
-                    if isinstance(event, Artifact) and self._artifacts is not None:
-                        yield from self._artifacts.of(event, decoder.manifest, segment.started, segment.log.parent)
-                    else:
-                        yield event
+                    for event in decoder.feed(payload):
+                        if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
+                            replaced += 1
+                            continue
+                        self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
+                        if isinstance(event, Artifact) and self._artifacts is not None:
+                            yield from self._artifacts.of(event, decoder.manifest, segment.started, segment.log.parent)
+                        else:
+                            yield event
+                self.trouble = str(reader.trouble or "")
+                if not grows or self.over or reader.damage:
+                    break
+                if decoder.finished is not None:  # wandb's core writes the log's last block some milliseconds later
+                    grows = False
+                    time.sleep(LAST_BLOCK)
+                    self.fingerprint = _fingerprint(self.logs, [log.stat() for log in self.logs])
+                else:
+                    yield None
             torn = reader.torn()
         if torn:
             self.notices.append(f"{torn}: converted up to there")
         if replaced:
             self.notices.append(f"{segment.log.name}: {replaced} rows from step {cut} on were replaced when it resumed")
-        yield from decoder.finish(reason=torn or "the run ended without an exit record (killed?)")
+        yield from decoder.finish(reason=torn or self.over or "the run ended without an exit record (killed?)")
+
+
+def _fingerprint(logs: list[FilePath], stats: list[os.stat_result]) -> str:
+    return ",".join(f"{log.name}:{stat.st_size}:{stat.st_mtime_ns}" for log, stat in zip(logs, stats, strict=True))
 
 
 def _cut_at(later: list[Segment]) -> int | None:

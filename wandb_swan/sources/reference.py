@@ -37,6 +37,10 @@ class RunReference(BaseModel):
     """What tells two runs of one origin apart: W&B's server, or the moment at which a local run began."""
     url: str = ""
     """The run's page in W&B."""
+    growing: bool = False
+    """Whether the run had not ended when it was listed, as far as that was to be seen."""
+    changed_at: float = 0.0
+    """When a local log was written to last, seconds since the epoch."""
 
     @property
     def key(self) -> str:
@@ -58,6 +62,14 @@ class Source(Protocol):
     """What the source says that it has and has not given; complete when the events are read."""
     finished_at: float
     """The time of the last thing that happened, seconds since the epoch; right when the events are read."""
+    fingerprint: str
+    """Of what was read (`RunReference.fingerprint`); right when the events are read, empty where it is not known."""
+    goes_on: bool
+    """Whether the run had not ended; right when the events are read."""
+    over: str
+    """Set by who reads a local run as it grows: why it is taken as ended. W&B says itself when a run has."""
+    trouble: str
+    """Why the last look at a run that grows brought nothing; empty if it did."""
     on_folder: Callable[[FilePath], None]
     """Told the folder of the media and saved files that come next."""
     on_answer: Callable[[str, Any], None]
@@ -72,3 +84,9 @@ class Source(Protocol):
 
     def events(self) -> Iterator[Event]:
         """Everything that happened: first the RunStarted, last the RunFinished."""
+
+    def growing(self) -> Iterator[Event | None]:
+        """The same of a run that goes on: None says that this is all by now; who goes on then gets what has come since.
+
+        It ends when the run has ended, or a local one is `over`.
+        """

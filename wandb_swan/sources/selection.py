@@ -35,6 +35,9 @@ class Options(BaseModel):
     console: bool = True
     system: bool = True
     max_file_mb: float = MAX_FILE_MB
+    plotly_inline: bool = False
+    keep_original: bool = False
+    """As the switches of these names say."""
     verify: Literal["full", "fast", "none"] = "fast"
     """Whether to look into the content of everything that was written, of a sample, or not at all."""
     cache: FilePath = FilePath(f"{LOG_DIR}.cache")
@@ -60,7 +63,7 @@ class Selection:
         off = [name for name in LEFT_OUT if not getattr(self._options, name)]
         return {**dict.fromkeys(off, 0), **self.left_out}
 
-    def of(self, events: Iterator[Event]) -> Iterator[Event]:
+    def of(self, events: Iterator[Event | None]) -> Iterator[Event | None]:
         options = self._options
         for event in events:
             if isinstance(event, HistoryRow):

@@ -57,6 +57,11 @@ class SwanLabRun:
         return self._run.url if self._run is not None and self._target.mode == "online" else None
 
     @property
+    def place(self) -> str | None:
+        """workspace/project/id of the experiment in SwanLab's cloud; None where it is not there, or cannot be told."""
+        return self.uploads.place if self.uploads is not None else None
+
+    @property
     def handle(self) -> Any:
         """What `swanlab.init` returned."""
         return self._run
@@ -99,6 +104,8 @@ class SwanLabRun:
                 break
             ended.append((presence, str(self._run.url)))
             self.abandon()
+            if target.run_dir:  # what is in it, the next one has
+                shutil.rmtree(target.log_dir / target.run_dir, ignore_errors=True)
         for presence, _ in ended:
             presence.link(continued_in=str(self._run.url))
         if ended:
@@ -162,9 +169,9 @@ class SwanLabRun:
             self._changed = False
             update_experiment(self.session, self._described)
 
-    def finish(self, state: State, reason: str | None, *, error_line_is_there: bool) -> None:
-        """Ends the SwanLab run. `error_line_is_there`: an earlier try has sent the run's error as a console line."""
-        if self.uploads is not None and error_line_is_there:
+    def finish(self, state: State, reason: str | None, *, error_line: bool) -> None:
+        """Ends the SwanLab run. `error_line`: whether the run's error is to be sent as a console line."""
+        if self.uploads is not None and not error_line:
             self.uploads.without_error_line()
         self._run.finish(state=state, error=reason or ("unknown" if state != "success" else None))
         self.session.release_watcher()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any
 
 import swanlab
@@ -136,6 +138,11 @@ class Sink:
             self.add_metadata(continues=self._swan.continues)
 
     @property
+    def place(self) -> str | None:
+        """workspace/project/id of the experiment in SwanLab's cloud; None where it is not there, or cannot be told."""
+        return self._swan.place
+
+    @property
     def capabilities(self) -> dict[str, str]:
         """What this SwanLab lets us do: name -> `ok`, or what is so without it."""
         return found.summary()
@@ -173,8 +180,22 @@ class Sink:
         unseen = KEPT_BATCHES if self._target.mode == "online" else READ_BACK
         return None if found.has(unseen) else f"what cannot be confirmed ({loss(unseen)})"
 
-    def close(self, state: State, reason: str | None = None) -> str | None:
-        """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is."""
+    def close(
+        self,
+        state: State,
+        reason: str | None = None,
+        *,
+        error_line: bool = True,
+        last_words: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str | None:
+        """Writes what is left and ends the SwanLab run. Returns what is not confirmed, None if all is.
+
+        Args:
+            state: How it ended, in SwanLab's words.
+            reason: Why.
+            error_line: Whether SwanLab's cloud gets a console line that says why a run did not end well.
+            last_words: Metadata that are right when SwanLab's cloud has all of it, that line too.
+        """
         assert self._writer is not None
         self._config.add_summary(self._last)
         for path in sorted(self._numbered):
@@ -186,7 +207,10 @@ class Sink:
         self._config.add_metadata(keys=self._names.changed(), not_mirrored=self.lost() or None)
         self.flush()
         if self._swan.own:
-            self._swan.finish(state, reason, error_line_is_there=self._writer.skip_lines > 0)
+            if self.uploads is not None:
+                self.uploads.last_words = dict(last_words)
+            # A line that was skipped and is none of the run's is that of an earlier try.
+            self._swan.finish(state, reason, error_line=error_line and not self._writer.skip_lines)
             if self._target.past or self._target.mode != "online":
                 files = FilePath(self._swan.handle.dir) / "files"
                 for path, error in own_copies(files, past=self._target.past).items():

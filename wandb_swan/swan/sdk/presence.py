@@ -95,7 +95,7 @@ class Presence:
             user, project, experiment = self._path.split("/")[2], self._path.split("/")[3], self._id
             upload_config(user, project, experiment, content={**config, ours: entry})
         except Exception as error:
-            log.warning("the ended experiment does not say where it goes on: %s", error)
+            log.warning("the experiment's config does not say %s: %s", metadata, error)
 
     def _get(self) -> dict[str, Any]:
         experiment = self._client.get(self._path, log_error=False).data

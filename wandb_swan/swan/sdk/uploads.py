@@ -47,6 +47,8 @@ class Uploads:
         self._abandoned = False
         self.first_try = False
         """Whether nothing of this journal was sent before: then SwanLab's client must not leave anything out."""
+        self.last_words: dict[str, Any] = {}
+        """Metadata that the experiment's config gets once the server has taken everything."""
         self.presence: Presence | None = None
         try:
             self.presence = Presence(core)
@@ -114,6 +116,15 @@ class Uploads:
         ]
         return max([-1, *steps])
 
+    @property
+    def place(self) -> str | None:
+        """workspace/project/id of the experiment; None where the installed SwanLab is another."""
+        try:
+            context: Any = self._core._ctx
+            return f"{context.username}/{context.project}/{context.experiment_id}"
+        except (AttributeError, AssertionError):
+            return None
+
     def metadata(self) -> dict[str, Any]:
         """What the experiment's config says of the part that wrote it last; empty if there is none.
 
@@ -128,7 +139,7 @@ class Uploads:
         return metadata if isinstance(metadata, dict) else {}
 
     def without_error_line(self) -> None:
-        """An earlier try has sent the run's error as its last console line, as SwanLab 0.10 does (`_store_finish`)."""
+        """Keeps SwanLab 0.10 from sending the run's error as its last console line (`_store_finish`)."""
         original = getattr(self._core, "_store_finish", None)
         if original is not None:
 
@@ -243,6 +254,8 @@ class Uploads:
             while not drained():
                 if self.stalled() or self.broken:
                     return self._given_up()
+            if self.last_words and self.presence is not None:
+                self.presence.link(**self.last_words)
             deadline = time.monotonic() + self._patience
             while not self._runs(deadline):
                 if self.broken:
