@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,8 +17,10 @@ import pytest
 
 from compat_tests.conftest import Recorded, clean_environment
 from compat_tests.faults.conftest import assert_cloud_has, processes, until
+from compat_tests.journals import written
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
-from compat_tests.stores import assert_same_values
+from compat_tests.stores import SwanStore, WandbStore, assert_same_values
+from wandb_swan.journal.reader import LogReader
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.name == "nt", reason="signals")]
 
@@ -83,7 +84,7 @@ class Field:
         return process
 
     def at_gate(self, name: str) -> None:
-        until(lambda: (self.work / f"{name}.reached").exists(), 60)
+        until((self.work / f"{name}.reached").exists, 60)
 
     def mirrored(self, name: str) -> bool:
         """Whether a mirror has written something of a run."""
@@ -295,7 +296,7 @@ def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
     training = field.train("r1", 40, "gate")
     field.at_gate("r1")
     until(lambda: field.mirrored("r1"))
-    cloud.stop()
+    cloud.vanish()
     (field.work / "r1.go").touch()
     time.sleep(3)
     relay.kill()
@@ -305,11 +306,95 @@ def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
     relay = field.relay(**cloud.env())
     time.sleep(2)
     cloud.come_back()
-    assert "SwanLab run at" in field.end(training)
+    field.end(training)
     until(lambda: not list(field.journals.glob("*.journal")), 120)
     wandb = Recorded(field.work, 0, "", "").wandb_dirs[0]
-    from compat_tests.stores import WandbStore
-
     assert_cloud_has(cloud.experiment("r1"), WandbStore.read(wandb))
     assert cloud.experiment("r1").state == "FINISHED"
     field.stop(relay)
+
+
+MEDIA = """
+import numpy
+import wandb_swan as wandb
+
+run = wandb.init(project="p", id="r1")
+for i in range(3):
+    run.log({"picture": wandb.Image(numpy.full((4, 4, 3), i, dtype=numpy.uint8)), "a": i})
+run.finish()
+"""
+
+
+@pytest.fixture
+def moved(field: Field, tmp_path: Path) -> Callable[[str], Path]:
+    """A run that was recorded on another machine, whose folders are elsewhere here: `moved(what)` moves `what`."""
+    (field.work / "media.py").write_text(MEDIA)
+    field.end(field.start(sys.executable, "media.py", WANDB_SWAN_MIRROR="relay"))
+    (journal,) = field.journals.glob("*.journal")
+    with LogReader(journal) as reader:
+        records = list(reader)
+    note = json.loads(records[0])
+    note["trainer"]["host"] = "elsewhere"
+    journal.write_bytes(written([json.dumps(note).encode(), *records[1:]]))
+
+    def move(what: str) -> Path:
+        there = tmp_path / "mnt"
+        (field.work / what).rename(there)
+        return there
+
+    return move
+
+
+def whole_in(folder: Path, pictures: int = 3) -> None:
+    (run,) = (folder / "swanlog").glob("run-*")
+    store = SwanStore.read(run)
+    assert store.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
+    assert len(store.media.get("picture", {})) == pictures
+
+
+def test_a_folder_that_is_mounted_elsewhere(field: Field, moved: Callable[[str], Path]) -> None:
+    there = moved(".")
+    field.work.mkdir()
+    field.end(field.start(COMMAND, "relay", there / "swanlog", "--once"))
+    whole_in(there)
+    assert not (field.work / "swanlog").exists()
+
+
+def test_files_that_are_not_found_are_taken_later(field: Field, moved: Callable[[str], Path]) -> None:
+    there = moved("wandb")
+    said = field.end(field.start(COMMAND, "relay", "swanlog", "--once"))
+    assert "3 x the file is missing" in said and "which is not found here (--map says where it is)" in said
+    whole_in(field.work, 0)
+    assert len(list(field.journals.glob("*.journal"))) == 1
+    field.end(field.start(COMMAND, "relay", "swanlog", "--once"))  # nothing has changed
+    whole_in(field.work, 0)
+    field.end(field.start(COMMAND, "resume", f"--map={field.work}/wandb={there}"))
+    whole_in(field.work)
+    assert not list(field.journals.glob("*.journal"))
+
+
+def test_a_map_that_is_none(field: Field) -> None:
+    said = field.end(field.start(COMMAND, "relay", "--map=/scratch"), expect=2)
+    assert "--map /scratch: give FROM=TO, for instance /scratch=/mnt/scratch" in said
+
+
+def namespaces(*kinds: str) -> list[str]:
+    command = ["unshare", *kinds]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("this machine refuses namespaces")
+    return command
+
+
+def test_two_hosts(field: Field) -> None:
+    """The relay's machine has another name, and sees no process of the training's."""
+    apart = namespaces("--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
+    renamed = ["sh", "-c", 'hostname relayhost && exec "$@"', "sh"]
+    relay = field.start(*apart, *renamed, COMMAND, "relay", "swanlog")
+    until(lambda: "relay of" in field.said(relay), 60)
+    training = field.train("r1", 40, "gate")
+    field.at_gate("r1")
+    until(lambda: field.mirrored("r1"))
+    assert "is mirrored to SwanLab by the relay on relayhost" in field.said(training)
+    (field.work / "r1.go").touch()
+    assert "SwanLab run saved" in field.end(training)
+    field.whole("r1")

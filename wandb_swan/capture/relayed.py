@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LOOK, RELAY_LOOK = 0.2, 2.0
 """Seconds between two looks of who waits at the journal, and at the relay."""
+RESTART = 15.0
+"""Seconds in which a relay that has died may be started again, by systemd for instance."""
 AGAIN = 30.0
 """Seconds that a relay has to try a run again, at its end, whose last mirror has failed before."""
 
@@ -40,6 +42,7 @@ class Relayed:
         self._failed_before: tuple[object, object] | None = None
         self._looked_at = float("-inf")
         self._seen = False
+        self._seen_at = float("-inf")
 
     @property
     def trouble(self) -> OSError | None:
@@ -84,11 +87,12 @@ class Relayed:
                 return True
             if mirror_at(self._journal) is None and not self._has_relay():
                 self._own = self._start_own() if self._start_own is not None else None
-                if self._own is None:
+                if self._own is not None:
+                    if self._over_at is not None:
+                        self._own.run_is_over()
+                    break
+                if self._start_own is not None or time.monotonic() - self._seen_at > RESTART:
                     return True
-                if self._over_at is not None:
-                    self._own.run_is_over()
-                break
             if time.monotonic() >= deadline:
                 return False
             time.sleep(min(LOOK, max(0.0, deadline - time.monotonic())))
@@ -109,4 +113,6 @@ class Relayed:
         if at_once or now - self._looked_at >= RELAY_LOOK:
             self._looked_at = now
             self._seen = relay_at(self._journal.parent, time.time() + self._ahead) is not None
+            if self._seen:
+                self._seen_at = now
         return self._seen

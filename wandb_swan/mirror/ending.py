@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..journal.life import remove_marks
+from ..journal.life import ended_before, remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
+from ..journal.status import STARTING
 from ..parity.stored import checked
 from ..stream.events import Alert, ConsoleLine
 from ..stream.state import state_of
@@ -80,7 +81,7 @@ class Ending:
     def _read_log_to_its_end(self) -> None:
         """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
         deadline = time.monotonic() + LOG_PATIENCE
-        finished = self._session.live
+        finished = self._session.live or self._has_ended_elsewhere()
         checks = self._session.replay.checks
         while True:
             if checks.read_ahead():
@@ -89,6 +90,13 @@ class Ending:
                 time.sleep(POLL / 5)
             else:
                 return
+
+    def _has_ended_elsewhere(self) -> bool:
+        """Whether the training's process, on another machine, has ended just now: nobody here saw it alive."""
+        session = self._session
+        ended = ended_before(session.journal)
+        foreign = Places(session.replay.decoder.begin, session.journal).foreign
+        return foreign and ended is not None and ended < STARTING
 
     def _set_aside(self, late: int) -> None:
         """The live steps or lines were wrong (a process without the tap used the run): its SwanLab run is replaced."""
