@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment
-from compat_tests.faults.conftest import assert_cloud_has, processes, until
+from compat_tests.faults.conftest import assert_cloud_has, cmdline, processes, until
 from compat_tests.journals import written
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values
@@ -117,7 +117,7 @@ class Field:
         return self.end(relay, expect=expect)
 
     def mirrors(self) -> list[Any]:
-        return [p for p in processes(self.work) if "wandb_swan.mirror.process" in " ".join(p.cmdline())]
+        return [p for p in processes(self.work) if "wandb_swan.mirror.process" in " ".join(cmdline(p))]
 
 
 @pytest.fixture

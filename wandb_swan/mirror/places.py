@@ -68,8 +68,10 @@ class Places:
             if noted is not None
         }
         log_dir = self.find(settings.log_dir)
+        folder = self._journal.absolute().parent
+        if run.journals and log_dir == folder.parent and Path(run.journals).name != folder.name:
+            log_dir = folder  # it alone is mounted here: what it lies in is not ours
         if log_dir is None and self.foreign:
-            folder = self._journal.absolute().parent
             log_dir = folder.parent if folder.name == "journals" else folder
         return self._begin.model_copy(
             update={
