@@ -10,6 +10,7 @@ import click
 
 from .commands.convert import convert
 from .commands.doctor import doctor
+from .commands.relay import relay
 from .commands.resume import resume
 from .commands.run import run
 from .commands.sidecar import sidecar
@@ -65,7 +66,7 @@ def main(context: click.Context) -> None:
             click.echo(f"wandb-swan: {sentence}", err=True)
 
 
-for command in (run, status, resume, convert, verify, doctor, sidecar):
+for command in (run, status, resume, relay, convert, verify, doctor, sidecar):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -11,6 +11,10 @@ Mode = Literal[RecordingMode, "disabled"]
 GivenMode = Literal["online", "cloud", Mode]
 """What a user may type: `cloud` is SwanLab's own other word for `online`."""
 
+Mirrors = Literal["auto", "here", "relay"]
+"""Who mirrors a live run."""
+MIRRORS: tuple[str, ...] = get_args(Mirrors)
+
 MODES: tuple[str, ...] = (*get_args(RecordingMode), "disabled")  # Python 3.8 does not look into `Mode`
 GIVEN_MODES: tuple[str, ...] = (MODES[0], "cloud", *MODES[1:])
 MODES_ALLOWED = ", ".join("online (or cloud)" if mode == "online" else mode for mode in MODES)

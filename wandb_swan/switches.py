@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .defaults import FINISH_TIMEOUT, LOG_DIR, MODES, MODES_ALLOWED, Mode, plain_mode
+from .defaults import FINISH_TIMEOUT, LOG_DIR, MIRRORS, MODES, MODES_ALLOWED, Mirrors, Mode, plain_mode
 from .exceptions import WandbSwanError
 
 PREFIX = "WANDB_SWAN"
@@ -34,6 +34,13 @@ def _mode(value: Any) -> Mode:
     mode = plain_mode(str(value).strip().lower())
     if mode in MODES:
         return mode  # type: ignore[return-value]
+    raise ValueError
+
+
+def _mirrors(value: Any) -> Mirrors:
+    word = str(value).strip().lower()
+    if word in MIRRORS:
+        return word  # type: ignore[return-value]
     raise ValueError
 
 
@@ -68,6 +75,7 @@ class Allowed:
 TRUTH = Allowed("true or false", _truth)
 _ON = Allowed("0 or 1", _truth)
 _MODE = Allowed(MODES_ALLOWED, _mode)
+_MIRRORS = Allowed(", ".join(MIRRORS), _mirrors)
 _SECONDS = Allowed("a number of seconds, 0 or more", _seconds)
 _TEXT = Allowed("a text", _text)
 _FOLDER = Allowed("a folder", _folder)
@@ -147,6 +155,13 @@ class Switches:
         _PYTHON,
         "The Python whose environment holds the mirror. Not set: this one if it has SwanLab, else the sidecar's.",
         "WANDB_SWAN_PYTHON",
+    )
+    mirror: Mirrors = _switch(
+        "auto",
+        _MIRRORS,
+        """Who mirrors the run. `auto`: a `wandb-swan relay` that looks after the folder of its journal, else a process
+        of its own; `here`: a process of its own; `relay`: a relay alone, now or later.""",
+        "WANDB_SWAN_MIRROR",
     )
 
     @property

@@ -44,7 +44,7 @@ assert not found, found
 ours = {name.removeprefix("wandb_swan").removeprefix(".") for name in sys.modules if name.startswith("wandb_swan")}
 allowed = {"", "module_proxy", "exceptions", "switches", "defaults", "versions"}
 allowed |= {"capture", "capture.tap", "capture.launch", "capture.messages", "capture.process", "capture.late"}
-allowed |= {"capture.places", "capture.backlog", "journal.paths"}
+allowed |= {"capture.places", "capture.backlog", "capture.relayed", "capture.heartbeat", "journal.paths", "journal.relays"}
 allowed |= {"capture.peer", "capture.autoload", "capture.live", "capture.seams", "capture.interpreter"}
 allowed |= {"journal", *("journal." + name for name in "fields framing handlers kinds notes writer reader life claim status".split())}
 assert ours <= allowed, ours - allowed

@@ -24,6 +24,7 @@ WRONG = {
     "WANDB_SWAN_FINISH_TIMEOUT": ("-1", "a number of seconds, 0 or more"),
     "WANDB_SWAN_KEEP_JOURNAL": ("2", "true or false"),
     "WANDB_SWAN_KEEP_WANDB": ("never", "true or false"),
+    "WANDB_SWAN_MIRROR": ("there", "auto, here, relay"),
 }
 
 

@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..defaults import LOG_DIR
 from ..journal.fields import FORMAT, PYTHON_CORE, BeginFields, EndFields, SettingsFields
-from ..journal.life import identity, mark_ended, mark_live, remove_marks
+from ..journal.life import clock_ahead, identity, mark_ended, mark_live, remove_marks
 from ..journal.paths import command, shown
+from ..journal.relays import relay_at
 from ..journal.status import failure, outcome, read_status, resume_command, unfinished
 from ..journal.writer import JournalWriter
 from ..switches import Switches, unknown_variables
 from ..switches import given as switches_given
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
 from .backlog import Backlog
+from .heartbeat import Heartbeat
 from .interpreter import NoInterpreter, find
 from .messages import warn
 from .places import log_folder, started_in
 from .process import Supervisor
+from .relayed import Relayed
 from .seams import python_core
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
     except BaseException:  # a journal without its first note is nobody's, and would wait for ever
         _discard(journal)
         raise
-    if left:
+    if left and not capture.has_relay:
         warn(f"{left} earlier run(s) are not whole in SwanLab: type {resume_command(journal.path.parent)}")
     capture.start_mirror()
     if joined_at is not None:
@@ -170,6 +173,7 @@ def _first_note(run: Any, settings: Switches, joined_at: int | None) -> BeginFie
             "dir": str(Path(wandb_settings.sync_dir).absolute()),
             "files": str(Path(wandb_settings.files_dir).absolute()),
             "log": str(Path(wandb_settings.sync_file).absolute()),
+            "journals": str(settings.journals.absolute()),
             "log_written": not bool(getattr(wandb_settings, "x_skip_transaction_log", False)),
             "url": getattr(wandb_settings, "run_url", None),
             "fork_from": str(getattr(wandb_settings, "fork_from", None) or "") or None,
@@ -215,7 +219,10 @@ class Capture:
         self.run = run
         self.settings = settings
         self._silent = silent
-        self.mirror: Supervisor | None = None
+        self.mirror: Supervisor | Relayed | None = None
+        self.has_relay = False
+        """Whether a relay looks after the journal's folder."""
+        self._heartbeat: Heartbeat | None = None
         self._broken = False
         self._backlog = Backlog(journal.path)
 
@@ -227,27 +234,51 @@ class Capture:
             warn(message)
 
     def start_mirror(self) -> None:
-        """Starts the mirror, and says so; where that cannot be, the journal waits."""
+        """Leaves the journal to a relay, where the settings say so or one is there; else starts the mirror. Says so."""
+        path = self.journal.path
+        wanted = self.settings.mirror
+        relay = None if wanted == "here" else relay_at(path.parent, time.time() + clock_ahead(path))
+        self.has_relay = relay is not None
+        if relay is None and wanted != "relay":
+            self.mirror = self._own_mirror()
+            if self.mirror is not None:
+                return
+        if isinstance(self.journal, JournalWriter):  # who mirrors it may be on another machine
+            self._heartbeat = Heartbeat(self.journal, self.broken)
+            self._heartbeat.start()
+        if relay is not None:
+            self.say(
+                f"run {self.stream_id} is mirrored to SwanLab by the relay on {relay.get('host')} "
+                f"(pid {relay.get('pid')}), journal {shown(path)}"
+            )
+        elif wanted == "relay":
+            self.say(f"run {self.stream_id} waits for a relay in its journal {shown(path)}")
+        if relay is not None or wanted == "relay":
+            self.mirror = Relayed(path, None if wanted == "relay" else self._own_mirror)
+
+    def _own_mirror(self) -> Supervisor | None:
+        """Starts a mirror, and says so; where that cannot be, the journal waits: None if none will be there."""
         path = self.journal.path
         try:
             interpreter = find(self.settings.python)
         except NoInterpreter as error:
             warn(f"{error}; the journal waits in {shown(path.parent)}")
-            return
+            return None
         except OSError as error:
             warn(f"no mirror is started ({error}): the journal waits, type {resume_command(path)}")
-            return
+            return None
         kept = f"what run {self.stream_id} logs is kept in {shown(path)}"
-        self.mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"), interpreter)
+        mirror = Supervisor(path, lambda obstacle: self.say(f"{obstacle}; {kept}"), interpreter)
         try:
-            self.mirror.start()
+            mirror.start()
         except OSError as error:
             warn(
                 f"the mirror of run {self.stream_id} did not start ({error}): the journal waits, it is tried again; "
                 f"journal {shown(path)}"
             )
-            return
+            return mirror
         self.say(f"mirroring run {self.stream_id} to SwanLab, journal {shown(path)}")
+        return mirror
 
     def broken(self, reason: str) -> None:
         """The journal cannot go on: say so once; what wandb's own log holds is still mirrored at the end."""
@@ -287,9 +318,13 @@ class Capture:
                 ended = self._wait(self.mirror)
         self._tell(self.mirror, ended=ended or not self.mirror.at_work)
 
-    def _tell(self, mirror: Supervisor, *, ended: bool) -> None:
+    def _tell(self, mirror: Supervisor | Relayed, *, ended: bool) -> None:
         """Where the SwanLab run is. Who wants no lines is told what is wrong alone."""
         path = self.journal.path
+        if isinstance(mirror, Relayed) and mirror.waits_for_a_relay:
+            relay = command("wandb-swan", "relay", path.parent)
+            warn(f"run {self.stream_id} waits in its journal, no relay is at work: type {relay} where SwanLab is")
+            return
         trouble = f"no mirror could be started: {mirror.trouble}" if mirror.trouble is not None else None
         otherwise = None if path.exists() else self._conversion()
         wrong = failure(path, ended=ended, trouble=trouble, otherwise=otherwise, whole=not self._broken)
@@ -307,7 +342,7 @@ class Capture:
         where = ("--wb-run-dir", log.parent, "--log-dir", self.settings.log_dir, "--mode", mode)
         return command("wandb-swan", "convert", "-t", "wandb-local", *where)
 
-    def _wait(self, mirror: Supervisor) -> bool:
+    def _wait(self, mirror: Supervisor | Relayed) -> bool:
         """Whether the mirror ended in time. What is said meanwhile is said in lines: a display may fail, or hang."""
         deadline = time.monotonic() + self.settings.finish_timeout
         pause, quiet = SAY_AFTER, not _at_a_terminal()
@@ -323,6 +358,8 @@ class Capture:
     def _end_journal(self, exit_code: int | None) -> bool:
         """Whether the mirror knows that the journal has ended, before this process does."""
         noted = False
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         try:
             self.journal.note(**EndFields(type="end", exit_code=exit_code))
             noted = not self._broken

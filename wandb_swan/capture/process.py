@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -86,10 +86,16 @@ def start_python(
     return process
 
 
-def start(journal: Path, interpreter: Interpreter | None = None) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror.process` on a journal. Raises OSError, as `start_python` does."""
+def start(
+    journal: Path, interpreter: Interpreter | None = None, *, maps: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Starts `wandb_swan.mirror.process` on a journal, with `--map` for each of `maps`.
+
+    Raises OSError, as `start_python` does.
+    """
+    given = [str(journal), *(f"--map={way}" for way in maps)]
     log = journal.with_suffix(".log")
-    return start_python("wandb_swan.mirror.process", str(journal), log=log, interpreter=interpreter)
+    return start_python("wandb_swan.mirror.process", *given, log=log, interpreter=interpreter)
 
 
 def let_go(process: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,8 @@ import click
 
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path), required=False)
-def resume(where: Path | None) -> None:
+@click.option("--map", "maps", multiple=True, metavar="FROM=TO", help="A folder of the trainers, and where it is here.")
+def resume(where: Path | None, maps: tuple[str, ...]) -> None:
     """Finish what was interrupted: every journal that nobody is mirroring, in order, without duplicates.
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
@@ -21,7 +22,9 @@ def resume(where: Path | None) -> None:
     from ..settings import read_settings
 
     failed = resume_all(
-        [path for path in find_journals(where or read_settings().journals) if path.exists()], Console(stderr=True)
+        [path for path in find_journals(where or read_settings().journals) if path.exists()],
+        Console(stderr=True),
+        maps,
     )
     if failed:
         raise click.exceptions.Exit(1)

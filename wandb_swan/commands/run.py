@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..capture.interpreter import started_from_here
-from ..defaults import GIVEN_MODES
+from ..defaults import GIVEN_MODES, MIRRORS
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -24,6 +24,9 @@ from ..defaults import GIVEN_MODES
 @click.option("--journal-dir", type=click.Path(file_okay=False, path_type=Path), help="Folder of the journals.")
 @click.option(
     "--python", type=click.Path(dir_okay=False, path_type=Path), help="The Python whose environment holds the mirror."
+)
+@click.option(
+    "--mirror", type=click.Choice(MIRRORS), help="Who mirrors: a relay that is there, else a process of its own."
 )
 @click.option("--finish-timeout", type=click.FloatRange(min=0), help="Seconds a finished run waits for its mirror.")
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)

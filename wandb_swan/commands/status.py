@@ -39,7 +39,7 @@ def status(where: Path | None, everything: bool) -> None:
     from ..settings import read_settings
 
     table = Table(box=None, header_style="bold")
-    for column in ("run", "state", "points", "age", "journal", "SwanLab run or reason"):
+    for column in ("run", "state", "points", "age", "host", "journal", "SwanLab run or reason"):
         table.add_column(column, overflow="fold")
     hidden = unfinished = lost = waiting = 0
     for journal in find_journals(where or read_settings().journals):
@@ -67,7 +67,8 @@ def status(where: Path | None, everything: bool) -> None:
         age = _age(time.time() - (journal if there else journal.with_suffix(".status.json")).stat().st_mtime)
         place = said.reason or said.url or said.run_dir or ""
         name = journal.name if there else "(done)" if done else "(removed)"
-        table.add_row(*map(escape, (said.run_id or "?", state, f"{points:,}", age, name, place)))
+        host = Trainer.of(journal).host if there else ""
+        table.add_row(*map(escape, (said.run_id or "?", state, f"{points:,}", age, host, name, place)))
     console = Console(width=None if sys.stdout.isatty() else 10_000)  # who reads a file wants paths in one piece
     if table.row_count:
         console.print(table)

@@ -41,6 +41,14 @@ def _holder(path: Path) -> IdentityFields | None:
     return who if alive or (alive is None and age < SILENCE) else None
 
 
+def clear_dead(journal: Path) -> None:
+    """Takes away what a mirror of this machine has left that was killed: other machines would wait for it."""
+    with contextlib.suppress(OSError):
+        path = journal.with_suffix(".mirror")
+        if path.exists() and _holder(path) is None:
+            Claim(path).clear()
+
+
 class Claim:
     """A right that this process holds until `release` or its death: to mirror a journal, or to write a manifest."""
 
@@ -69,7 +77,7 @@ class Claim:
                 return True
             if _holder(self._path) is not None:
                 return False
-            self._clear()
+            self.clear()
         return False
 
     def _make(self) -> bool:
@@ -94,7 +102,7 @@ class Claim:
         self._mine = mine
         return True
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Takes away what a dead process left: of several who try, the rename succeeds for one. Raises OSError."""
         stale = self._path.with_name(f"{self._path.name}-{uuid.uuid4().hex}")
         try:

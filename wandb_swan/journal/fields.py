@@ -56,6 +56,8 @@ class RunFields(TypedDict):
     files: str
     log: str
     """wandb's own transaction log."""
+    journals: str
+    """The journal's own folder: what lies near it is found from there, where it is under another name."""
     log_written: bool
     url: Optional[str]
     fork_from: Optional[str]
@@ -101,6 +103,7 @@ class SettingsFields(TypedDict):
     plotly_inline: bool
     keep_original: bool
     python: Optional[str]
+    mirror: str
 
 
 class BeginFields(TypedDict):
@@ -120,6 +123,12 @@ class CauseFields(TypedDict):
     type: Literal["exit"]
     exception: str
     traceback: str
+
+
+class BeatFields(TypedDict):
+    """A sign of life of a run that logs nothing: older versions pass over it."""
+
+    type: Literal["beat"]
 
 
 class EndFields(TypedDict):
@@ -189,6 +198,7 @@ class StatusFields(TypedDict, total=False):
     result: Optional[str]
     torn: Optional[str]
     only_copy: Optional[str]
+    elsewhere: Optional[str]
     wandb_folder: Optional[str]
     size: Optional[int]
 

@@ -22,6 +22,8 @@ from .reader import begin_note
 
 SILENCE = 300.0
 """Seconds without a sign of life after which a process that cannot be looked at from here counts as dead."""
+BEAT = 30.0
+"""Seconds without a record after which a run whose mirror is elsewhere gives a sign of life."""
 
 
 def identity() -> IdentityFields:
@@ -117,6 +119,14 @@ def mark_live(journal: Path) -> None:
     journal.with_suffix(".live").touch(mode=0o600)
 
 
+def clock_ahead(journal: Path) -> float:
+    """Seconds that the clock of the journal's file system is ahead of ours, told right after `mark_live`; 0.0 if it
+    does not say."""
+    with contextlib.suppress(OSError):
+        return journal.with_suffix(".live").stat().st_mtime - time.time()
+    return 0.0
+
+
 def mark_ended(journal: Path) -> bool:
     """Says that nobody writes this journal any more. Returns whether that could be said."""
     if not _is_there(journal, else_=True):  # removed, perhaps with its folder, which may be there anew
@@ -173,6 +183,16 @@ class Trainer:
         with contextlib.suppress(OSError):
             who = begin_note(journal).get("trainer")
         return cls(journal, usable(IdentityFields, who))
+
+    @property
+    def host(self) -> str:
+        """The name of its machine; "" where the journal does not say."""
+        return str(self._who.get("host") or "")
+
+    @property
+    def known(self) -> bool:
+        """Whether the journal says who it is: its first note comes a moment after its name."""
+        return bool(self._who)
 
     def runs(self) -> bool:
         """Whether the process is seen to live, whatever it does with the journal."""

@@ -124,6 +124,8 @@ class RunNote(Note):
     files: PathText | None = None
     log: PathText | None = None
     """wandb's own transaction log."""
+    journals: PathText | None = None
+    """The journal's own folder, as the training had it; None: an older version's."""
     log_written: bool = False
     url: Text | None = None
     fork_from: Text | None = None
@@ -162,6 +164,7 @@ class SettingsNote(Note):
     plotly_inline: bool = False
     keep_original: bool = False
     python: PathText | None = None
+    mirror: Text = "auto"
 
 
 class BeginNote(Note):
@@ -320,6 +323,8 @@ class MirrorStatus(Fields):
     """What is incomplete at the end of the journal."""
     only_copy: Text | None = None
     """What the journal alone holds, for which it stays."""
+    elsewhere: PathText | None = None
+    """The folder of the run's files, where it was not found from the mirror's machine and something was read of it."""
     wandb_folder: Text | None = None
     """What has become of W&B's own folder of the run, where it should be removed."""
     size: int | None = None

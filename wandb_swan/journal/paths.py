@@ -72,6 +72,11 @@ def earlier_journals(journal: Path) -> list[Path]:
     return [found[begun] for begun in sorted(found)]
 
 
+def begun(journal: Path) -> str:
+    """When a journal was begun, as its name says, so that the oldest sorts first."""
+    return _name_parts(journal.name)[1]
+
+
 def find_journals(where: Path) -> list[Path]:
     """The journals (and status files of finished ones) that a path means: one journal, a folder of them, a log dir.
 

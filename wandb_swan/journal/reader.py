@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from .notes import parse_note
 
 PASSING: Final = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ENOSPC, errno.EINTR, errno.ETIMEDOUT})
 """Errors of a file system that may pass, as a network file system's do."""
+REOPEN: Final = 5.0
+"""Seconds after which a log that is followed is opened again: on a network file system, that is what asks the server
+how long it is (NFS's close-to-open consistency)."""
 
 
 class LogReader:
@@ -35,6 +39,7 @@ class LogReader:
         self.trouble: OSError | None = None
         self._patient = patient
         self._file = path.open("rb")
+        self._opened_at = time.monotonic()
         self._tail = ""
 
     def __enter__(self) -> LogReader:
@@ -52,10 +57,10 @@ class LogReader:
             return
         try:
             if self.trouble is not None:  # a stale descriptor stays stale
-                fresh = self.path.open("rb")
-                with contextlib.suppress(OSError):
-                    self._file.close()
-                self._file = fresh
+                self._reopen()
+            elif self._patient and time.monotonic() - self._opened_at > REOPEN:
+                with contextlib.suppress(OSError):  # it was removed: what is open has all of it
+                    self._reopen()
             if self.offset == 0 and not self._read_file_header():
                 self.trouble = None
                 return
@@ -67,6 +72,14 @@ class LogReader:
             if not self._patient or error.errno not in PASSING:
                 raise
             self.trouble = error
+
+    def _reopen(self) -> None:
+        """Raises OSError; the file stays open then as it is."""
+        self._opened_at = time.monotonic()
+        fresh = self.path.open("rb")
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._file = fresh
 
     def torn(self) -> str | None:
         """What is incomplete at the end of the data, if the file does not end with a whole record."""

@@ -80,6 +80,30 @@ class JournalWriter:
         """Adds one of our own notes."""
         self.append(encode_note(fields))
 
+    @property
+    def length(self) -> int:
+        """Bytes that the journal has."""
+        return max(list(self._ends))
+
+    def append_if_idle(self, payload: bytes) -> None:
+        """Adds a record that may be left out: it is, while others are written and where the disk has no room.
+
+        Raises OSError as `append` does, for records of others that came meanwhile.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._closed or self._queue:
+                return
+            offset = self.length
+            data = frame(payload, offset)
+            with own_errors_suppressed(OSError):
+                self._put(data, offset)
+                self._ends.append(offset + len(data))
+            self._drain()  # who waited for us in vain has left its record
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Writes what is left, and closes the journal. Raises OSError when it could not be written whole."""
         self._lock.acquire(timeout=PATIENCE)

@@ -9,13 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..journal.life import remove_marks
+from ..journal.life import ended_before, remove_marks
 from ..journal.paths import is_folder
 from ..journal.reader import LogReader
+from ..journal.status import STARTING
 from ..parity.stored import checked
 from ..stream.events import Alert, ConsoleLine
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
+from ..swan.files import MISSING
+from .places import Places
 from .session import POLL, Session
 from .wandb_folder import WandbFolder
 
@@ -78,7 +81,7 @@ class Ending:
     def _read_log_to_its_end(self) -> None:
         """wandb's core writes the log's last block some milliseconds after `finish()` has returned (0.19 to 0.31)."""
         deadline = time.monotonic() + LOG_PATIENCE
-        finished = self._session.live
+        finished = self._session.live or self._has_ended_elsewhere()
         checks = self._session.replay.checks
         while True:
             if checks.read_ahead():
@@ -87,6 +90,13 @@ class Ending:
                 time.sleep(POLL / 5)
             else:
                 return
+
+    def _has_ended_elsewhere(self) -> bool:
+        """Whether the training's process, on another machine, has ended just now: nobody here saw it alive."""
+        session = self._session
+        ended = ended_before(session.journal)
+        foreign = Places(session.replay.decoder.begin, session.journal).foreign
+        return foreign and ended is not None and ended < STARTING
 
     def _set_aside(self, late: int) -> None:
         """The live steps or lines were wrong (a process without the tap used the run): its SwanLab run is replaced."""
@@ -122,6 +132,9 @@ class Ending:
         if self._wandb.asked:
             facts["wandb_folder"] = self._wandb.stays("its mirror ended before it was compared")
         only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
+        facts["elsewhere"] = self._elsewhere()
+        if only_copy is None and facts["elsewhere"] is not None:
+            only_copy = f"what names files in {facts['elsewhere']}, which is not found here (--map says where it is)"
         written = session.report("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
         closed = decoder.ended or (not session.may_grow() and session.trainer.certain)
@@ -135,6 +148,15 @@ class Ending:
             facts["wandb_folder"] = self._let_wandb_go(only_copy, closed=closed)
             session.report("finished", only_copy=only_copy, **facts)
         return 0
+
+    def _elsewhere(self) -> str | None:
+        """The folder of the run's files, if it could not be found from this machine, another one, and was needed."""
+        session, begin = self._session, self._session.replay.decoder.begin
+        if begin.run.files is None or is_folder(Path(begin.run.files)):
+            return None
+        if not any(loss["reason"] == MISSING for loss in session.replay.sink.lost()):
+            return None
+        return begin.run.files if Places(begin, session.journal, session.maps).foreign else None
 
     def _let_wandb_go(self, only_copy: str | None, *, closed: bool) -> str:
         sink = self._session.replay.sink

@@ -20,9 +20,11 @@ from ..journal.notes import parse_note
 from ..journal.paths import earlier_journals, run_folder
 from ..journal.reader import LogReader
 from ..journal.status import is_whole
+from ..settings import read_settings
 from ..stream.events import RunStarted
 from ..swan.parts import Part, after
 from ..swan.sent import Continuation
+from .places import Places
 from .reconcile import Reconciler
 from .session import POLL, Session
 
@@ -74,9 +76,9 @@ class Opening:
         from ..swan.target import obstacle
 
         session, replay = self._session, self._session.replay
+        target = self._target()
         begin = replay.decoder.begin
         run = begin.run
-        target = self._target()
 
         def start() -> Sink:
             session.obstacle = obstacle(session.mode)
@@ -105,10 +107,13 @@ class Opening:
         from ..swan.target import Target, resolve
 
         session = self._session
-        begin = session.replay.decoder.begin
-        settings = begin.settings
+        decoder = session.replay.decoder
+        begin = decoder.begin = Places(decoder.begin, session.journal, session.maps).placed()
+        settings, here = begin.settings, read_settings()  # the training's come first
         session.mode, session.no_credentials, project, workspace = resolve(
-            mode=settings.mode, project=settings.project, workspace=settings.workspace
+            mode=settings.mode or (None if here.mode == "disabled" else here.mode),
+            project=settings.project or here.project,
+            workspace=settings.workspace or here.workspace,
         )
         log_dir = Path(settings.log_dir)
         run_dir = None

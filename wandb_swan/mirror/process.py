@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ from typing import IO
 from ..capture.process import BUSY, block_signals
 from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
+from .places import read_maps
 from .session import Session, Superseded
 
 log = logging.getLogger("wandb_swan")
@@ -23,8 +25,9 @@ log = logging.getLogger("wandb_swan")
 class Mirror:
     """Replays one journal into one SwanLab run."""
 
-    def __init__(self, journal: Path) -> None:
-        self._session = Session(journal)
+    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = ()) -> None:
+        """`maps`: where folders of the training's machine are here (`places`)."""
+        self._session = Session(journal, maps)
         self._unknown_format = False
 
     def run(self) -> int:
@@ -37,7 +40,7 @@ class Mirror:
             if not session.begin():
                 log.error("%s is being mirrored by another process", session.journal.name)
                 return BUSY
-            return Follower(session, _mirror_earlier).run()
+            return Follower(session, self._mirror_earlier).run()
         except Superseded:
             log.error("%s is being mirrored by another process now: this one was silent for too long", session.journal)
             return BUSY
@@ -58,12 +61,11 @@ class Mirror:
         """Whether the journal, as far as it was read, holds a run; True where this version cannot read it."""
         return self._unknown_format or self._session.replay.decoder.started is not None
 
-
-def _mirror_earlier(journal: Path) -> int:
-    """Brings the journal of an earlier part to its end; 0 also where it holds no run, which nothing has to wait for."""
-    mirror = Mirror(journal)
-    code = mirror.run()
-    return code if code == BUSY or mirror.may_hold_a_run else 0
+    def _mirror_earlier(self, journal: Path) -> int:
+        """Brings the journal of an earlier part to its end; 0 also where it holds no run: nothing waits for that."""
+        mirror = Mirror(journal, self._session.maps)
+        code = mirror.run()
+        return code if code == BUSY or mirror.may_hold_a_run else 0
 
 
 class _Unfailing(io.TextIOBase):
@@ -87,7 +89,7 @@ class _Unfailing(io.TextIOBase):
 
 
 def main(arguments: list[str]) -> int:
-    """The mirror process: `JOURNAL`."""
+    """The mirror process: `[--map FROM=TO ...] JOURNAL`."""
     # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
     # not ignored: SwanLab puts a handler of its own for Ctrl-C in place, and ends its run there.
     block_signals()
@@ -95,6 +97,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)
+    parser.add_argument("--map", action="append", default=[])
     given = parser.parse_args(arguments)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -104,4 +107,4 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if sys.platform != "win32":
         os.nice(10)  # yield to the trainer and to wandb's core
-    return Mirror(given.journal).run()
+    return Mirror(given.journal, read_maps(given.map)).run()

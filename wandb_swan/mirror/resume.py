@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,26 +16,30 @@ from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
 from ..journal.paths import command, is_folder
 from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
+from .places import may_have_more, read_maps
 
 _LEFT_ALONE = "is being mirrored now, left alone"
 
 
-def resume_all(journals: list[Path], console: Console) -> int:
+def resume_all(journals: list[Path], console: Console, maps: Sequence[str] = ()) -> int:
     """Mirrors every journal that nobody mirrors. Returns how many are not whole in SwanLab, and not on their way there.
 
     Runs that have ended are mirrored to their end, one after the other; those whose training goes on get a mirror that
-    follows them, and are not waited for.
+    follows them, and are not waited for. `maps`: where folders of other machines are here (`places.read_maps`).
+
+    Raises WandbSwanError where one of `maps` is none.
     """
+    ways = read_maps(maps)
     if not journals:
         console.print("nothing to resume")
     failed = 0
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
-        good, result = True, _without_a_mirror(journal)
+        good, result = True, _without_a_mirror(journal, ways)
         if result is None:
             try:
-                good, result = _follow(journal) if journal in live else _mirror(journal, console, title)
+                good, result = _follow(journal, maps) if journal in live else _mirror(journal, console, title, maps)
             except FileNotFoundError:  # another process has finished it meanwhile, or somebody has removed it
                 good, result = _ended(journal)
             except OSError as error:
@@ -44,9 +49,11 @@ def resume_all(journals: list[Path], console: Console) -> int:
     return failed
 
 
-def _without_a_mirror(journal: Path) -> str | None:
+def _without_a_mirror(journal: Path, ways: Sequence[tuple[str, str]]) -> str | None:
     """What to say of a journal that needs no mirror of ours; None: it needs one."""
-    if journal.exists() and is_whole(journal) and _is_there(MirrorStatus.of(journal)):
+    status = MirrorStatus.of(journal)
+    whole = journal.exists() and is_whole(journal) and _is_there(status)
+    if whole and not may_have_more(journal, status, ways):
         return "is whole already"
     return None if mirror_at(journal) is None else _LEFT_ALONE
 
@@ -56,9 +63,9 @@ def _is_there(status: MirrorStatus) -> bool:
     return status.mode == "online" or not status.run_dir or is_folder(Path(status.run_dir))
 
 
-def _follow(journal: Path) -> tuple[bool, str]:
+def _follow(journal: Path, maps: Sequence[str]) -> tuple[bool, str]:
     """Starts a mirror for a run whose training goes on. Returns whether it works, and what to say."""
-    process = start(journal)
+    process = start(journal, maps=maps)
     deadline = time.monotonic() + STARTING
     while MirrorStatus.of(journal).pid != process.pid:
         if process.poll() is not None:
@@ -72,11 +79,11 @@ def _follow(journal: Path) -> tuple[bool, str]:
     return True, "its training goes on, and so does a mirror now, until it ends"
 
 
-def _mirror(journal: Path, console: Console, title: str) -> tuple[bool, str]:
+def _mirror(journal: Path, console: Console, title: str, maps: Sequence[str]) -> tuple[bool, str]:
     """Runs one mirror to its end, showing how far it is on a terminal. Returns whether the run is whole, and what to
     say."""
     size = journal.stat().st_size
-    process = start(journal)
+    process = start(journal, maps=maps)
     try:
         with contextlib.ExitStack() as shown:
             line = None

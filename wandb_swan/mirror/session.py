@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,10 @@ class Tries(Sent):
 class Session:
     """One process at one journal, from its claim to its end."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = ()) -> None:
+        """`maps`: where folders of the training's machine are here (`places`)."""
         self.journal = journal
+        self.maps = maps
         self.claim = Claim.of(journal)
         self.trainer = Trainer(journal, {})
         self.live = False

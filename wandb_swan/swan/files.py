@@ -10,6 +10,9 @@ from typing import Any
 
 from ..atomic_file import replacing
 
+MISSING = "the file is missing"
+"""The reason of a loss."""
+
 
 class UnusableError(Exception):
     """A value that SwanLab cannot have as what it is. It costs that value alone.
@@ -101,7 +104,7 @@ class RunFiles(Files):
         if found.name in {"", ".."} or not real.is_relative_to(self.root) or FilePath(path).is_absolute():
             raise UnusableError("a path that leaves the run's files folder is refused", path[:500])
         if not real.is_file():
-            raise UnusableError("the file is missing", path[:500])
+            raise UnusableError(MISSING, path[:500])
         return real
 
     def save(self, run: Any, path: str, policy: str) -> None:

@@ -1,0 +1,120 @@
+"""`wandb-swan relay`: mirrors what trainers elsewhere record."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..mirror.relay import Relay
+
+
+@click.command()
+@click.argument("where", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(min=1), help="Mirrors at once, at most.  [default: 16]")
+@click.option("--once", is_flag=True, help="End when all that is there now has been taken (for cron).")
+@click.option("--map", "maps", multiple=True, metavar="FROM=TO", help="A folder of the trainers, and where it is here.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def relay(where: tuple[Path, ...], workers: int | None, once: bool, maps: tuple[str, ...], as_json: bool) -> None:
+    """Mirror every run whose journal is in, or comes into, the folders WHERE.
+
+    For trainers without network, without SwanLab, or in jobs that end with all their processes: they record with
+    WANDB_SWAN_MIRROR=relay, or as ever, into a folder that this machine sees too. The relay has its own SwanLab login
+    and settings. It goes on until Ctrl-C or SIGTERM, then lets its mirrors take what is there, at most 20 s; a second
+    one ends it at once.
+
+    WHERE are SwanLab's log directories, or folders of journals; ./swanlog if not given. --once exits with 1 if a run
+    that has ended is not whole in SwanLab.
+    """
+    from ..mirror.places import read_maps
+    from ..mirror.relay import WORKERS, Relay, open_folders
+    from ..settings import read_settings
+
+    settings = read_settings()
+    folders = open_folders(where or [settings.journal_dir or settings.log_dir])
+    read_maps(maps)
+    with ExitStack() as stack:
+        tell, each_turn = _as_json, _nothing
+        if not as_json:
+            tell = _as_line
+            if sys.stdout.isatty():
+                table = stack.enter_context(_Table())
+                tell, each_turn = table.line, table.turn
+        running = Relay(folders, workers=workers or WORKERS, maps=maps, tell=tell)
+        if sys.stdout.isatty() and not as_json:
+            table.relay = running
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: running.stop())
+        code = running.run(once=once, each_turn=each_turn)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _as_json(what: Mapping[str, Any]) -> None:
+    with suppress(OSError, ValueError):  # nobody reads any more
+        print(json.dumps(what), flush=True)
+
+
+def _as_line(what: Mapping[str, Any]) -> None:
+    with suppress(OSError, ValueError):
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), _sentence(what), flush=True)
+
+
+def _sentence(what: Mapping[str, Any]) -> str:
+    name = Path(str(what["journal"])).stem + ": " if "journal" in what else ""
+    return f"{name}{what['text']}"
+
+
+class _Table:
+    """What is followed, on a terminal, below the lines of what has happened."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.relay: Relay | None = None
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> _Table:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def line(self, what: Mapping[str, Any]) -> None:
+        stamp = time.strftime("%H:%M:%S")
+        self._console.print(f"{stamp} {_sentence(what)}", markup=False, highlight=False, soft_wrap=True)
+
+    def turn(self) -> None:
+        from rich.markup import escape
+        from rich.table import Table
+
+        from ..journal.models import MirrorStatus
+
+        assert self.relay is not None
+        table = Table(box=None, header_style="bold")
+        for column in ("run", "state", "points", "to send", "host", "reason"):
+            table.add_column(column)
+        followed = sorted(self.relay.followed.values(), key=lambda follow: follow.process is None)
+        for follow in followed[: max(3, self._console.height - 8)]:
+            said = MirrorStatus.of(follow.journal)
+            points = sum(count for kind, count in said.counts.items() if kind not in ("rows", "lines"))
+            state = (said.state or "starting") if follow.process is not None else "waits"
+            row = (said.run_id or follow.journal.stem, state, f"{points:,}", f"{said.unsent:,}", follow.trainer.host)
+            table.add_row(*map(escape, (*row, said.reason or "")))
+        table.caption = f"{len(followed)} run(s) followed"
+        self._live.update(table, refresh=True)
