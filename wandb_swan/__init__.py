@@ -52,6 +52,7 @@ def sync_wandb(
     wandb_run: bool | None = None,
     workspace: str | None = None,
     log_dir: str | None = None,
+    *,
     python: str | None = None,
 ) -> None:
     """Mirrors every wandb run of this process; for scripts that keep `import wandb`.

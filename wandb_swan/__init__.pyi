@@ -103,5 +103,6 @@ def sync_wandb(
     wandb_run: bool | None = None,
     workspace: str | None = None,
     log_dir: str | None = None,
+    *,
     python: str | None = None,
 ) -> None: ...

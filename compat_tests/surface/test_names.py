@@ -88,6 +88,7 @@ def test_signature_of_init() -> None:
         "swanlab_project",
         "swanlab_workspace",
         "swanlab_log_dir",
+        "swanlab_python",
         "keep_wandb",
     }
     assert all(parameter.kind is parameter.KEYWORD_ONLY and parameter.default is None for parameter in added)
