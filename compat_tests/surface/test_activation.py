@@ -76,7 +76,7 @@ def test_sync_wandb_has_swanlabs_signature() -> None:
     theirs = inspect.signature(swanlab.sync_wandb).parameters
     ours = inspect.signature(wandb_swan.sync_wandb).parameters
     assert list(ours) == [*theirs, "python"] and ours["python"].kind is inspect.Parameter.KEYWORD_ONLY
-    assert [parameter.kind for parameter in ours.values()] == [parameter.kind for parameter in theirs.values()]
+    assert all(ours[name].kind == parameter.kind for name, parameter in theirs.items())
 
 
 PEERS = {
