@@ -94,8 +94,7 @@ class Following:
             console: Where is said what happens.
             on_report: Told after each round in which something has happened.
         """
-        places = {"log_dir": options.log_dir.absolute(), "cache": options.cache.absolute()}
-        self._options = options.model_copy(update=places)
+        self._options = options.with_whole_paths()
         self._look = look
         self._every = every
         self._workers = workers or WORKERS

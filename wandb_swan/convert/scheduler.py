@@ -86,8 +86,7 @@ def convert_all(
     """
     begin = time.monotonic()
     workers = workers or min(8, os.cpu_count() or 1)
-    places = {"log_dir": options.log_dir, "cache": options.cache, "artifacts": options.artifacts}
-    options = options.model_copy(update={name: path and path.absolute() for name, path in places.items()})
+    options = options.with_whole_paths()
     manifest = Manifest(options.log_dir)
     reports: dict[str, RunReport] = {}
     try:

@@ -46,6 +46,11 @@ class Options(BaseModel):
     """Where the files of the runs' artifacts go; None: they are listed alone."""
     max_artifact_gb: float = MAX_ARTIFACT_GB
 
+    def with_whole_paths(self) -> Options:
+        """The same, for a process that works in another folder."""
+        places = {"log_dir": self.log_dir, "cache": self.cache, "artifacts": self.artifacts}
+        return self.model_copy(update={name: path and path.absolute() for name, path in places.items()})
+
 
 class Selection:
     """Leaves out what the options do not want, and counts it."""
