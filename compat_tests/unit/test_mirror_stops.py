@@ -97,7 +97,7 @@ def test_ctrl_c_while_a_journal_is_resumed(
         def wait(self, timeout: float) -> int:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(recovery, "start", lambda journal: Process())
+    monkeypatch.setattr(recovery, "start", lambda journal, **_: Process())
     with pytest.raises(KeyboardInterrupt):
         recovery.resume_all([journal], Console())
     assert "goes on by itself" in capsys.readouterr().out
@@ -124,10 +124,10 @@ def test_a_journal_of_an_unknown_format(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_part_does_not_overtake_one_of_an_unknown_format(tmp_path: Path) -> None:
     """Online: SwanLab takes no older step into an experiment that goes on."""
     old = written(tmp_path, format=99)
-    assert mirror._mirror_earlier(old) == 1
+    assert mirror.Mirror(old)._mirror_earlier(old) == 1
     empty = JournalWriter(tmp_path / "r2-20260101_000000.journal")
     empty.close()
-    assert mirror._mirror_earlier(empty.path) == 0
+    assert mirror.Mirror(empty.path)._mirror_earlier(empty.path) == 0
 
 
 @pytest.mark.parametrize(
