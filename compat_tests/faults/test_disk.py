@@ -56,9 +56,11 @@ for i in range(400):
     run.log({"loss": i / 3, "text": "x" * 50})
     if i == 200:
         run.config["late"] = 1
-        time.sleep(1)
-        size = next(pathlib.Path(os.environ.get("WANDB_SWAN_JOURNAL_DIR", "swanlog/journals")).glob("*.journal"), None)
-        limit(size.stat().st_size + 2000 if size else 10_000_000)
+        journals = pathlib.Path(os.environ.get("WANDB_SWAN_JOURNAL_DIR", "swanlog/journals"))
+        journal = next(journals.glob("*.journal"), None)
+        while journal and not journal.with_suffix(".mirror").exists():  # it has the journal
+            time.sleep(0.05)
+        limit(journal.stat().st_size + 2000 if journal else 10_000_000)
 run.finish()
 print("done")
 """

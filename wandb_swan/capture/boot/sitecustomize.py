@@ -29,9 +29,12 @@ class _Package:
         if fullname != "wandb_swan":
             return None
         package = _HERE.parent.parent
-        return util.spec_from_file_location(
+        spec = util.spec_from_file_location(
             fullname, str(package / "__init__.py"), submodule_search_locations=[str(package)]
         )
+        assert spec is not None
+        spec.loader_state = "borrowed"  # said to `interpreter.obstacle`: no other process of this Python finds it
+        return spec
 
 
 def _activate() -> None:
