@@ -28,6 +28,8 @@ WANDB_DIR = "./wandb"
 """The folder that wandb writes its runs to."""
 FINISH_TIMEOUT = 300.0
 """Seconds that `finish()` waits for the mirror."""
+RELAY_WORKERS = 16
+"""Mirrors of a relay at once."""
 MAX_FILE_MB = 100.0
 """Saved files over this size (10^6 bytes) are not converted."""
 MAX_ARTIFACT_GB = 10.0

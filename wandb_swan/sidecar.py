@@ -45,8 +45,7 @@ def make(*, swanlab: str | None = None, extras: Sequence[str] = (), upgrade: boo
     folder = sidecar_folder()
     if (folder / READY).exists() and not upgrade and not swanlab and not extras:
         return folder
-    if (folder / READY).exists():
-        (folder / READY).unlink()
+    (folder / READY).unlink(missing_ok=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     uv = shutil.which("uv")
     if not python_in(folder).exists():

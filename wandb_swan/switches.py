@@ -214,11 +214,6 @@ def given(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = 
     return found
 
 
-def says_no(variable: str) -> bool:
-    """Whether a variable switches something off."""
-    return os.environ.get(variable, "").strip().lower() in _NO
-
-
 def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """One sentence for each variable that looks like a switch and is none."""
     known = {name for switch in TABLE for name in variables(switch) if name.startswith(PREFIX)} | OTHERS

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
+from wandb_swan.capture.interpreter import started_from_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 
@@ -46,6 +47,29 @@ print("hello from the console")
 raise ValueError("its end")
 """
 
+BEGUN = """
+import wandb
+run = wandb.init(project="p", id="begun", config={"lr": 0.5})
+run.log({"loss": 0.0})
+run.log({"loss": 1.0})
+import wandb_swan
+wandb_swan.sync_wandb(mode="offline")
+for i in range(2, 6):
+    run.log({"loss": float(i)})
+run.summary["best"] = 5
+run.finish()
+"""
+KEPT_OFFLINE = """
+import wandb_swan as wandb
+off = wandb.init(project="p", id="off", mode="disabled")
+off.log({"loss": 1})
+off.finish()
+run = wandb.init(project="p", id="kept", mode="online", wandb_run=False)
+assert run.settings._offline if hasattr(run.settings, "_offline") else run.settings.mode == "offline"
+run.log({"loss": 1})
+run.finish()
+"""
+
 
 def interpreter(version: str) -> str:
     """A Python of that series; skips where there is none."""
@@ -68,14 +92,15 @@ def trainer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return place
 
 
-def train(trainer: Path, folder: Path, *arguments: str | Path, expect: int = 0) -> Recorded:
-    """Runs a program there, the mirror from here."""
+def train(trainer: Path, folder: Path, *arguments: str | Path, expect: int = 0, **variables: str) -> Recorded:
+    """Runs a program there as `wandb-swan run` does, the mirror from here."""
     home = folder / "home"
     home.mkdir(parents=True)
+    there = {"WANDB_SWAN_MODE": "offline", **started_from_here({}), **variables}
     done = subprocess.run(
-        [Path(sys.executable).with_name("wandb-swan"), "run", "--mode", "offline", "--", trainer, *arguments],
+        [trainer, *arguments],
         cwd=folder,
-        env=clean_environment(home, WANDB_CONSOLE="wrap"),
+        env=clean_environment(home, WANDB_CONSOLE="wrap", **there),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -98,9 +123,23 @@ def test_everything(trainer: Path, tmp_path: Path) -> None:
     assert status["self_check"]["differences"] == status["self_check"]["rows_added_from_log"] == 0, result.explain()
 
 
-def test_the_step_rule_is_that_of_its_core(trainer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", [True, False], ids=["service", "no service"])
+def test_the_step_rule_is_that_of_its_core(trainer: Path, tmp_path: Path, service: bool) -> None:
     """Live steps are right, not put right from wandb's log."""
-    result = train(trainer, tmp_path, Path(__file__).with_name("programs.py"), "0", str(PROGRAMS))
+    without = {} if service else {"WANDB_DISABLE_SERVICE": "true"}
+    result = train(trainer, tmp_path, Path(__file__).with_name("programs.py"), "0", str(PROGRAMS), **without)
     assert len(result.pairs()) == PROGRAMS
     wrong = [s["run_id"] for s in result.statuses if s["self_check"]["differences"] or s["superseded"]]
     assert not wrong, result.explain()
+
+
+def test_a_run_that_goes_on_already(trainer: Path, tmp_path: Path) -> None:
+    """`sync_wandb()` after `wandb.init()`, where nothing was tapped before: the run is mirrored from its beginning."""
+    (tmp_path / "train.py").write_text(BEGUN)
+    _, swan = train(trainer, tmp_path, "train.py", WANDB_SWAN="").pair()
+    assert swan.state == "finished" and swan.scalars["loss"] == {i: float(i) for i in range(6)}
+
+
+def test_what_must_not_be_uploaded_is_not(trainer: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(KEPT_OFFLINE)
+    assert set(train(trainer, tmp_path, "train.py").pairs()) == {"kept"}

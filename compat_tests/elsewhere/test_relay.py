@@ -1,142 +1,32 @@
-"""One relay for many trainings: whoever of them dies, both stores are equal in the end, and everything is there once."""
+"""One relay for many trainings: both stores are equal in the end, and everything is there once."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import platform
-import shutil
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from compat_tests.conftest import Recorded, clean_environment
-from compat_tests.faults.conftest import assert_cloud_has, cmdline, processes, until
+from compat_tests.conftest import clean_environment
+from compat_tests.elsewhere.field import COMMAND, QUIET, Field
+from compat_tests.faults.conftest import until
 from compat_tests.journals import written
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
-from compat_tests.stores import SwanStore, WandbStore, assert_same_values
+from compat_tests.stores import SwanStore
 from wandb_swan.journal.reader import LogReader
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.name == "nt", reason="signals")]
-
-COMMAND = Path(sys.executable).with_name("wandb-swan")
-TRAIN = """
-import os, pathlib, sys, time
-import wandb_swan as wandb
-
-name, rows, gates = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-run = wandb.init(project="p", id=name, config={"lr": 0.1, "name": name})
-for i in range(rows):
-    run.log({"loss": 1 / (i + 1), "who": name} if i % 5 == 0 else {"loss": 1 / (i + 1)})
-    if gates and i == rows // 2:
-        pathlib.Path(name + ".reached").touch()
-        while not pathlib.Path(name + ".go").exists():
-            time.sleep(0.05)
-print("trained", name)
-run.finish()
-"""
-QUIET = {"WANDB_X_DISABLE_STATS": "true", "WANDB_X_DISABLE_META": "true", "SWANLAB_PROBE_MONITOR": "false"}
-
-
-class Field:
-    """A folder that trainings and relays share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home, self.work = folder / "home", folder / "work"
-        self.home.mkdir()
-        self.work.mkdir()
-        self.journals = self.work / "swanlog" / "journals"
-        self.started: list[subprocess.Popen[str]] = []
-        (self.work / "train.py").write_text(TRAIN)
-
-    def start(self, *command: str | Path, **environment: str | None) -> subprocess.Popen[str]:
-        number = len(self.started)
-        with (self.work / f"out{number}").open("w") as out, (self.work / f"err{number}").open("w") as err:
-            process = subprocess.Popen(
-                [str(word) for word in command],
-                cwd=self.work,
-                env=clean_environment(self.home, **{**QUIET, **environment}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                text=True,
-            )
-        self.started.append(process)
-        return process
-
-    def said(self, process: subprocess.Popen[str]) -> str:
-        number = self.started.index(process)
-        return "".join((self.work / f"{name}{number}").read_text() for name in ("out", "err"))
-
-    def train(self, name: str, rows: int = 20, *gates: str, **environment: str | None) -> subprocess.Popen[str]:
-        given = {"WANDB_SWAN_MIRROR": "relay", **environment}
-        return self.start(sys.executable, "train.py", name, str(rows), *gates, **given)
-
-    def relay(self, *options: str | Path, **environment: str | None) -> subprocess.Popen[str]:
-        """A relay that has begun."""
-        process = self.start(COMMAND, "relay", "swanlog", *options, **environment)
-        until(lambda: "relay of" in self.said(process) or '"relay"' in self.said(process), 60)
-        return process
-
-    def at_gate(self, name: str) -> None:
-        until((self.work / f"{name}.reached").exists, 60)
-
-    def mirrored(self, name: str) -> bool:
-        """Whether a mirror has written something of a run."""
-        return any(told.get("counts", {}).get("rows") for told in self.statuses(name))
-
-    def statuses(self, name: str) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in sorted(self.journals.glob(f"{name}-*.status.json"))]
-
-    def whole(self, *names: str, timeout: float = 120) -> None:
-        """Waits until every journal is gone; both stores are then the same, with one SwanLab run for each of wandb's."""
-
-        def done() -> bool:
-            return not list(self.journals.glob("*.journal")) and all(
-                told["state"] == "finished" for name in names for told in self.statuses(name)
-            )
-
-        until(done, timeout)
-        pairs = Recorded(self.work, 0, "", "".join(map(self.said, self.started))).pairs()
-        assert set(pairs) == set(names)
-        for wandb, swan in pairs.values():
-            assert_same_values(wandb, swan)
-        assert len(list((self.work / "swanlog").glob("run-*"))) == len(names)
-
-    def end(self, process: subprocess.Popen[str], *, expect: int = 0) -> str:
-        assert process.wait(120) == expect, self.said(process)
-        return self.said(process)
-
-    def stop(self, relay: subprocess.Popen[str], *, expect: int = 0) -> str:
-        relay.terminate()
-        return self.end(relay, expect=expect)
-
-    def mirrors(self) -> list[Any]:
-        return [p for p in processes(self.work) if "wandb_swan.mirror.process" in " ".join(cmdline(p))]
-
-
-@pytest.fixture
-def field(tmp_path: Path) -> Iterator[Field]:
-    made = Field(tmp_path)
-    yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    for mirror in processes(made.work):
-        mirror.kill()
-
-
-@pytest.fixture
-def cloud() -> Iterator[SwanLabCloud]:
-    with SwanLabCloud() as running:
-        yield running
-        running.heal()
 
 
 def test_a_relay_mirrors_and_finish_waits_for_it(field: Field) -> None:
@@ -196,82 +86,6 @@ def test_twenty_trainings_over_one_relay_with_three_mirrors(field: Field) -> Non
     assert "nothing is left" in field.stop(relay)
 
 
-def test_a_relay_that_is_killed_and_started_again(field: Field) -> None:
-    first = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    first.kill()
-    first.wait()
-    second = field.relay()
-    (field.work / "r1.go").touch()
-    assert "SwanLab run saved" in field.end(training)
-    field.whole("r1")
-    field.stop(second)
-
-
-def test_relay_and_mirror_killed_with_the_training(field: Field) -> None:
-    relay = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    for process in (relay, training):
-        process.kill()
-        process.wait()
-    for mirror in field.mirrors():
-        mirror.kill()
-    second = field.relay()
-    until(lambda: not list(field.journals.glob("*.journal")), 60)
-    (told,) = field.statuses("r1")
-    assert (told["state"], told["result"]) == ("finished", "crashed")
-    assert len(list((field.work / "swanlog").glob("run-*"))) == 1
-    field.stop(second)
-
-
-def test_a_training_that_is_killed_under_a_relay(field: Field) -> None:
-    relay = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    training.kill()
-    until(lambda: any(told["state"] == "finished" for told in field.statuses("r1")), 60)
-    (told,) = field.statuses("r1")
-    assert told["result"] == "crashed" and told["counts"]["rows"] == 21
-    field.stop(relay)
-
-
-def test_the_relay_dies_and_the_training_ends_with_a_mirror_of_its_own(field: Field) -> None:
-    relay = field.relay()
-    training = field.train("r1", 40, "gate", WANDB_SWAN_MIRROR="auto")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    relay.kill()
-    relay.wait()
-    for mirror in field.mirrors():
-        mirror.kill()
-    (field.work / "r1.go").touch()
-    said = field.end(training)
-    assert "wandb_swan: mirroring run r1 to SwanLab" in said and "SwanLab run saved" in said
-    field.whole("r1")
-
-
-def test_a_relay_is_told_to_end_while_a_training_goes_on(field: Field) -> None:
-    first = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    said = field.stop(first)
-    assert "its run goes on; the next relay" in said and "1 run(s) are not whole in SwanLab" in said
-    assert not field.mirrors() and not list(field.journals.glob("*.mirror"))
-    assert not list(field.journals.parent.glob(".relay-*"))
-    field.end(field.start(COMMAND, "relay", "swanlog", "--once"))  # takes what is there, and leaves it again
-    assert not field.mirrors()
-    second = field.relay()
-    (field.work / "r1.go").touch()
-    field.end(training)
-    field.whole("r1")
-    field.stop(second)
-
-
 def test_two_relays_on_one_folder(field: Field) -> None:
     relays = [field.relay(), field.relay()]
     names = [f"t{number}" for number in range(6)]
@@ -294,34 +108,14 @@ def test_the_same_run_again_and_again(field: Field) -> None:
     assert order == sorted(order) and len(order) == 3
 
 
-def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
-    relay = field.relay(**cloud.env())
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    cloud.vanish()
-    (field.work / "r1.go").touch()
-    time.sleep(3)
-    relay.kill()
-    relay.wait()
-    for mirror in field.mirrors():
-        mirror.kill()
-    relay = field.relay(**cloud.env())
-    time.sleep(2)
-    cloud.come_back()
-    field.end(training)
-    until(lambda: not list(field.journals.glob("*.journal")), 120)
-    wandb = Recorded(field.work, 0, "", "").wandb_dirs[0]
-    assert_cloud_has(cloud.experiment("r1"), WandbStore.read(wandb))
-    assert cloud.experiment("r1").state == "FINISHED"
-    field.stop(relay)
-
-
 MEDIA = """
+import pathlib
 import numpy
 import wandb_swan as wandb
 
+pathlib.Path("weights.bin").write_bytes(b"weights")
 run = wandb.init(project="p", id="r1")
+run.save(str(pathlib.Path("weights.bin").absolute()), base_path=".")
 for i in range(3):
     run.log({"picture": wandb.Image(numpy.full((4, 4, 3), i, dtype=numpy.uint8)), "a": i})
 run.finish()
@@ -348,11 +142,12 @@ def moved(field: Field, tmp_path: Path) -> Callable[[str], Path]:
     return move
 
 
-def whole_in(folder: Path, pictures: int = 3) -> None:
+def whole_in(folder: Path, pictures: int = 3, *, weights: bool = True) -> None:
     (run,) = (folder / "swanlog").glob("run-*")
     store = SwanStore.read(run)
     assert store.scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
     assert len(store.media.get("picture", {})) == pictures
+    assert [path.read_bytes() for path in run.rglob("weights.bin")] == ([b"weights"] if weights else [])
 
 
 def test_a_folder_that_is_mounted_elsewhere(field: Field, moved: Callable[[str], Path]) -> None:
@@ -367,10 +162,10 @@ def test_files_that_are_not_found_are_taken_later(field: Field, moved: Callable[
     there = moved("wandb")
     said = field.end(field.start(COMMAND, "relay", "swanlog", "--once"))
     assert "3 x the file is missing" in said and "which is not found here (--map says where it is)" in said
-    whole_in(field.work, 0)
+    whole_in(field.work, 0, weights=False)
     assert len(list(field.journals.glob("*.journal"))) == 1
     field.end(field.start(COMMAND, "relay", "swanlog", "--once"))  # nothing has changed
-    whole_in(field.work, 0)
+    whole_in(field.work, 0, weights=False)
     field.end(field.start(COMMAND, "resume", f"--map={field.work}/wandb={there}"))
     whole_in(field.work)
     assert not list(field.journals.glob("*.journal"))
@@ -381,23 +176,63 @@ def test_a_map_that_is_none(field: Field) -> None:
     assert "--map /scratch: give FROM=TO, for instance /scratch=/mnt/scratch" in said
 
 
-def namespaces(*kinds: str) -> list[str]:
-    command = ["unshare", *kinds]
-    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("this machine refuses namespaces")
-    return command
+def test_a_saved_file_that_is_elsewhere(field: Field, moved: Callable[[str], Path]) -> None:
+    """`wandb.save` has made a link; what that names is not found here."""
+    there = moved("weights.bin")
+    said = field.end(field.start(COMMAND, "relay", "swanlog", "--once"))
+    assert "1 x file not saved: the file is missing" in said and "(--map says where it is)" in said
+    whole_in(field.work, weights=False)
+    away = there.with_name("away")
+    away.mkdir()
+    there.rename(away / "weights.bin")
+    field.end(field.start(COMMAND, "resume", f"--map={field.work}={away}"))
+    whole_in(field.work)
+    assert not list(field.journals.glob("*.journal"))
 
 
-def test_two_hosts(field: Field) -> None:
-    """The relay's machine has another name, and sees no process of the training's."""
-    apart = namespaces("--uts", "--pid", "--fork", "--mount-proc", "--kill-child")
-    renamed = ["sh", "-c", 'hostname relayhost && exec "$@"', "sh"]
-    relay = field.start(*apart, *renamed, COMMAND, "relay", "swanlog")
-    until(lambda: "relay of" in field.said(relay), 60)
+def test_files_that_are_taken_later_online(field: Field, moved: Callable[[str], Path], cloud: SwanLabCloud) -> None:
+    there = moved("wandb")
+    field.end(field.start(COMMAND, "relay", "swanlog", "--once", **cloud.env()))
+    assert cloud.experiment("r1").media == {} and len(list(field.journals.glob("*.journal"))) == 1
+    field.end(field.start(COMMAND, "relay", "swanlog", "--once", f"--map={field.work}/wandb={there}", **cloud.env()))
+    experiment = cloud.experiment("r1")
+    assert sorted(experiment.media["picture"]) == [0, 1, 2] and experiment.duplicate_points == []
+    assert not list(field.journals.glob("*.journal"))
+
+
+def test_the_table_on_a_terminal(field: Field) -> None:
+    """What has happened as lines, what is followed below them; nothing of it is left at the end."""
     training = field.train("r1", 40, "gate")
     field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
-    assert "is mirrored to SwanLab by the relay on relayhost" in field.said(training)
-    (field.work / "r1.go").touch()
-    assert "SwanLab run saved" in field.end(training)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    relay = subprocess.Popen(
+        [COMMAND, "relay", "swanlog"],
+        cwd=field.work,
+        env=clean_environment(field.home, **QUIET, TERM="xterm", COLUMNS="100"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = ""
+
+    def more() -> str:
+        nonlocal shown
+        with contextlib.suppress(OSError):  # the terminal is gone with the relay
+            shown += os.read(ours, 65536).decode()
+        return shown
+
+    try:
+        until(lambda: "1 run(s) followed" in more() and "running" in shown, 120)
+        (field.work / "r1.go").touch()
+        field.end(training)
+        until(lambda: "SwanLab run saved" in more() and "0 run(s) followed" in shown, 120)
+        relay.terminate()
+        until(lambda: "nothing is left" in more(), 60)
+        assert relay.wait(60) == 0
+    finally:
+        relay.kill()
+        relay.wait()
+        os.close(ours)
     field.whole("r1")

@@ -77,7 +77,7 @@ def test_versions_that_share_files_cost_once(tmp_path: Path) -> None:
 
 def test_hostile_manifests(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes(b"before")
-    root = tmp_path / "in" / "root"
+    root = tmp_path / "in" / "store"
     hostile = [
         "../../../../../outside", "/etc/evil", "x/../../../../evil", "..", ".", "", "a\\b", "..\\evil", "C:/evil",
         "nul\0byte", "\ud800",
@@ -90,7 +90,7 @@ def test_hostile_manifests(tmp_path: Path) -> None:
     )
     assert tree(tmp_path) == {
         "outside": b"before",
-        **{f"in/root/acme/p/data/v0/{path}": fine[given] for path, given in {
+        **{f"in/store/acme/p/data/v0/{path}": fine[given] for path, given in {
             "a/b": "a/b", "d/e": "d//e", "f": "./f", "ünïcode ☃": "ünïcode ☃", "line\nbreak": "line\nbreak",
         }.items()},
     }  # fmt: skip

@@ -128,16 +128,16 @@ def of_sidecar() -> str | None:
 
 
 def _of_command() -> str | None:
-    """The Python of the `wandb-swan` on PATH, where that is another environment's: its first line names it."""
-    with contextlib.suppress(OSError, UnicodeError):
+    """The Python of the `wandb-swan` on PATH, where that is another environment's: its first line names
+    it, or it lies beside it (a long path, or one with a space, has no first line of its own)."""
+    with contextlib.suppress(OSError):
         command = shutil.which("wandb-swan")
         if command is None:
             return None
         with Path(command).open("rb") as script:
-            head = script.read(4096).decode()
-        first = re.match(r"#!\s*(/\S+)[ \t]*\n", head) or re.search(r"""\nexec['" ]+(/[^'"\n]+)['"]+ """, head)
-        beside = python_in(Path(command).resolve().parent.parent)
-        for path in ([first[1]] if first else []) + [str(beside)]:
-            if os.access(path, os.X_OK) and re.match(r"python|pypy", Path(path).name) and path != sys.executable:
+            first = re.match(rb"#!\s*(/\S*/(?:python|pypy)[^/\s]*)[ \t]*\n", script.read(4096))
+        beside = str(python_in(Path(command).resolve().parent.parent))
+        for path in ([os.fsdecode(first[1])] if first else []) + [beside]:
+            if os.access(path, os.X_OK) and path != sys.executable:
                 return path
     return None

@@ -14,10 +14,16 @@ def running() -> list[tuple[str, Any]]:
     """Stream id and run of every run that this process has started and not finished."""
     setup = sys.modules.get("wandb.sdk.wandb_setup")
     wandb = getattr(setup, "_singleton", None)
+    if wandb is None:  # up to 0.19.1
+        wandb = getattr(getattr(setup, "_WandbSetup", None), "_instance", None)
     if wandb is None or getattr(wandb, "_pid", None) != os.getpid():  # a fork has its parent's
         return []
-    runs = list(getattr(wandb, "_active_runs", ()))
-    return [(run._settings.run_id, run) for run in runs if run._init_pid == os.getpid() and not run._is_attached]
+    runs = list(getattr(wandb, "_active_runs", None) or getattr(wandb, "_global_run_stack", None) or ())
+    return [
+        (run._settings.run_id, run)
+        for run in runs
+        if run._init_pid == os.getpid() and not getattr(run, "_is_attached", False)
+    ]
 
 
 def step_of(run: Any) -> int:

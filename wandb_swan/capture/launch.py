@@ -163,7 +163,7 @@ def _first_note(run: Any, settings: Switches, joined_at: int | None) -> BeginFie
             "wandb_swan": installed("wandb-swan"),
             "wandb": installed("wandb"),
             "python": platform.python_version(),
-            "core": PYTHON_CORE if python_core() else "go",
+            "core": PYTHON_CORE if python_core(run) else "go",
         },
         "run": {
             "id": wandb_settings.run_id,

@@ -52,7 +52,7 @@ def start_python(
             and every signal is blocked in it from its first instruction on.
         base: The environment, in which it is then neither mirrored nor runs modules of the working directory.
         interpreter: The Python; this one if none is given. Another one imports from its own environment alone, and
-            gets of ours what `Interpreter.environment` says.
+            gets of our variables what `foreign_environment` says.
 
     Raises:
         OSError: there is no Python (see `interpreter`), no process to be had, or the log cannot be written.

@@ -2,6 +2,8 @@
 
 - `InterfaceSock._publish`: every published record. Up to 0.20 also those that expect an answer.
 - `InterfaceSock._deliver` (0.21) or `InterfaceSock.deliver_async` (from 0.22): records that expect an answer.
+- `InterfaceQueue`, up to 0.19.1 in the place of `InterfaceSock` where wandb has no service: WANDB_DISABLE_SERVICE is
+  set, or the first run of the process was a disabled one. It does not know its stream.
 - `InterfaceSock.deliver_run_start(run)`: called once, in the thread of `wandb.init`, when the run exists. Up to 0.18 it
   is given the run's record.
 - `Run._finish`: after it, wandb's own transaction log is whole.
@@ -37,6 +39,19 @@ def interface() -> type:
 
     found: type = InterfaceSock
     return found
+
+
+def queue() -> type | None:
+    """What runs without a service publish through; None where there are no such runs."""
+    with contextlib.suppress(ImportError, AttributeError):
+        found: type = importlib.import_module("wandb.sdk.backend.backend").InterfaceQueue
+        return found
+    return None
+
+
+def stream_of_queue(publisher: Any) -> str | None:
+    """What `InterfaceSock` calls `_stream_id`: the id of the run, once that is there."""
+    return getattr(getattr(publisher._run, "_settings", None), "run_id", None)
 
 
 def answered(publisher: type) -> str | None:
@@ -115,10 +130,13 @@ def _is_disabled(arguments: Any) -> bool:
     return bool(merged.mode == "disabled")
 
 
-def python_core() -> bool:
+def python_core(run: Any) -> bool:
     """Whether rows get their steps from wandb's Python core: up to 0.17, and later where it is asked for."""
     from wandb import env
 
+    without_service = queue()
+    if without_service is not None and isinstance(getattr(run._backend, "interface", None), without_service):
+        return True
     legacy = getattr(env, "is_require_legacy_service", None)  # 0.17 to 0.20
     if legacy is not None and legacy():
         return True

@@ -1,6 +1,6 @@
 """The tap: sees every record that wandb publishes and appends it to the run's journal.
 
-Class level, so that runs started by libraries are live.seen too. What is wrapped is in `seams`.
+Class level, so that runs started by libraries are seen too. What is wrapped is in `seams`.
 """
 
 from __future__ import annotations
@@ -129,6 +129,12 @@ def _wrap_all() -> None:
     if answered is not None:
         _wrap(interface, answered, _tap_deliver_async if answered == "deliver_async" else _tap_publish)
     _wrap(interface, "deliver_run_start", _tap_run_start)
+    queue = seams.queue()
+    if queue is not None:
+        _wrap(queue, "_publish", _tap_publish)
+        _wrap(queue, "deliver_run_start", _tap_run_start)
+        _saved.append((queue, "_stream_id", _MISSING))
+        queue._stream_id = property(seams.stream_of_queue)  # type: ignore[attr-defined]
     _wrap(seams.run_class(), "_finish", _tap_finish)
     connection = seams.connection()
     if connection is not None:

@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..defaults import RELAY_WORKERS
+
 if TYPE_CHECKING:
     from ..mirror.relay import Relay
 
 
 @click.command()
 @click.argument("where", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(min=1), help="Mirrors at once, at most.  [default: 16]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=RELAY_WORKERS, show_default=True, help="Mirrors at once, at most."
+)
 @click.option("--once", is_flag=True, help="End when all that is there now has been taken (for cron).")
 @click.option("--map", "maps", multiple=True, metavar="FROM=TO", help="A folder of the trainers, and where it is here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def relay(where: tuple[Path, ...], workers: int | None, once: bool, maps: tuple[str, ...], as_json: bool) -> None:
+def relay(where: tuple[Path, ...], workers: int, once: bool, maps: tuple[str, ...], as_json: bool) -> None:
     """Mirror every run whose journal is in, or comes into, the folders WHERE.
 
     For trainers without network, without SwanLab, or in jobs that end with all their processes: they record with
@@ -34,23 +38,20 @@ def relay(where: tuple[Path, ...], workers: int | None, once: bool, maps: tuple[
     WHERE are SwanLab's log directories, or folders of journals; ./swanlog if not given. --once exits with 1 if a run
     that has ended is not whole in SwanLab.
     """
-    from ..mirror.places import read_maps
-    from ..mirror.relay import WORKERS, Relay, open_folders
+    from ..mirror.relay import Relay, open_folders
     from ..settings import read_settings
 
     settings = read_settings()
     folders = open_folders(where or [settings.journal_dir or settings.log_dir])
-    read_maps(maps)
     with ExitStack() as stack:
-        tell, each_turn = _as_json, _nothing
-        if not as_json:
-            tell = _as_line
-            if sys.stdout.isatty():
-                table = stack.enter_context(_Table())
-                tell, each_turn = table.line, table.turn
-        running = Relay(folders, workers=workers or WORKERS, maps=maps, tell=tell)
-        if sys.stdout.isatty() and not as_json:
+        tell, each_turn = _as_json if as_json else _as_line, _nothing
+        table = _Table() if sys.stdout.isatty() and not as_json else None
+        if table is not None:
+            tell, each_turn = table.line, table.turn
+        running = Relay(folders, workers=workers, maps=maps, tell=tell)
+        if table is not None:
             table.relay = running
+            stack.enter_context(table)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: running.stop())
         code = running.run(once=once, each_turn=each_turn)

@@ -134,7 +134,7 @@ class Ending:
         only_copy = sink.only_copy or ("what lies behind its damage" if damaged else None)
         facts["elsewhere"] = self._elsewhere()
         if only_copy is None and facts["elsewhere"] is not None:
-            only_copy = f"what names files in {facts['elsewhere']}, which is not found here (--map says where it is)"
+            only_copy = f"what is at {facts['elsewhere']}, which is not found here (--map says where it is)"
         written = session.report("finished", only_copy=only_copy, **facts)
         # Whom we cannot see may only be suspended, and write on: what `size` tells, then.
         closed = decoder.ended or (not session.may_grow() and session.trainer.certain)
@@ -150,13 +150,14 @@ class Ending:
         return 0
 
     def _elsewhere(self) -> str | None:
-        """The folder of the run's files, if it could not be found from this machine, another one, and was needed."""
-        session, begin = self._session, self._session.replay.decoder.begin
+        """What could not be found from this machine, another one, and was needed: the folder of the run's files, or
+        what a link in it names."""
+        session, sink, begin = self._session, self._session.replay.sink, self._session.replay.decoder.begin
+        if not Places(begin, session.journal, session.maps).foreign:
+            return None
         if begin.run.files is None or is_folder(Path(begin.run.files)):
-            return None
-        if not any(loss["reason"] == MISSING for loss in session.replay.sink.lost()):
-            return None
-        return begin.run.files if Places(begin, session.journal, session.maps).foreign else None
+            return sink.lost_link
+        return begin.run.files if any(MISSING in loss["reason"] for loss in sink.lost()) else None
 
     def _let_wandb_go(self, only_copy: str | None, *, closed: bool) -> str:
         sink = self._session.replay.sink

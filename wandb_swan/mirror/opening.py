@@ -108,7 +108,8 @@ class Opening:
 
         session = self._session
         decoder = session.replay.decoder
-        begin = decoder.begin = Places(decoder.begin, session.journal, session.maps).placed()
+        places = Places(decoder.begin, session.journal, session.maps)
+        begin = decoder.begin = places.placed()
         settings, here = begin.settings, read_settings()  # the training's come first
         session.mode, session.no_credentials, project, workspace = resolve(
             mode=settings.mode or (None if here.mode == "disabled" else here.mode),
@@ -128,6 +129,7 @@ class Opening:
             project=project,
             workspace=workspace,
             files=Path(begin.run.files) if begin.run.files is not None else None,
+            placed=places.find,
             plotly_inline=settings.plotly_inline,
             keep_original=settings.keep_original,
             monitor=session.live,

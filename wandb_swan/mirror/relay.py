@@ -28,8 +28,6 @@ from .places import read_maps
 
 TURN = 1.0
 """Seconds between two looks."""
-WORKERS = 16
-"""Mirrors at once, if nothing else is said."""
 DRAIN = 20.0
 """Seconds that mirrors have, when the relay is to end, to take what there is."""
 OFFLINE_PAUSE = 3600.0

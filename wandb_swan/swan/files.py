@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -86,8 +88,12 @@ class Files:
 class RunFiles(Files):
     """Finds what records name, and nothing that lies outside the folder."""
 
-    def __init__(self, root: FilePath | None) -> None:
+    def __init__(self, root: FilePath | None, placed: Callable[[str], FilePath | None] | None = None) -> None:
+        """`placed` tells where a path of the training's machine is found from here."""
         self.root = root.resolve() if root is not None else None
+        self.lost: str | None = None
+        """What the first link names that leads nowhere."""
+        self._placed = placed
 
     def find(self, path: Any, *, link: bool = False) -> FilePath:
         """The file that a record's path names. With `link` it may itself be a link to elsewhere, as `wandb.save` makes.
@@ -104,7 +110,12 @@ class RunFiles(Files):
         if found.name in {"", ".."} or not real.is_relative_to(self.root) or FilePath(path).is_absolute():
             raise UnusableError("a path that leaves the run's files folder is refused", path[:500])
         if not real.is_file():
-            raise UnusableError(MISSING, path[:500])
+            target = str(real.parent / real.readlink()) if link and real.is_symlink() else None
+            there = self._placed(target) if target and self._placed is not None else None
+            if there is None or not there.is_file():
+                self.lost = self.lost or target
+                raise UnusableError(MISSING, path[:500])
+            return there
         return real
 
     def save(self, run: Any, path: str, policy: str) -> None:
@@ -115,10 +126,15 @@ class RunFiles(Files):
         """
         found = self.find(path, link=True)
         assert self.root is not None
-        own = FilePath(run.dir) / "files" / found.relative_to(self.root)
+        base, name = self.root, FilePath(os.path.normpath(path))
+        if not found.is_relative_to(base):  # what a link of another machine names: wandb gives it the end of that path
+            base = found.parents[len(name.parts) - 1]
+        if found.relative_to(base) != name:
+            raise UnusableError(MISSING, path[:500])
+        own = FilePath(run.dir) / "files" / name
         if own.exists() and not own.is_symlink():
             raise UnusableError("SwanLab has a file of its own with this name", path)
-        if not run.save(_pattern(found), base_path=str(self.root), policy=policy):
+        if not run.save(_pattern(found), base_path=str(base), policy=policy):
             raise UnusableError("SwanLab does not save it", path)
 
     def read(self, path: Any) -> bytes:

@@ -68,7 +68,7 @@ class Sink:
         """`run` is a SwanLab run of the user's to write into; `check` is what the store is held against at the end."""
         self._target = target
         self._swan = SwanLabRun(target, run)
-        self._files = RunFiles(target.files)
+        self._files = RunFiles(target.files, target.placed)
         self._names = KeyNames()
         self._media_reader = MediaReader(
             self._files,
@@ -104,6 +104,11 @@ class Sink:
     def uploads(self) -> Uploads | None:
         """What an online run still has to send."""
         return self._swan.uploads
+
+    @property
+    def lost_link(self) -> str | None:
+        """What a saved file is a link to that is not found."""
+        return self._files.lost
 
     @property
     def run_dir(self) -> str | None:

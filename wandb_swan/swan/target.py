@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -28,6 +29,8 @@ class Target(BaseModel):
     workspace: str | None = None
     files: FilePath | None = None
     """The wandb run's files folder: media and saved files are read there."""
+    placed: Callable[[str], FilePath | None] | None = None
+    """Where a path of the training's machine is found from here: of links in that folder."""
     plotly_inline: bool = False
     keep_original: bool = False
     patience: float = patience_within(FINISH_TIMEOUT)
