@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -187,3 +187,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="--slow runs it"))
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Iterator[Any]:
+    """A `Field`: a folder that trainings and relays share."""
+    from compat_tests.field import Field  # which needs this module
+
+    made = Field(tmp_path)
+    yield made
+    made.close()

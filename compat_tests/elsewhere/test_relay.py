@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import clean_environment
-from compat_tests.elsewhere.field import COMMAND, QUIET, Field
 from compat_tests.faults.conftest import until
+from compat_tests.field import COMMAND, QUIET, Field
 from compat_tests.journals import written
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from compat_tests.conftest import Recorded
-from compat_tests.elsewhere.field import COMMAND, Field
 from compat_tests.faults.conftest import assert_cloud_has, until
+from compat_tests.field import COMMAND, Field
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import WandbStore
 from wandb_swan.journal.life import SILENCE
@@ -21,6 +21,10 @@ from wandb_swan.journal.life import SILENCE
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.name == "nt", reason="signals")]
 
 
+@pytest.mark.fault(
+    "A relay is killed while it mirrors a run, and started again",
+    "equal stores, one SwanLab run",
+)
 def test_a_relay_that_is_killed_and_started_again(field: Field) -> None:
     first = field.relay()
     training = field.train("r1", 40, "gate")
@@ -35,6 +39,10 @@ def test_a_relay_that_is_killed_and_started_again(field: Field) -> None:
     field.stop(second)
 
 
+@pytest.mark.fault(
+    "Relay, mirror and training are killed together (a reboot of the node); a relay is started",
+    "the run is whole up to its last row, as crashed, once",
+)
 def test_relay_and_mirror_killed_with_the_training(field: Field) -> None:
     relay = field.relay()
     training = field.train("r1", 40, "gate")
@@ -53,6 +61,10 @@ def test_relay_and_mirror_killed_with_the_training(field: Field) -> None:
     field.stop(second)
 
 
+@pytest.mark.fault(
+    "A training is killed under a relay",
+    "its rows are in SwanLab, as crashed",
+)
 def test_a_training_that_is_killed_under_a_relay(field: Field) -> None:
     relay = field.relay()
     training = field.train("r1", 40, "gate")
@@ -64,6 +76,10 @@ def test_a_training_that_is_killed_under_a_relay(field: Field) -> None:
     field.stop(relay)
 
 
+@pytest.mark.fault(
+    "The relay dies for good, `WANDB_SWAN_MIRROR=auto`",
+    "the training ends with a mirror of its own; equal stores",
+)
 def test_the_relay_dies_and_the_training_ends_with_a_mirror_of_its_own(field: Field) -> None:
     relay = field.relay()
     training = field.train("r1", 40, "gate", WANDB_SWAN_MIRROR="auto")
@@ -79,6 +95,10 @@ def test_the_relay_dies_and_the_training_ends_with_a_mirror_of_its_own(field: Fi
     field.whole("r1")
 
 
+@pytest.mark.fault(
+    "A relay gets SIGTERM while runs go on; another one comes later",
+    "it drains, says what is left, leaves no process; the next one goes on from there; equal stores",
+)
 def test_a_relay_is_told_to_end_while_a_training_goes_on(field: Field) -> None:
     first = field.relay()
     training = field.train("r1", 40, "gate")
@@ -97,6 +117,10 @@ def test_a_relay_is_told_to_end_while_a_training_goes_on(field: Field) -> None:
     field.stop(second)
 
 
+@pytest.mark.fault(
+    "SwanLab's server is away, the relay is killed meanwhile and started again",
+    "every value once in the cloud",
+)
 def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
     relay = field.relay(**cloud.env())
     training = field.train("r1", 40, "gate")
@@ -120,6 +144,10 @@ def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
     field.stop(relay)
 
 
+@pytest.mark.fault(
+    "A relay is killed at six random moments, with or without its mirrors",
+    "equal stores, one SwanLab run each",
+)
 def test_a_relay_that_is_killed_at_random_moments(field: Field) -> None:
     dice = random.Random()
     trainings = [field.train(name, 60, "gate") for name in ("r1", "r2")]
@@ -141,6 +169,10 @@ def test_a_relay_that_is_killed_at_random_moments(field: Field) -> None:
     field.stop(relay)
 
 
+@pytest.mark.fault(
+    "SIGTERM twice to a relay whose server is away",
+    "it ends without its mirrors; `relay --once` later: every value once in the cloud",
+)
 def test_the_second_signal_ends_a_relay_at_once(field: Field, cloud: SwanLabCloud) -> None:
     relay = field.relay(**cloud.env())
     training = field.train("r1", 40, "gate")
@@ -177,6 +209,10 @@ def relay_elsewhere(field: Field) -> subprocess.Popen[str]:
     return relay
 
 
+@pytest.mark.fault(
+    "The relay is on a machine of another name, which sees no process of the training's",
+    "it follows the journal live; equal stores",
+)
 def test_two_hosts(field: Field) -> None:
     relay_elsewhere(field)
     training = field.train("r1", 40, "gate")
@@ -188,6 +224,10 @@ def test_two_hosts(field: Field) -> None:
     field.whole("r1")
 
 
+@pytest.mark.fault(
+    "A job is suspended for longer than a silent run counts as alive, a relay elsewhere ends its run, then the job goes on",
+    "one SwanLab run with all of it, finished; equal stores",
+)
 def test_a_suspended_job_wakes_up(field: Field) -> None:
     """Nobody saw a sign of life for longer than a silent run counts as alive; then it goes on."""
     training = field.train("r1", 40, "gate")

@@ -106,3 +106,12 @@ class Field:
 
     def mirrors(self) -> list[Any]:
         return [p for p in processes(self.work) if "wandb_swan.mirror.process" in " ".join(cmdline(p))]
+
+    def close(self) -> None:
+        """Ends what is left."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for mirror in processes(self.work):
+            mirror.kill()
