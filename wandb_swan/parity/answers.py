@@ -198,16 +198,11 @@ class Answers:
 
     def _contents(self, told: tuple[str, str, bool, dict[str, Any]]) -> None:
         name, digest, used, manifest = told
-        held = {}
-        for path, entry in manifest["contents"].items():
-            if not isinstance(entry, dict):
-                held[path] = Content("", None, "MD5")
-            elif not entry.get("ref"):
-                size, extra = entry.get("size"), entry.get("extra")
-                kind = extra.get("alg") if isinstance(extra, dict) else None
-                known = size if isinstance(size, int) and size >= 0 else None
-                held[path] = Content(str(entry.get("digest") or ""), known, str(kind or "MD5"))
-        self.recorded.contents[name, digest, used] = held
+        self.recorded.contents[name, digest, used] = {
+            path: Content.of(entry)
+            for path, entry in manifest["contents"].items()
+            if not (isinstance(entry, dict) and entry.get("ref"))
+        }
         self.recorded.contents_asked = True
 
 

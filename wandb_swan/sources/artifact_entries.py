@@ -33,6 +33,23 @@ class Entry(NamedTuple):
     """Where it was when it was logged."""
 
 
+def entry_of(path: Any, item: Any) -> Entry:
+    """A file as the JSON of a manifest has it, whatever stands there. Raises TypeError where the path is no text."""
+    if not isinstance(path, str):
+        raise TypeError("a path that is no text")
+    item = item if isinstance(item, dict) else {}
+    size, extra = item.get("size"), item.get("extra")
+    return Entry(
+        path=path,
+        digest=str(item.get("digest") or ""),
+        size=size if isinstance(size, int) and size >= 0 else None,
+        ref=str(item.get("ref") or ""),
+        algorithm=str((extra.get("alg") if isinstance(extra, dict) else None) or "md5").lower(),
+        birth=str(item.get("birthArtifactID") or ""),
+        local=str(item.get("local_path") or ""),
+    )
+
+
 class Absent(Exception):
     """A file cannot be had, now or later; the text is the reason that is counted."""
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from ..stream.events import Artifact, NotRead
-from .artifact_entries import Absent, Entry, told
+from .artifact_entries import Absent, Entry, entry_of, told
 from .artifact_files import ArtifactFiles
 from .cloud_client import api, graphql
 from .downloads import TIMEOUT, Spoiled, may_pass, retrying
@@ -105,7 +105,7 @@ class CloudArtifacts:
             return
         try:
             manifest = read_manifest(str(item.id))
-            entries = list(_entries(manifest))
+            entries = [entry_of(path, item) for path, item in manifest["contents"].items()]
         except Exception as error:
             why = f"its manifest cannot be read: {told(error)}"
             if _stays(error):
@@ -254,20 +254,6 @@ def _without_addresses() -> Iterator[None]:
         raise
     except requests.RequestException as error:
         raise type(error)(told(error)) from None
-
-
-def _entries(manifest: dict[str, Any]) -> Iterator[Entry]:
-    for path, item in manifest["contents"].items():
-        item = item if isinstance(item, dict) else {}  # noqa: PLW2901
-        size, extra = item.get("size"), item.get("extra")
-        yield Entry(
-            path=path,
-            digest=str(item.get("digest") or ""),
-            size=size if isinstance(size, int) and size >= 0 else None,
-            ref=str(item.get("ref") or ""),
-            algorithm=str((extra.get("alg") if isinstance(extra, dict) else None) or "md5").lower(),
-            birth=str(item.get("birthArtifactID") or ""),
-        )
 
 
 def _url(file: Any) -> str:
