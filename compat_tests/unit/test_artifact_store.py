@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.sources import artifact_store, downloads
+from wandb_swan.sources import artifact_store, downloads, retries
 from wandb_swan.sources.artifact_entries import Absent, Entry, folder_name
 from wandb_swan.sources.artifact_store import ArtifactStore, NoRoom, check_folder
 
@@ -26,7 +26,7 @@ AT = ("acme", "p", "data")
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 def entries(files: Files) -> list[Entry]:
@@ -188,7 +188,7 @@ def test_what_does_not_come(tmp_path: Path) -> None:
     assert brought.folder is not None and tree(brought.folder) == {"fine": b"1"}
     assert brought.missing["it is gone"] == 1 and sum(brought.missing.values()) == 3
     assert sorted(path for path, _ in brought.later) == ["busy", "spoiled"]
-    assert tries.count("gone") == 1 and tries.count("busy") == tries.count("spoiled") == downloads.TRIES
+    assert tries.count("gone") == 1 and tries.count("busy") == tries.count("spoiled") == retries.TRIES
     brought = ArtifactStore(tmp_path).bring((*AT, "v0"), "d", entries(files), from_memory(files))
     assert brought.folder is not None and tree(brought.folder) == files
 

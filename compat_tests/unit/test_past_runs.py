@@ -14,7 +14,6 @@ from wandb_swan.convert import progress
 from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.parity.logs import read_logs
-from wandb_swan.sources.cloud_client import seconds
 from wandb_swan.sources.local_discovery import discover
 from wandb_swan.sources.local_run import LocalRun, head
 from wandb_swan.stream.events import (
@@ -26,6 +25,7 @@ from wandb_swan.stream.events import (
     RunStarted,
     SummaryChanged,
 )
+from wandb_swan.stream.times import seconds
 from wandb_swan.stream.wire import record_field
 
 

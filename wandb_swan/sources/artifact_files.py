@@ -25,7 +25,7 @@ NAMED = 20
 """So many references are named in the list; a file beside the artifact's folder has them all."""
 
 
-class ArtifactFiles:
+class BroughtArtifacts:
     """The artifacts of one run."""
 
     def __init__(self, options: Options) -> None:

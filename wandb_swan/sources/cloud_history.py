@@ -12,7 +12,7 @@ from ..stream.events import HistoryRow, Tree
 from . import exports
 from .cloud_client import asked
 from .cloud_rows import LoggedRows
-from .downloads import Spoiled
+from .retries import Spoiled
 
 PAGE_STEPS = 1_000
 """Steps a page of history, as wandb's client has it."""

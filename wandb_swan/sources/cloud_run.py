@@ -9,10 +9,10 @@ from typing import Any
 
 from ..exceptions import WandbSwanError
 from ..stream.events import Artifact, Event, NotRead, RunFinished, RunStarted, SummaryChanged, SystemStats
+from ..stream.times import seconds
 from .cloud_artifacts import UNLISTED, CloudArtifacts, artifacts_of, read_manifest
 from .cloud_client import ENDED, asked, fingerprint, run_at
 from .cloud_look import CloudLook, Place, described, settings
-from .downloads import seconds
 from .selection import Options
 
 SYSTEM_SAMPLES = 100_000

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..stream.events import Artifact, NotRead, RunStarted
 from .artifact_entries import Absent, Entry, digest_of, entry_of
-from .artifact_files import ArtifactFiles
+from .artifact_files import BroughtArtifacts
 from .selection import Options
 
 _USED = "files of an artifact that was used: a local log does not name them, W&B's cloud does"
@@ -24,7 +24,7 @@ class LocalArtifacts:
     """The artifacts of one run."""
 
     def __init__(self, options: Options) -> None:
-        self.files = ArtifactFiles(options)
+        self.files = BroughtArtifacts(options)
 
     def of(
         self, artifact: Artifact, manifest: Any, started: RunStarted, run_dir: FilePath
