@@ -193,13 +193,17 @@ class Answers:
         if item.type not in OF_TABLES:
             self.recorded.artifacts.append((item.name, item.digest or "", used))
 
-    def _contents(self, told: tuple[str, str, bool, dict[str, Any]]) -> None:
+    def _contents(self, told: tuple[str, str, bool, dict[str, Any] | str]) -> None:
         name, digest, used, manifest = told
-        self.recorded.contents[name, digest, used] = {
-            path: Content.of(entry)
-            for path, entry in manifest["contents"].items()
-            if not (isinstance(entry, dict) and entry.get("ref"))
-        }
+        self.recorded.contents[name, digest, used] = (
+            manifest
+            if isinstance(manifest, str)
+            else {
+                path: Content.of(entry)
+                for path, entry in manifest["contents"].items()
+                if not (isinstance(entry, dict) and entry.get("ref"))
+            }
+        )
         self.recorded.contents_asked = True
 
 

@@ -266,8 +266,9 @@ class ArtifactStore:
             content, path = self._content(entry), folder / entry.path
             try:
                 if path.parent not in folders:
-                    path.parent.mkdir(parents=True, exist_ok=True)
                     folders[path.parent] = path.parent.resolve().is_relative_to(inside)
+                    if folders[path.parent]:
+                        path.parent.mkdir(parents=True, exist_ok=True)
                 if not folders[path.parent]:
                     missing["its path leads through a link of somebody else"] += 1
                     continue

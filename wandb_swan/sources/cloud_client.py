@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..exceptions import WandbSwanError
+from ..stream.events import RunFinished
 from ..stream.times import seconds
 from .artifact_entries import without_query
 from .reference import RunReference
@@ -19,8 +20,15 @@ from .retries import Spoiled, retrying
 
 T = TypeVar("T")
 
-ENDED = frozenset({"finished", "failed", "crashed", "killed"})
-"""The states of a run that has ended, as W&B calls them; one that has crashed may go on all the same."""
+EXITS = {
+    "finished": RunFinished(exit_code=0),
+    "failed": RunFinished(exit_code=1, reason="W&B says: failed"),
+    "crashed": RunFinished(exit_code=1, reason="W&B says: crashed"),
+    "killed": RunFinished(exit_code=255, reason="W&B says: killed", interrupted=True),
+    "preempted": RunFinished(exit_code=255, reason="W&B says: preempted", interrupted=True),
+}
+"""The states of a run that has ended, as W&B calls them -> how it ended; a run that was not finished may go on."""
+ENDED = frozenset(EXITS)
 
 
 @lru_cache(maxsize=1)

@@ -103,7 +103,7 @@ class CloudHistory:
         exported: bool | None = None if self._exporting else False
         for row in self._scan(first, last):
             if exported is None:
-                exported = exports.came(run.id)
+                exported = exports.came(run.entity, run.project, run.id)
             yield row, exported
 
     def _whole(self, lines: int) -> list[dict[str, Any]]:
