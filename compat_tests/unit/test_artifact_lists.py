@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def logged(folder: Path, *, apart: Path | None = None, algorithm: str = "") -> P
     return log(folder, begin(100), record(fill), END)
 
 
-def listed(path: Path, root: Path) -> tuple[dict[str, Any], list[str]]:
+def listed(path: Path, root: Path) -> tuple[Mapping[str, Any], list[str]]:
     """What SwanLab is told of the artifact, and what is counted as lost."""
     events = list(LocalRun([path], options=Options(artifacts=root)).events())
     (artifact,) = (event for event in events if isinstance(event, Artifact))
@@ -57,8 +58,8 @@ def test_from_inside_the_folder_of_the_runs(tmp_path: Path, monkeypatch: pytest.
     for place in (tmp_path / "wandb", whole.parent):
         monkeypatch.chdir(place)
         path = whole.relative_to(place)
-        (content,) = read_logs([path]).contents["data", "d", False].values()
-        assert content.local == str(tmp_path / "data" / "f")
+        contents = read_logs([path]).contents["data", "d", False]
+        assert isinstance(contents, dict) and contents["f"].local == str(tmp_path / "data" / "f")
         brought, lost = listed(path, tmp_path / "files")
         assert (brought["files"], lost) == (1, [])
 
@@ -66,7 +67,8 @@ def test_from_inside_the_folder_of_the_runs(tmp_path: Path, monkeypatch: pytest.
 def test_a_log_at_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = logged(tmp_path)
     monkeypatch.setattr(Path, "absolute", lambda self: Path("/") / self.name)
-    assert read_logs([path]).contents["data", "d", False]["f"].local == "/data/f"
+    contents = read_logs([path]).contents["data", "d", False]
+    assert isinstance(contents, dict) and contents["f"].local == "/data/f"
 
 
 DAMAGED = {

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +313,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 REFERENCES = [Entry(f"away/{number}", "", ref=f"https://example.com/{number}") for number in range(30)]
 
 
-def brought_by(root: Path, name: str, digest: str) -> tuple[BroughtArtifacts, dict[str, Any]]:
+def brought_by(root: Path, name: str, digest: str) -> tuple[BroughtArtifacts, Mapping[str, Any]]:
     """The artifacts of a run after one with a file and many references, and what SwanLab is told of that."""
     artifacts = BroughtArtifacts(Options(artifacts=root))
     listed = [*entries({"f": b"1"}), *REFERENCES]
@@ -355,6 +355,6 @@ def test_a_list_of_references_that_cannot_be_written(
     assert artifacts.short == [f"artifact data:v0: the list of its 30 references is cut: {why}"]
     assert facts["files"] == 1 and Path(facts["path"], "f").read_bytes() == b"1", "the files are there all the same"
     assert (len(facts["references"]), facts["references_in_all"]) == (20, 30) and "references_file" not in facts
-    monkeypatch.setattr(artifact_files.artifact_store(tmp_path), "bring", refuse)
+    monkeypatch.setattr(artifact_store.artifact_store(tmp_path), "bring", refuse)
     artifacts, facts = brought_by(tmp_path, "data:v0", "d")
     assert artifacts.short == [f"artifact data:v0 left out: {why}"] and facts == {"missing": {why: 1}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ..stream.events import Artifact, NotRead, RunStarted
+from ..stream.wandb_cache import cached
 from .artifact_entries import Absent, Entry, digest_of, entry_of
 from .artifact_files import BroughtArtifacts
 from .selection import Options
@@ -72,7 +72,8 @@ def _placed(local: str, run_dir: FilePath) -> str:
 def _copy(entry: Entry, part: FilePath) -> None:
     """A copy: the user's file may be written into, and wandb's staging folder is emptied. Raises Absent, OSError."""
     changed = False
-    for place in (FilePath(entry.local) if entry.local else None, _cached(entry)):
+    kept = cached(entry.digest) if entry.algorithm == "md5" else None
+    for place in (FilePath(entry.local) if entry.local else None, kept):
         if place is None or "\0" in str(place) or not place.is_file():
             continue
         same_size = entry.size is None or place.stat().st_size == entry.size
@@ -82,13 +83,3 @@ def _copy(entry: Entry, part: FilePath) -> None:
         shutil.copyfile(place, part)
         return
     raise Absent("it has changed since it was logged" if changed else "it is not on this machine any more")
-
-
-def _cached(entry: Entry) -> FilePath | None:
-    """Where wandb's core moves a staged file when it is uploaded: by its MD5, in wandb's cache."""
-    from wandb.env import get_cache_dir
-
-    if entry.algorithm != "md5":
-        return None
-    name = base64.b64decode(entry.digest).hex()
-    return FilePath(get_cache_dir()) / "artifacts" / "obj" / "md5" / name[:2] / name[2:]
