@@ -17,7 +17,7 @@ import requests
 from ..stream.events import Artifact, NotRead
 from .artifact_entries import Absent, Entry, entry_of, told
 from .artifact_files import BroughtArtifacts
-from .cloud_client import api, graphql
+from .cloud_client import api, graphql, login_for
 from .downloads import has_expired, opened
 from .retries import Spoiled, is_refusal, may_pass, retrying
 from .selection import Options
@@ -102,7 +102,7 @@ class CloudArtifacts:
             return
         try:
             manifest = read_manifest(str(item.id))
-            entries = [entry_of(path, item) for path, item in manifest["contents"].items()]
+            entries = [entry_of(path, entry) for path, entry in manifest["contents"].items()]
         except Exception as error:
             why = f"its manifest cannot be read: {told(error)}"
             if _stays(error):
@@ -211,7 +211,7 @@ class _Downloads:
         had = part.stat().st_size if part.exists() else 0
         # As it is stored: where a server packs it for the way, ranges are those of the packed file.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
-        with opened(address, self._session, headers) as response:
+        with opened(address, session=self._session, headers=headers, auth=login_for(address)) as response:
             goes_on = response.status_code == 206
             if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
                 part.unlink(missing_ok=True)

@@ -27,17 +27,15 @@ EXPIRED = frozenset({400, 401, 403, 404, 410})
 
 
 @contextmanager
-def opened(
-    address: str, session: requests.Session | None = None, headers: dict[str, str] | None = None
-) -> Iterator[requests.Response]:
-    """The answer of an address that W&B gave, read as it comes.
+def opened(address: str, *, session: requests.Session | None = None, **more: Any) -> Iterator[requests.Response]:
+    """The answer of an address that W&B gave, read as it comes. `more` is what `requests.get` takes.
 
     Raises:
         requests.RequestException: without the address, whose signature is a secret.
     """
     try:
         get = session.get if session is not None else requests.get
-        with get(address, headers=headers, auth=login_for(address), stream=True, timeout=TIMEOUT) as response:
+        with get(address, stream=True, timeout=TIMEOUT, **more) as response:
             if response.status_code >= 400:
                 raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
             yield response
@@ -124,7 +122,7 @@ class Downloads:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = _digest(file)
         with replacing(path) as part:
-            with opened(file.url) as response, part.open("wb") as out:
+            with opened(file.url, auth=login_for(file.url)) as response, part.open("wb") as out:
                 for chunk in response.iter_content(1 << 20):
                     out.write(chunk)
             size = part.stat().st_size
