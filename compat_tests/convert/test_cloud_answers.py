@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isnan
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,16 +16,8 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud(nan_as_text=True) as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
+def cloud_settings() -> dict[str, Any]:
+    return {"nan_as_text": True}
 
 
 @pytest.mark.fault(
