@@ -197,3 +197,20 @@ def field(tmp_path: Path) -> Iterator[Any]:
     made = Field(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def small_file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a file system of a size (`48k`), or skips the test where nobody may."""
+    folder = tmp_path / "tiny"
+
+    def mount(size: str) -> Path:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("no tmpfs may be mounted here")
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", "-l", folder], check=True)

@@ -6,19 +6,29 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import wandb
 
 from compat_tests.conftest import clean_environment
 from compat_tests.live.cases import CASES, NAMES
+from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore
+
+if TYPE_CHECKING:
+    from compat_tests.servers.wandb_cloud import WandbCloud
 
 READS_EXPORTS = "use_cache" in signature(wandb.apis.public.Run.scan_history).parameters
 """From 0.27 wandb's client reads a history from parquet exports, whose rows say null for what is not there."""
+
+LAG = 6.0
+"""Seconds until the loopback SwanLab counts what it got, as the real one does."""
 
 EVERYTHING = """
 import numpy as np
@@ -142,6 +152,54 @@ def cli(tmp_path: Path) -> Cli:
     work.mkdir()
     home.mkdir()
     return Cli(work, clean_environment(home, WANDB_MODE=None))
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[WandbCloud]:
+    """A loopback W&B, which saw nothing odd until the end. `settings`: what `WandbCloud` takes."""
+    pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
+    from compat_tests.servers.wandb_cloud import WandbCloud
+
+    with WandbCloud(**settings) as server:
+        yield server
+        server.heal()
+        assert not server.errors, server.errors[:3]
+
+
+@pytest.fixture
+def cloud_settings() -> dict[str, Any]:
+    """How the W&B of a module's tests is; modules have their own."""
+    return {}
+
+
+@pytest.fixture
+def cloud(cloud_settings: dict[str, Any]) -> Iterator[WandbCloud]:
+    with serving(**cloud_settings) as server:
+        yield server
+
+
+@pytest.fixture
+def swan() -> Iterator[SwanLabCloud]:
+    with SwanLabCloud(summary_lag=LAG) as server:
+        yield server
+        server.heal()
+        assert not server.errors
+        assert not server.unknown
+
+
+@pytest.fixture
+def online(cli: Cli, cloud: WandbCloud, tmp_path: Path) -> Cli:
+    """The command, with a W&B."""
+    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
+    return cli
+
+
+@pytest.fixture
+def both(cli: Cli, cloud: WandbCloud, swan: SwanLabCloud, tmp_path: Path) -> Cli:
+    """The command, with a W&B and a SwanLab."""
+    cli.env |= cloud.env(tmp_path / "home", impatient=True) | swan.env(tmp_path / "swanlab")
+    cli.env["WANDB_SWAN_RETRY_PAUSE"] = "0.05"
+    return cli
 
 
 def content(store: SwanStore) -> object:

@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
@@ -23,19 +24,6 @@ from wandb_swan.convert import WandbLocalConverter  # noqa: E402
 pytestmark = pytest.mark.live
 
 PROJECT = ("--wb-project", "p", "--artifacts", "files")
-
-
-@pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud() as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
 
 
 def listed(cli: Cli, run_id: str) -> dict[str, dict[str, Any]]:
@@ -354,7 +342,7 @@ def test_the_comparison_does_not_believe_the_list(offline: Path, cli: Cli) -> No
 
 
 def test_xxh128(cli: Cli, tmp_path: Path) -> None:
-    if "digest_algorithm" not in _signature():
+    if "digest_algorithm" not in signature(wandb.Artifact).parameters:
         pytest.skip("this wandb has MD5 alone")
     script = """
 with wandb.init(project="p", id="x") as run:
@@ -369,17 +357,6 @@ with wandb.init(project="p", id="x") as run:
     assert report(cli)["x"]["identical"] is True and not report(cli)["x"]["lost"]
 
 
-def _signature() -> str:
-    said = subprocess.run(
-        [sys.executable, "-c", "import inspect, wandb; print(inspect.signature(wandb.Artifact))"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "WANDB_MODE": "disabled"},
-    )
-    return said.stdout
-
-
 def test_the_python_interface(offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "nowhere"))
@@ -392,18 +369,10 @@ def test_the_python_interface(offline: Path, tmp_path: Path, monkeypatch: pytest
     assert kept.read_text() == "kept"
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
-    if made.returncode:
-        pytest.skip("no tmpfs may be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def test_a_full_disk_is_one_message(cloud: wandb_cloud.WandbCloud, online: Cli, tiny_disk: Path) -> None:
+def test_a_full_disk_is_one_message(
+    cloud: wandb_cloud.WandbCloud, online: Cli, small_file_system: Callable[[str], Path]
+) -> None:
+    tiny_disk = small_file_system("1m")
     cloud.add_run("p", "r", [{"a": 1}])
     files = {f"{i}": os.urandom(100_000) for i in range(20)}
     made = cloud.add_artifact("r", "large", "dataset")

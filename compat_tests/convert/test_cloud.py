@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,6 @@ from compat_tests.convert.conftest import READS_EXPORTS, Cli, run_dirs  # noqa: 
 from compat_tests.stores import SwanStore, WandbStore, assert_same_values  # noqa: E402
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud() as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
 
 
 def test_the_same_as_the_local_runs(cases: Path, cloud: wandb_cloud.WandbCloud, online: Cli) -> None:

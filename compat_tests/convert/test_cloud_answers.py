@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import isnan
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,16 +16,8 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud(nan_as_text=True) as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
+def cloud_settings() -> dict[str, Any]:
+    return {"nan_as_text": True}
 
 
 @pytest.mark.fault(
@@ -100,6 +91,30 @@ def test_a_manifest_that_is_gone(cloud: wandb_cloud.WandbCloud, online: Cli) -> 
             cloud.lose_manifest(artifact)
     online.cloud("--wb-project", "p", "--verify", "full", "--strict")
     assert {item["name"] for item in online.stores()["r"].about["artifacts"]} == {"first:v0", "gone:v0", "last:v0"}
+
+
+@pytest.mark.fault(
+    "`verify`: the manifest of one artifact is lost, or does not come",
+    "It costs that artifact, after a bounded number of tries; the comparison goes on and says so (exit code 3)",
+)
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_manifest_that_is_lost_later(cloud: wandb_cloud.WandbCloud, online: Cli, status: int) -> None:
+    cloud.add_run("p", "r", [{"loss": 1}])
+    for name in ("first", "gone", "last"):
+        cloud.add_artifact_files(cloud.add_artifact("r", name, "dataset"), {"f": name.encode()})
+    online.cloud("--wb-project", "p", "--artifacts", "files")
+    fault = cloud.fail(f"/artifacts/{cloud.run('r').logged[1].id}/m", status)
+    said = online("verify", "acme/p/r", "swanlog", expect=3)
+    assert f"gone:v0: its manifest cannot be read: {status}" in said and "2 of 2 files, same digests" in said
+    assert fault.hits == (1 if status == 404 else 6)
+
+
+def test_a_run_that_was_preempted(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
+    cloud.add_run("p", "r", [{"loss": 1}], final="preempted")
+    said = online.cloud("--wb-project", "p", "--verify", "full", "--strict")
+    swan = online.stores()["r"]
+    assert "type the same command again" not in said and swan.about["state"] == "preempted"
+    assert "1 skipped" in online.cloud("--wb-project", "p")
 
 
 def test_system_metrics_among_the_keys(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,19 +36,6 @@ part(0, True)
 part(1, False)
 part(2, True)
 """
-
-
-@pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud() as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
 
 
 def files_of(store: SwanStore) -> dict[str, bytes]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,16 +21,8 @@ ENTITY = "team \u00e9+@"
 
 
 @pytest.fixture
-def cloud() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud(ENTITY) as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, cloud: wandb_cloud.WandbCloud, tmp_path: Path) -> Cli:
-    cli.env |= cloud.env(tmp_path / "home", impatient=True) | {"WANDB_SWAN_RETRY_PAUSE": "0.05"}
-    return cli
+def cloud_settings() -> dict[str, Any]:
+    return {"entity": ENTITY}
 
 
 def fill(cloud: wandb_cloud.WandbCloud, project: str, run_id: str, *, exported: bool) -> None:

@@ -31,27 +31,13 @@ FOLLOW = ("convert", "--follow", "--every", "5", "--report", "r.json")
 
 
 @pytest.fixture
-def swan() -> Iterator[SwanLabCloud]:
-    with SwanLabCloud(summary_lag=6.0) as server:
-        yield server
-        server.heal()
-        assert not server.errors
-        assert not server.unknown
+def wandb(cloud: wandb_cloud.WandbCloud) -> wandb_cloud.WandbCloud:
+    return cloud
 
 
 @pytest.fixture
-def wandb() -> Iterator[Any]:
-    with wandb_cloud.WandbCloud() as server:
-        yield server
-        server.heal()
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, swan: SwanLabCloud, wandb: Any, tmp_path: Path) -> Cli:
-    cli.env |= wandb.env(tmp_path / "home", impatient=True) | swan.env(tmp_path / "swanlab")
-    cli.env["WANDB_SWAN_RETRY_PAUSE"] = "0.05"
-    return cli
+def online(both: Cli) -> Cli:
+    return both
 
 
 def states(cli: Cli) -> dict[str, str]:

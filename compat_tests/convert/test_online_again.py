@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import Cli, run_dirs, train, wait_for, workers_of  # noqa: E402
+from compat_tests.convert.conftest import LAG, Cli, run_dirs, train, wait_for, workers_of  # noqa: E402
 from compat_tests.servers.swanlab_cloud import SwanLabCloud  # noqa: E402
 from compat_tests.servers.swanlab_state import Experiment  # noqa: E402
 
@@ -36,8 +35,6 @@ for i in range({ROWS}):
 run.finish(EXIT)
 """
 LINES = [line for i in range(0, ROWS, 400) for line in (f"wandb alert [INFO] title: alert {i}", f"line {i}")]
-LAG = 6.0
-"""Seconds until the loopback SwanLab counts what it got, as the real one does."""
 
 
 @pytest.fixture(scope="module")
@@ -46,26 +43,13 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def swan() -> Iterator[SwanLabCloud]:
-    with SwanLabCloud(summary_lag=LAG) as server:
-        yield server
-        server.heal()
-        assert not server.errors
-        assert not server.unknown
+def wandb(cloud: wandb_cloud.WandbCloud) -> wandb_cloud.WandbCloud:
+    return cloud
 
 
 @pytest.fixture
-def wandb() -> Iterator[Any]:
-    with wandb_cloud.WandbCloud() as server:
-        yield server
-        assert not server.errors, server.errors[:3]
-
-
-@pytest.fixture
-def online(cli: Cli, swan: SwanLabCloud, wandb: Any, tmp_path: Path) -> Cli:
-    cli.env |= wandb.env(tmp_path / "home", impatient=True) | swan.env(tmp_path / "swanlab")
-    cli.env["WANDB_SWAN_RETRY_PAUSE"] = "0.05"
-    return cli
+def online(both: Cli) -> Cli:
+    return both
 
 
 def typed(cli: Cli, *more: str | Path, expect: int = 0) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("graphql", reason="the loopback W&B parses GraphQL with graphql-core")
 wandb_cloud = pytest.importorskip("compat_tests.servers.wandb_cloud")
 
-from compat_tests.convert.conftest import READS_EXPORTS, Cli, train, wait_for, workers_of  # noqa: E402
+from compat_tests.convert.conftest import READS_EXPORTS, Cli, serving, train, wait_for, workers_of  # noqa: E402
 from compat_tests.stores import SwanStore  # noqa: E402
 
 pytestmark = pytest.mark.live
@@ -21,14 +21,10 @@ pytestmark = pytest.mark.live
 FROM_EXPORTS = pytest.mark.skipif(not READS_EXPORTS, reason="this client reads no parquet exports")
 
 
-def serving() -> Iterator[wandb_cloud.WandbCloud]:
-    with wandb_cloud.WandbCloud() as server:
+@pytest.fixture
+def other_cloud() -> Iterator[wandb_cloud.WandbCloud]:
+    with serving() as server:
         yield server
-        assert not server.errors, server.errors[:3]
-
-
-cloud = pytest.fixture(serving, name="cloud")
-other_cloud = pytest.fixture(serving, name="other_cloud")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,15 +83,8 @@ def test_the_disk_is_full_in_the_middle(train: Train, unharmed: Check) -> None:
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", folder], capture_output=True)
-    if made.returncode:
-        pytest.skip("no tmpfs may be mounted here")
-    yield folder
-    time.sleep(0.5)
-    subprocess.run(["umount", "-l", folder], check=True)
+def tiny_disk(small_file_system: Callable[[str], Path]) -> Path:
+    return small_file_system("48k")
 
 
 @pytest.mark.fault(

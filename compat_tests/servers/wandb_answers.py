@@ -7,6 +7,7 @@ import json
 import mimetypes
 import re
 import time
+from functools import partial
 from typing import Any
 
 from werkzeug.exceptions import abort
@@ -68,8 +69,6 @@ class Answers(Artifacts):
             return None
         self._allow(entity, name)
 
-        self_name = name
-
         def runs(filters: str | None) -> list[CloudRun]:
             here = [r for r in self.runs.values() if (r.entity, r.project) == (entity, name)]
             return [run for run in here if matches(run, json.loads(filters or "{}"))]
@@ -102,7 +101,7 @@ class Answers(Artifacts):
             "sweep": lambda sweepName: self._sweep(self.sweeps.get(sweepName)),
             "artifact": lambda name, **_: self._artifact(artifact(name)),
             "artifactType": lambda name: {"artifact": lambda name, **_: self._artifact(artifact(name))},
-            "artifactCollection": lambda name: self._collection(entity, self_name, name),
+            "artifactCollection": partial(self._collection, entity, name),
             "artifactCollectionMembership": lambda name: self._membership(artifact(name)),
         }  # fmt: skip
 

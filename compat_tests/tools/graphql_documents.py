@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,9 +94,9 @@ def _folded(node: ast.expr, names: dict[str, str]) -> str | None:
     return None
 
 
-def _fragments(texts: object) -> dict[str, str]:
+def _fragments(texts: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for text in texts:  # type: ignore[attr-defined]
+    for text in texts:
         with suppress(graphql.GraphQLError):
             for part in graphql.parse(text).definitions:
                 if isinstance(part, graphql.FragmentDefinitionNode):

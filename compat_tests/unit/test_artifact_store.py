@@ -5,20 +5,25 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wandb_swan.exceptions import WandbSwanError
-from wandb_swan.sources import artifact_store, downloads
+from wandb_swan.sources import artifact_files, artifact_store, downloads, retries
 from wandb_swan.sources.artifact_entries import Absent, Entry, folder_name
+from wandb_swan.sources.artifact_files import BroughtArtifacts
 from wandb_swan.sources.artifact_store import ArtifactStore, NoRoom, check_folder
+from wandb_swan.sources.selection import Options
+from wandb_swan.stream.events import Artifact
 
 Files = dict[str, bytes]
 AT = ("acme", "p", "data")
@@ -26,7 +31,7 @@ AT = ("acme", "p", "data")
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0.001)
 
 
 def entries(files: Files) -> list[Entry]:
@@ -145,6 +150,18 @@ def test_another_artifact_with_the_same_names_goes_beside(tmp_path: Path) -> Non
     assert store.bring(("acme", "p", "mine", "v0"), "cccc", entries(one), from_memory({})).folder == third.folder
 
 
+def test_a_link_in_the_folder_leads_nowhere(tmp_path: Path) -> None:
+    files, root, outside = {"f": b"1"}, tmp_path / "root", tmp_path / "outside"
+    outside.mkdir()
+    folder = ArtifactStore(root).bring((*AT, "v0"), "d", entries(files), from_memory(files)).folder
+    assert folder is not None
+    (folder / "link").symlink_to(outside)
+    more = {**files, "link/g": b"2", "link/new/deep/h": b"3"}
+    brought = ArtifactStore(root).bring((*AT, "v0"), "d", entries(more), from_memory(more))
+    assert dict(brought.missing) == {"its path leads through a link of somebody else": 2}
+    assert brought.files == 1 and list(outside.iterdir()) == []
+
+
 def test_a_damaged_file_comes_again(tmp_path: Path) -> None:
     files = {"f": b"good", "same": b"good"}
     folder = ArtifactStore(tmp_path).bring((*AT, "v0"), "d", entries(files), from_memory(files)).folder
@@ -188,7 +205,7 @@ def test_what_does_not_come(tmp_path: Path) -> None:
     assert brought.folder is not None and tree(brought.folder) == {"fine": b"1"}
     assert brought.missing["it is gone"] == 1 and sum(brought.missing.values()) == 3
     assert sorted(path for path, _ in brought.later) == ["busy", "spoiled"]
-    assert tries.count("gone") == 1 and tries.count("busy") == tries.count("spoiled") == downloads.TRIES
+    assert tries.count("gone") == 1 and tries.count("busy") == tries.count("spoiled") == retries.TRIES
     brought = ArtifactStore(tmp_path).bring((*AT, "v0"), "d", entries(files), from_memory(files))
     assert brought.folder is not None and tree(brought.folder) == files
 
@@ -291,3 +308,53 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
         check_folder(tmp_path / "file" / "deeper")
     check_folder(tmp_path / "not" / "yet")
     assert not (tmp_path / "not").exists()
+
+
+REFERENCES = [Entry(f"away/{number}", "", ref=f"https://example.com/{number}") for number in range(30)]
+
+
+def brought_by(root: Path, name: str, digest: str) -> tuple[BroughtArtifacts, Mapping[str, Any]]:
+    """The artifacts of a run after one with a file and many references, and what SwanLab is told of that."""
+    artifacts = BroughtArtifacts(Options(artifacts=root))
+    listed = [*entries({"f": b"1"}), *REFERENCES]
+    artifact = Artifact(name=name, type="dataset", digest=digest)
+    (event,) = artifacts.of(artifact, (*AT, "v0"), listed, from_memory({"f": b"1"}))
+    assert isinstance(event, Artifact) and event.brought is not None
+    return artifacts, event.brought
+
+
+def test_the_list_of_references_is_beside_the_folder(tmp_path: Path) -> None:
+    users = tmp_path / "acme" / "p" / "data" / "v0.references.json"
+    users.parent.mkdir(parents=True)
+    users.write_text("the user's")
+    for _ in range(2):
+        artifacts, facts = brought_by(tmp_path, "data:v0", "d")
+        whole = Path(facts["references_file"])
+        assert users.read_text() == "the user's" and whole.parent == users.parent and whole != users
+        assert len(json.loads(whole.read_text())) == facts["references_in_all"] == 30 and not artifacts.short
+    other = Path(brought_by(tmp_path, "data:v0", "e")[1]["references_file"])
+    assert other != whole and len(list(users.parent.glob("*.json*"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_a_list_of_references_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, why: str
+) -> None:
+    def refuse(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(artifact_files, "write_whole", refuse)
+    artifacts, facts = brought_by(tmp_path, "data:v0", "d")
+    assert artifacts.short == [f"artifact data:v0: the list of its 30 references is cut: {why}"]
+    assert facts["files"] == 1 and Path(facts["path"], "f").read_bytes() == b"1", "the files are there all the same"
+    assert (len(facts["references"]), facts["references_in_all"]) == (20, 30) and "references_file" not in facts
+    monkeypatch.setattr(artifact_store.artifact_store(tmp_path), "bring", refuse)
+    artifacts, facts = brought_by(tmp_path, "data:v0", "d")
+    assert artifacts.short == [f"artifact data:v0 left out: {why}"] and facts == {"missing": {why: 1}}

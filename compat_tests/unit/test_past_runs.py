@@ -7,16 +7,25 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.unit.logs import END, begin, log, record, row, summary
 from wandb_swan.convert import progress
 from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
 from wandb_swan.parity.logs import read_logs
-from wandb_swan.sources.cloud_client import seconds
 from wandb_swan.sources.local_discovery import discover
 from wandb_swan.sources.local_run import LocalRun, head
-from wandb_swan.stream.events import ConsoleLine, HistoryRow, NotRead, RunFinished, RunStarted, SummaryChanged
+from wandb_swan.stream.events import (
+    ConsoleLine,
+    HistoryRow,
+    NotRead,
+    RunChanged,
+    RunFinished,
+    RunStarted,
+    SummaryChanged,
+)
+from wandb_swan.stream.times import seconds
 from wandb_swan.stream.wire import record_field
 
 
@@ -74,6 +83,32 @@ def test_the_last_summary_counts_and_what_cannot_be_read_is_told(tmp_path: Path)
         (("c",), "cannot be read: no JSON"),
     ]
     assert run.state == "crashed" and events[-1].exit_code != 0
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_name_that_is_given_while_the_log_is_looked_at(tmp_path: Path, ended: bool) -> None:
+    """Between the survey, of which the start is made, and the first moment at which nothing more is there."""
+
+    def renamed(name: str) -> bytes:
+        def fill(made: pb.Record) -> None:
+            made.run.run_id, made.run.project, made.run.display_name = "r1", "p", name
+            made.run.start_time.seconds = 100
+
+        return record(fill)
+
+    begun = [begin(100), row(0, "1"), renamed("first")]
+    later = log(tmp_path / "run-2", *begun, renamed("second"), row(1, "2"), *([END] if ended else [])).read_bytes()
+    path = log(tmp_path / "run-1", *begun)
+    run = LocalRun([path])
+    assert run.segments[0].described.name == "first" and later.startswith(path.read_bytes())
+    path.write_bytes(later)
+    events = []
+    for event in run.growing():
+        if event is None:
+            break
+        events.append(event)
+    assert [event.name for event in events if isinstance(event, RunStarted | RunChanged)] == ["first", "second"]
+    assert [event.step for event in events if isinstance(event, HistoryRow)] == [0, 1]
 
 
 def test_a_log_without_a_run(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any
 
-from ..sources.downloads import seconds
 from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import Source
 from ..stream.nested import Path, Tree
+from ..stream.times import seconds
 from . import history_forms, plain
 from .folders import read_folder
 from .logs import read_logs
@@ -56,7 +56,8 @@ class Answers:
         self._written: Tree = {}
         """The summary as the run's process wrote it; empty if W&B was not asked for it."""
         self._has_summary = False
-        self._output: list[Any] = []
+        self._output: dict[str, Any] = {}
+        """The files with the run's output, by name."""
         self._take: dict[str, Callable[[Any], None]] = {
             "attributes": self._attributes.update,
             "run": self._run,
@@ -85,12 +86,8 @@ class Answers:
 
     def _run(self, run: Any) -> None:
         recorded, attributes = self.recorded, self._attributes
-        self._output, recorded.saved, recorded.sizes, recorded.config = (
-            [],
-            {},
-            {},
-            {},
-        )  # a run that grows is asked again
+        for held in (self._output, recorded.saved, recorded.sizes, recorded.config):  # a run that grows is asked again
+            held.clear()
         recorded.about = {
             "id": run.id,
             "entity": run.entity,
@@ -121,7 +118,7 @@ class Answers:
 
     def _file(self, file: Any) -> None:
         if file.name == "output.log" or _OUTPUT.fullmatch(file.name):
-            self._output.append(file)
+            self._output[file.name] = file
         elif file.name == "wandb-summary.json":
             self._has_summary = True
         elif not _OF_WANDB.fullmatch(file.name):
@@ -131,8 +128,8 @@ class Answers:
     def _console(self) -> None:
         """The console: the parts as they began, the one file of a process without parts where it came to W&B."""
         parts: list[tuple[str, float, str]] = []
-        whole = [file for file in self._output if file.name == "output.log"]
-        for file in self._output:
+        whole = [file for file in self._output.values() if file.name == "output.log"]
+        for file in self._output.values():
             if named := _OUTPUT.fullmatch(file.name):
                 parts.append(((named[1] or named[2] + "000").replace(".", "_"), _came(file), file.name))
         names = [(came, name) for _, came, name in sorted(parts)]
@@ -196,18 +193,17 @@ class Answers:
         if item.type not in OF_TABLES:
             self.recorded.artifacts.append((item.name, item.digest or "", used))
 
-    def _contents(self, told: tuple[str, str, bool, dict[str, Any]]) -> None:
+    def _contents(self, told: tuple[str, str, bool, dict[str, Any] | str]) -> None:
         name, digest, used, manifest = told
-        held = {}
-        for path, entry in manifest["contents"].items():
-            if not isinstance(entry, dict):
-                held[path] = Content("", None, "MD5")
-            elif not entry.get("ref"):
-                size, extra = entry.get("size"), entry.get("extra")
-                kind = extra.get("alg") if isinstance(extra, dict) else None
-                known = size if isinstance(size, int) and size >= 0 else None
-                held[path] = Content(str(entry.get("digest") or ""), known, str(kind or "MD5"))
-        self.recorded.contents[name, digest, used] = held
+        self.recorded.contents[name, digest, used] = (
+            manifest
+            if isinstance(manifest, str)
+            else {
+                path: Content.of(entry)
+                for path, entry in manifest["contents"].items()
+                if not (isinstance(entry, dict) and entry.get("ref"))
+            }
+        )
         self.recorded.contents_asked = True
 
 

@@ -64,20 +64,22 @@ class _Look:
     def __init__(self, depth: Depth, found: list[str]) -> None:
         self._depth = depth
         self._found = found
-        self._bytes = 0
+        self._read = self._bytes = 0
         self.told: list[str] = []
         self.unseen: list[str] = []
         self.files = self.same = self.whole = 0
 
-    def at(self, name: str, item: dict[str, Any], contents: dict[str, Content] | None) -> None:
-        """`contents`: what the manifest has; None: it was not asked for, or nothing was brought."""
-        missing = item.get("missing") if isinstance(item.get("missing"), dict) else {}
-        assert isinstance(missing, dict)
-        if contents is None:
+    def at(self, name: str, item: dict[str, Any], contents: dict[str, Content] | str | None) -> None:
+        """`contents`: what the manifest has, or why that is not known; None: not asked for, or nothing was brought."""
+        missing = item.get("missing")
+        missing = missing if isinstance(missing, dict) else {}
+        if contents is None or isinstance(contents, str):
             if "path" in item:
-                self.unseen.append(f"{name}: its manifest was not asked for")
+                self.unseen.append(f"{name}: {contents or 'its manifest was not asked for'}")
             elif missing:
                 self.told.append(f"{name}: {', '.join(missing)}")
+            elif contents:
+                self.unseen.append(f"{name}: {contents}")
             return
         self.files += len(contents)
         folder = FilePath(str(item["path"])) if "path" in item else None
@@ -85,6 +87,7 @@ class _Look:
             self.unseen.append(f"{name}: its folder {folder} is not on this machine")
             return
         absent: list[str] = []
+        unchecked = 0
         places: dict[str, str] = {}
         for path, content in sorted(contents.items()):
             plainly = _plainly(path)
@@ -93,10 +96,19 @@ class _Look:
                 at = None
             if at is None or not _is_file(at):
                 absent.append(path)
-            elif wrong := self._differs(at, content):
+                continue
+            try:
+                wrong = self._differs(at, content)
+            except ImportError:
+                wrong, unchecked = None, unchecked + 1
+            if wrong:
                 self._found.append(f"{name}: {path[:200]}: {wrong}")
             else:
                 self.same += 1
+        if unchecked:
+            self.unseen.append(
+                f"{name}: the digests of {unchecked} files cannot be checked here: type `pip install xxhash`"
+            )
         said = sum(count for count in missing.values() if isinstance(count, int))
         if len(absent) != said:
             self._found.append(f"{name}: {len(absent)} of {len(contents)} files are not there, its list says {said}")
@@ -109,20 +121,25 @@ class _Look:
                 if _plainly(path) and (local := contents[path].local) and _is(FilePath(local), contents[path])
             ]
         if folder is not None:
-            there = {(FilePath(above) / file).relative_to(folder).as_posix() for above, _, file in _walk(folder)}
+            walk = ((FilePath(above), files) for above, _, files in os.walk(folder))
+            there = {(above / file).relative_to(folder).as_posix() for above, files in walk for file in files}
             if more := sorted(there - places.keys()):
                 self._found.append(f"{name}: {len(more)} files that wandb has not, {more[0]!r} among them")
 
     def _differs(self, file: FilePath, content: Content) -> str | None:
+        """What is wrong with a file. Raises ImportError where its size is right and its digest cannot be looked at."""
         try:
             size = file.stat().st_size
             if content.size is not None and size != content.size:
                 return f"{content.size} bytes in wandb, {size} in its folder"
-            if self._depth != "full" and (self.whole >= FILES or self._bytes + size > BYTES or self._depth == "counts"):
+            if self._depth != "full" and (self._read >= FILES or self._bytes + size > BYTES or self._depth == "counts"):
                 return None
-            self.whole += 1
+            self._read += 1
             self._bytes += size
-            return None if _digest(file, content.algorithm) == content.digest else "another digest"
+            if _digest(file, content.algorithm) != content.digest:
+                return "another digest"
+            self.whole += 1
+            return None
         except OSError as error:
             return f"cannot be read: {error.strerror}"
 
@@ -132,10 +149,6 @@ def _is_file(path: FilePath) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long for the file system
         return False
-
-
-def _walk(folder: FilePath) -> list[tuple[str, list[str], str]]:
-    return [(above, folders, file) for above, folders, files in os.walk(folder) for file in files]
 
 
 def _plainly(path: str) -> str | None:
@@ -153,19 +166,13 @@ def _plainly(path: str) -> str | None:
 def _is(file: FilePath, content: Content) -> bool:
     try:
         return file.stat().st_size == content.size and _digest(file, content.algorithm) == content.digest
-    except (OSError, ValueError):
+    except (OSError, ValueError, ImportError):
         return False
 
 
 def _digest(file: FilePath, algorithm: str) -> str:
-    """In base64; "" where the algorithm is not installed."""
-    if algorithm == "MD5":
-        made: Any = hashlib.md5(usedforsecurity=False)
-    else:
-        try:
-            made = import_module("xxhash").xxh128()
-        except ImportError:
-            return ""
+    """In base64. Raises OSError, or ImportError where the algorithm is not installed."""
+    made: Any = hashlib.md5(usedforsecurity=False) if algorithm == "MD5" else import_module("xxhash").xxh128()
     with file.open("rb") as content:
         for piece in iter(lambda: content.read(1 << 20), b""):
             made.update(piece)

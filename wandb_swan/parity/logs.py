@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -236,32 +237,31 @@ class _Reading:
                 self._to.of_artifacts[body.client_id, entry.path] = entry.local_path or entry.ref, entry.digest
         if body.type not in OF_TABLES:
             self._to.artifacts.append((body.name, body.digest, False))
-            listed = _listed(body.manifest, self._log.parents[2])
-            if listed is not None:
-                self._to.contents[body.name, body.digest, False] = listed
+            ran_in = self._log.parent.absolute().parent.parent
+            self._to.contents[body.name, body.digest, False] = _listed(body.manifest, ran_in)
 
     def _on_use_artifact(self, body: Any) -> None:
         self._to.artifacts.append((body.name or body.id, "", True))
 
 
-def _listed(manifest: Any, ran_in: FilePath) -> dict[str, Content] | None:
-    """The files of an artifact that are no references; None where their list, a file of its own, is not here."""
+def _listed(manifest: Any, ran_in: FilePath) -> dict[str, Content] | str:
+    """The files of an artifact that are no references; or why their list, a file of its own, says nothing."""
     held = {}
-    for entry in manifest.contents:
-        if not entry.ref:
-            kind = next(
-                (json.loads(item.value_json) for item in getattr(entry, "extra", ()) if item.key == "alg"), "MD5"
-            )
-            held[entry.path] = Content(entry.digest, entry.size, kind, str(ran_in / entry.local_path))
-    apart = getattr(manifest, "manifest_file_path", "")
-    if apart:
-        try:
-            lines = gzip.decompress(FilePath(apart).read_bytes()).decode().splitlines()
-            for entry in map(json.loads, lines):
-                if not entry.get("ref"):
-                    kind = (entry.get("extra") or {}).get("alg", "MD5")
-                    local = str(ran_in / (entry.get("local_path") or ""))
-                    held[entry["path"]] = Content(entry["digest"], entry.get("size"), kind, local)
-        except (OSError, EOFError, ValueError, KeyError):
-            return None
+    try:
+        for entry in manifest.contents:
+            if not entry.ref:
+                extra = {item.key: json.loads(item.value_json) for item in getattr(entry, "extra", ())}
+                said = {"digest": entry.digest, "size": entry.size, "extra": extra, "local_path": entry.local_path}
+                held[entry.path] = Content.of(said, ran_in)
+        apart = getattr(manifest, "manifest_file_path", "")
+        lines = gzip.decompress(FilePath(apart).read_bytes()).decode().splitlines() if apart else ()
+        for line in map(json.loads, lines):
+            if not isinstance(line["path"], str):
+                raise TypeError("a path that is no text")
+            if not line.get("ref"):
+                held[line["path"]] = Content.of(line, ran_in)
+    except FileNotFoundError:
+        return "the list of its files is not on this machine"
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, RecursionError):
+        return "the list of its files is damaged"
     return held

@@ -72,6 +72,18 @@ class Content(NamedTuple):
     local: str = ""
     """Where it was when it was logged."""
 
+    @classmethod
+    def of(cls, entry: Any, ran_in: FilePath | None = None) -> Content:
+        """What the JSON of a manifest says of it, whatever stands there; relative paths are those in `ran_in`."""
+        entry = entry if isinstance(entry, dict) else {}
+        size, extra, local = entry.get("size"), entry.get("extra"), entry.get("local_path")
+        return cls(
+            str(entry.get("digest") or ""),
+            size if isinstance(size, int) and size >= 0 else None,
+            str((extra.get("alg") if isinstance(extra, dict) else None) or "MD5").upper(),
+            str(ran_in / str(local)) if ran_in is not None and local else "",
+        )
+
 
 class Recorded:
     """What a source says of one run. Times are in seconds since the epoch, 0.0 where there is none."""
@@ -95,8 +107,10 @@ class Recorded:
         """What a source says of the sizes of its files, in bytes."""
         self.artifacts: list[tuple[str, str, bool]] = []
         """Name, digest, whether used (not logged)."""
-        self.contents: dict[tuple[str, str, bool], dict[str, Content]] = {}
-        """Name, digest, whether used of an artifact -> path in it -> what its manifest says, of files alone."""
+        self.contents: dict[tuple[str, str, bool], dict[str, Content] | str] = {}
+        """Name, digest, whether used of an artifact -> path in it -> what its manifest says, of files alone.
+
+        Or why that is not known."""
         self.contents_asked = False
         """Whether the source was asked for them because files were to be brought."""
         self.of_artifacts: dict[tuple[str, str], tuple[str, str]] = {}

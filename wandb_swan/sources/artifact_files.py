@@ -25,7 +25,7 @@ NAMED = 20
 """So many references are named in the list; a file beside the artifact's folder has them all."""
 
 
-class ArtifactFiles:
+class BroughtArtifacts:
     """The artifacts of one run."""
 
     def __init__(self, options: Options) -> None:
@@ -78,9 +78,8 @@ class ArtifactFiles:
         facts: dict[str, Any] = {}
         try:
             brought = self._store.bring(place, digest, files, fetch)
-            facts |= self._references(place, digest, references)
         except (NoRoom, OSError) as error:
-            why = str(error) if isinstance(error, NoRoom) else f"{error.strerror}: {error.filename}"
+            why = _why(error)
             if not any(why in line for line in self.short):
                 self.short.append(f"artifact {artifact.name} left out: {why}")
             yield artifact.changed(brought={"missing": {why: len(files)}} if files else {})
@@ -95,24 +94,29 @@ class ArtifactFiles:
                 f"artifact {artifact.name}: {len(brought.later)} of {len(files)} files did not come"
                 f" ({path[:200]!r}: {reason}): type the same command again"
             )
+        facts |= self._references(artifact.name, place, digest, references)
         passing = Counter(reason for _, reason in brought.later)
         for reason, count in (brought.missing - passing).items():
             for _ in range(count):
                 yield NotRead(path=(artifact.name,), reason=f"file of an artifact left out: {reason}")
         yield artifact.changed(brought=facts)
 
-    def _references(self, place: Sequence[str], digest: str, references: list[Entry]) -> dict[str, Any]:
+    def _references(self, name: str, place: Sequence[str], digest: str, references: list[Entry]) -> dict[str, Any]:
         """What W&B has the address of, and not the file."""
         if not references:
             return {}
-        listed = [{"path": entry.path, "address": _without_password(entry.ref)} for entry in references]
+        listed = [{"path": entry.path, "address": without_secrets(entry.ref)} for entry in references]
         facts: dict[str, Any] = {"references": listed[:NAMED]}
         if len(listed) > NAMED:
-            folder = self._store.place(place, digest)
-            whole = folder.with_name(f"{folder.name}.references.json")
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(whole, json.dumps(listed, ensure_ascii=True, indent=1))
-            facts |= {"references_in_all": len(listed), "references_file": str(whole)}
+            facts["references_in_all"] = len(listed)
+            *above, last = place
+            try:
+                whole = self._store.place((*above, f"{last}.references.json"), digest)
+                whole.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(whole, json.dumps(listed, ensure_ascii=True, indent=1))
+                facts["references_file"] = str(whole)
+            except OSError as error:
+                self.short.append(f"artifact {name}: the list of its {len(listed)} references is cut: {_why(error)}")
         return facts
 
 
@@ -122,5 +126,18 @@ def _digest(entries: Sequence[Entry]) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
-def _without_password(address: str) -> str:
-    return re.sub(r"(?<=://)[^/@]*:[^/@]*@", "", address)
+def _why(error: NoRoom | OSError) -> str:
+    if isinstance(error, NoRoom) or not error.strerror:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+
+
+_SECRET = re.compile(
+    r"([?&#;][^=&#;]*(?:signature|\bsig\b|token|secret|passw|\bpwd\b|credential|key(?!word)|auth(?!or))[^=&#;]*=)[^&#;]*",
+    re.IGNORECASE,
+)
+
+
+def without_secrets(address: str) -> str:
+    """An address without its user, and without what in its query signs or opens it."""
+    return _SECRET.sub(r"\1***", re.sub(r"(?<=://)[^/?#]*@", "", address))

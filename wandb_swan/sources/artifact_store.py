@@ -22,8 +22,9 @@ from pathlib import PurePosixPath
 from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
 from ..journal.paths import shown
-from .artifact_entries import Absent, Entry, bytes_text, digest_of, folder_name, refusal, told
-from .downloads import AT_ONCE, Spoiled, may_pass, retrying
+from .artifact_entries import Absent, Entry, WholeFiles, bytes_text, digest_of, folder_name, refusal, told
+from .downloads import AT_ONCE
+from .retries import Spoiled, may_pass, retrying
 
 CLAIMED = 8_000_000
 """Bytes from which on a file is fetched by one process at a time, which goes on where another one stopped. Of smaller
@@ -72,8 +73,7 @@ class ArtifactStore:
         self.root = root
         self._files = root / ".files"
         self._new = self._files / "new"
-        self._whole: dict[FilePath, tuple[int, int, int]] = {}
-        """Files whose digest was found right -> what would change with them."""
+        self._whole = WholeFiles()
 
     def bring(self, place: Sequence[str], digest: str, entries: Iterable[Entry], fetch: Fetch) -> Brought:
         """Fetches the files that are not here yet, and puts the artifact's folder together.
@@ -210,26 +210,10 @@ class ArtifactStore:
             raise Spoiled(f"{came} bytes arrived with another digest than W&B has")
         part.chmod(0o444)
         part.replace(content)
-        self._is_known(content)
-
-    def _is_known(self, path: FilePath) -> None:
-        stat = path.stat()
-        self._whole[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        self._whole.add(content, entry.digest)
 
     def _is_whole(self, path: FilePath, entry: Entry) -> bool:
-        """Whether a file has the right content. It is read once a process, and again when it has changed."""
-        try:
-            stat = path.stat()
-            if entry.size is not None and stat.st_size != entry.size:
-                return False
-            if self._whole.get(path) == (stat.st_size, stat.st_mtime_ns, stat.st_ino):
-                return True
-            if digest_of(path, entry.algorithm) != entry.digest:
-                return False
-            self._whole[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        except OSError:
-            return False
-        return True
+        return self._whole.has(path, entry.digest, entry.size, entry.algorithm)
 
     # -- the folders ---------------------------------------------------------------------------------------------------
 
@@ -282,8 +266,9 @@ class ArtifactStore:
             content, path = self._content(entry), folder / entry.path
             try:
                 if path.parent not in folders:
-                    path.parent.mkdir(parents=True, exist_ok=True)
                     folders[path.parent] = path.parent.resolve().is_relative_to(inside)
+                    if folders[path.parent]:
+                        path.parent.mkdir(parents=True, exist_ok=True)
                 if not folders[path.parent]:
                     missing["its path leads through a link of somebody else"] += 1
                     continue

@@ -5,22 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path as FilePath
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
 
 from ..stream.events import Artifact, NotRead
-from .artifact_entries import Absent, Entry, told
-from .artifact_files import ArtifactFiles
-from .cloud_client import api, graphql
-from .downloads import TIMEOUT, Spoiled, may_pass, retrying
+from .artifact_entries import Absent, Entry, entry_of, told
+from .artifact_files import BroughtArtifacts
+from .cloud_client import api, graphql, login_for
+from .downloads import has_expired, opened
+from .retries import Spoiled, is_refusal, may_pass, retrying
 from .selection import Options
 
 log = logging.getLogger("wandb_swan")
@@ -29,8 +28,6 @@ ADDRESSES = 100
 """So many addresses are asked for at once: they are signed, and expire after some time."""
 _OF_HISTORY = frozenset({"wandb-history", "wandb-events"})
 """Types of the artifacts in which W&B keeps a run's rows and samples, which are there as such."""
-_EXPIRED = frozenset({400, 401, 403, 404, 410})
-"""What object stores answer to an address that is too old: S3 and Azure 403, Google's 400."""
 _MANIFEST = """
 query ArtifactManifest($id: ID!) { artifact(id: $id) { currentManifest { file { directUrl } } } }
 """
@@ -86,7 +83,7 @@ class CloudArtifacts:
 
     def __init__(self, options: Options, on_contents: Callable[[tuple[Any, ...]], None]) -> None:
         """`on_contents` is told name, digest, whether used, and W&B's manifest of each artifact, as JSON."""
-        self.files = ArtifactFiles(options)
+        self.files = BroughtArtifacts(options)
         self._on_contents = on_contents
         self._session = requests.Session()
 
@@ -105,7 +102,7 @@ class CloudArtifacts:
             return
         try:
             manifest = read_manifest(str(item.id))
-            entries = list(_entries(manifest))
+            entries = [entry_of(path, entry) for path, entry in manifest["contents"].items()]
         except Exception as error:
             why = f"its manifest cannot be read: {told(error)}"
             if _stays(error):
@@ -143,15 +140,11 @@ def read_manifest(artifact_id: str) -> dict[str, Any]:
 
 def _stays(error: Exception) -> bool:
     """Whether another try would be told the same: there is none, it is broken, or W&B says no."""
-    if isinstance(error, Absent | ValueError):
-        return True
-    said = re.search(r"\b40[134]\b|permission|forbidden|not found", str(error), re.IGNORECASE)
-    return said is not None and not may_pass(error)
+    return isinstance(error, Absent | ValueError) or (is_refusal(error) and not may_pass(error))
 
 
 def _content(address: str) -> bytes:
-    with _without_addresses(), requests.get(address, timeout=TIMEOUT) as response:
-        _raise_for(response)
+    with opened(address) as response:
         return response.content
 
 
@@ -167,9 +160,7 @@ class _Downloads:
         self._session = session
         self._addresses: dict[str, str] = {}
         self._lock = threading.Lock()
-        client = api()
-        self._base = str(client.settings["base_url"]).rstrip("/")
-        self._key = client.api_key
+        self._base = str(api().settings["base_url"]).rstrip("/")
 
     def fetch(self, entry: Entry, part: FilePath) -> None:
         """Writes a file, going on where `part` ends. An address that has expired is asked for again."""
@@ -181,8 +172,10 @@ class _Downloads:
                 return
             except requests.HTTPError as error:
                 came = part.stat().st_size if part.exists() else 0
-                status = error.response.status_code if error.response is not None else 0
-                if status not in _EXPIRED or (fresh and came == had):
+                if error.response is not None and error.response.status_code == 416:
+                    part.unlink(missing_ok=True)
+                    raise Spoiled("what was there before is no beginning of it") from None
+                if not has_expired(error) or (fresh and came == had):
                     raise
                 fresh = True
 
@@ -218,17 +211,7 @@ class _Downloads:
         had = part.stat().st_size if part.exists() else 0
         # As it is stored: where a server packs it for the way, ranges are those of the packed file.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
-        # The key is for W&B alone: not for the bucket that a signed address leads to.
-        own = urlsplit(address).netloc == urlsplit(self._base).netloc
-        auth = ("api", self._key) if self._key and own else None
-        with (
-            _without_addresses(),
-            self._session.get(address, headers=headers, auth=auth, stream=True, timeout=TIMEOUT) as response,
-        ):
-            if response.status_code == 416:
-                part.unlink(missing_ok=True)
-                raise Spoiled("what was there before is no beginning of it")
-            _raise_for(response)
+        with opened(address, session=self._session, headers=headers, auth=login_for(address)) as response:
             goes_on = response.status_code == 206
             if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
                 part.unlink(missing_ok=True)
@@ -245,38 +228,7 @@ class _Downloads:
                 raise Spoiled(f"more than {entry.size} bytes arrived")
 
 
-@contextmanager
-def _without_addresses() -> Iterator[None]:
-    """Errors of a connection without the address, whose signature is a secret."""
-    try:
-        yield
-    except requests.HTTPError:
-        raise
-    except requests.RequestException as error:
-        raise type(error)(told(error)) from None
-
-
-def _entries(manifest: dict[str, Any]) -> Iterator[Entry]:
-    for path, item in manifest["contents"].items():
-        item = item if isinstance(item, dict) else {}  # noqa: PLW2901
-        size, extra = item.get("size"), item.get("extra")
-        yield Entry(
-            path=path,
-            digest=str(item.get("digest") or ""),
-            size=size if isinstance(size, int) and size >= 0 else None,
-            ref=str(item.get("ref") or ""),
-            algorithm=str((extra.get("alg") if isinstance(extra, dict) else None) or "md5").lower(),
-            birth=str(item.get("birthArtifactID") or ""),
-        )
-
-
 def _url(file: Any) -> str:
     attributes = getattr(file, "_attrs", {})
     direct = attributes.get("directUrl") or attributes.get("direct_url")
     return str(direct or file.url or "")
-
-
-def _raise_for(response: requests.Response) -> None:
-    """Raises HTTPError without the address, whose signature is a secret."""
-    if response.status_code >= 400:
-        raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)

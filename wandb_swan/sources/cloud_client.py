@@ -12,13 +12,23 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..exceptions import WandbSwanError
-from .downloads import Spoiled, retrying, seconds
+from ..stream.events import RunFinished
+from ..stream.times import seconds
+from .artifact_entries import without_query
 from .reference import RunReference
+from .retries import Spoiled, retrying
 
 T = TypeVar("T")
 
-ENDED = frozenset({"finished", "failed", "crashed", "killed"})
-"""The states of a run that has ended, as W&B calls them; one that has crashed may go on all the same."""
+EXITS = {
+    "finished": RunFinished(exit_code=0),
+    "failed": RunFinished(exit_code=1, reason="W&B says: failed"),
+    "crashed": RunFinished(exit_code=1, reason="W&B says: crashed"),
+    "killed": RunFinished(exit_code=255, reason="W&B says: killed", interrupted=True),
+    "preempted": RunFinished(exit_code=255, reason="W&B says: preempted", interrupted=True),
+}
+"""The states of a run that has ended, as W&B calls them -> how it ended; a run that was not finished may go on."""
+ENDED = frozenset(EXITS)
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +71,7 @@ def asked(what: str, question: Callable[[], T]) -> T:
     except Spoiled as error:
         raise WandbSwanError(f"cannot {what}: {error}") from error
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
+        text = without_query(str(error))[:300]
         if re.search(r"\b401\b|not logged in|API key|relogin|authentication", text, re.I):
             raise WandbSwanError(f"cannot {what}: W&B does not accept the login; type `wandb login`") from None
         if re.search(r"\b403\b|permission|forbidden|access denied", text, re.I):
@@ -86,6 +96,13 @@ def server() -> str:
     """Where W&B is: host, port and path of its address. Two servers may have a run of the same path."""
     address = urlsplit(str(api().settings["base_url"]))
     return f"{address.netloc}{address.path.rstrip('/')}"
+
+
+def login_for(address: str) -> tuple[str, str] | None:
+    """What an address is asked with: the key is for W&B alone, not for the bucket that a signed address leads to."""
+    client = api()
+    own = urlsplit(address).netloc == urlsplit(str(client.settings["base_url"])).netloc
+    return ("api", client.api_key) if own and client.api_key else None
 
 
 def projects(entity: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..stream.console import Console
 from ..stream.events import Event, FileSaved, NotRead, Tree
+from .artifact_entries import path_refusal
 from .downloads import Downloads, updated
 from .selection import Options
 
@@ -30,7 +31,7 @@ _OWN = re.compile(
 artifacts are listed by W&B. Other files under `logs/` and `artifact/` are the user's."""
 
 
-class RunFiles:
+class CloudRunFiles:
     """The files of one run, in a folder of their own."""
 
     def __init__(self, folder: Downloads, options: Options, *, summary: bool) -> None:
@@ -47,13 +48,11 @@ class RunFiles:
         """The folder."""
         return self._folder.root
 
-    def refuses(self, name: str) -> str | None:
-        """Why a file of this name is never brought here; None if it can be."""
-        return self._folder.refuses(name)
-
-    def fetch(self, listed: Iterable[Any], on_file: Callable[[Any], None]) -> list[FileSaved | NotRead]:
-        """Brings wandb's `File`s here: the events of those that are the user's. `on_file` is told every file that is
-        no media and is wanted."""
+    def fetch(
+        self, listed: Iterable[Any], again: Callable[[str], Any], on_file: Callable[[Any], None]
+    ) -> list[FileSaved | NotRead]:
+        """Brings wandb's `File`s here: the events of those that are the user's. `again` is that of `Downloads.fetch`;
+        `on_file` is told every file that is no media and is wanted, once more where it was asked for again."""
         options = self._options
         saved: list[FileSaved | NotRead] = []
         wanted = []
@@ -62,7 +61,7 @@ class RunFiles:
             own = _OWN.fullmatch(file.name) is not None
             if not (options.media if media else self._needs(file.name) if own else True):
                 continue
-            problem = self._folder.refuses(file.name)
+            problem = path_refusal(file.name, "run")
             if problem is None and not (media or own) and file.size > options.max_file_mb * 1e6:
                 problem = f"over --max-file-mb {options.max_file_mb:g}"
             if problem is not None:
@@ -73,7 +72,14 @@ class RunFiles:
                 on_file(file)
             if not (media or own):
                 saved.append(FileSaved(path=file.name, policy="end"))
-        for name, failure in self._folder.fetch(wanted).items():
+
+        def renewed(name: str) -> Any:
+            file = again(name)
+            if not name.startswith("media/"):
+                on_file(file)
+            return file
+
+        for name, failure in self._folder.fetch(wanted, renewed).items():
             saved = [event for event in saved if event.path != name]
             if name == SUMMARY and not failure.may_pass:  # no value of the run's is in it alone
                 continue

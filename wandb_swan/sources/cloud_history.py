@@ -12,7 +12,7 @@ from ..stream.events import HistoryRow, Tree
 from . import exports
 from .cloud_client import asked
 from .cloud_rows import LoggedRows
-from .downloads import Spoiled
+from .retries import Spoiled
 
 PAGE_STEPS = 1_000
 """Steps a page of history, as wandb's client has it."""
@@ -103,7 +103,7 @@ class CloudHistory:
         exported: bool | None = None if self._exporting else False
         for row in self._scan(first, last):
             if exported is None:
-                exported = exports.came(run.id)
+                exported = exports.came(run.entity, run.project, run.id)
             yield row, exported
 
     def _whole(self, lines: int) -> list[dict[str, Any]]:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 from ..stream.config import own_events, own_part, without_own
 from ..stream.events import ConfigChanged, Event, FileSaved, HistoryRow, MetricDefined, NotRead, Path, RunChanged, Tree
-from .cloud_client import api, asked, every_page, server
-from .cloud_files import RunFiles
+from ..stream.times import seconds
+from .artifact_entries import Absent, path_refusal
+from .cloud_client import asked, every_page, server
+from .cloud_files import CloudRunFiles
 from .cloud_history import CloudHistory
 from .cloud_rows import spells_specials
-from .downloads import Downloads, seconds
+from .downloads import Downloads
 from .selection import Options
 
 HELD_ROWS, HELD_LOOKS = 10_000, 10
@@ -39,6 +41,7 @@ class Place(NamedTuple):
 class _Given:
     """What all looks at a run have given together."""
 
+    folder: Downloads | None = None
     history: CloudHistory | None = None
     run: Any = None
     """wandb's object as it was when the run was described last."""
@@ -60,7 +63,7 @@ class CloudLook:
         self.is_first = given is None
         self.summary = summary_of(run)
         self.history: CloudHistory
-        self.files: RunFiles
+        self.files: CloudRunFiles
         """Both are there when the news are read."""
         self._place = place
         self._given = given or _Given()
@@ -107,8 +110,8 @@ class CloudLook:
     def _described(self, before: Any) -> Iterator[Event]:
         """The config, and the name and what else describes the run, where it is not as it was `before`."""
         run = self.run
-        if before is not None and described(run) != described(before):
-            known = described(run)
+        known = described(run)
+        if before is not None and known != described(before):
             yield RunChanged(**known)
         if before is not None and run.rawconfig == before.rawconfig:
             return
@@ -149,7 +152,7 @@ class CloudLook:
             return any(map(self._lacks_files, value.values()))
         names = value.get("filenames") or [value.get("path")]
         paths = [name for name in names if isinstance(name, str) and name.startswith("media/")]
-        return any(self.files.refuses(path) is None and not (self.files.root / path).is_file() for path in paths)
+        return any(path_refusal(path, "run") is None and not (self.files.root / path).is_file() for path in paths)
 
     def _console(self, *, whole: bool) -> Iterator[Event]:
         """The lines that did not come before; but for the last one, which may be half, if there are more to come."""
@@ -164,15 +167,22 @@ class CloudLook:
             self._given.lines += 1
             yield waiting
 
-    def _fetched(self) -> tuple[RunFiles, list[FileSaved | NotRead]]:
+    def _fetched(self) -> tuple[CloudRunFiles, list[FileSaved | NotRead]]:
         """Brings the files here; the events of those that are the user's."""
-        run, place = self.run, self._place
+        run, place, given = self.run, self._place, self._given
         # The digest tells apart what is spelled alike as a folder, and the same path on two servers.
         digest = hashlib.sha256("\0".join((server(), run.entity, run.project, run.id)).encode()).hexdigest()[:16]
-        folder = Downloads(place.options.cache / f"{_safe(run.id)}-{digest}", api().settings, api(), run.file)
+        folder = given.folder = given.folder or Downloads(place.options.cache / f"{_safe(run.id)}-{digest}")
+
+        def again(name: str) -> Any:
+            try:
+                return run.file(name)
+            except IndexError:
+                raise Absent("it is in W&B no more") from None
+
         listed = asked(f"list the files of {place.path}", partial(every_page, run.files, per_page=200))
-        files = RunFiles(folder, place.options, summary=spells_specials(self.summary))
-        saved = files.fetch(listed, partial(place.on_answer, "file"))
+        files = CloudRunFiles(folder, place.options, summary=spells_specials(self.summary))
+        saved = files.fetch(listed, again, partial(place.on_answer, "file"))
         place.on_folder(folder.root)
         place.on_answer("folder", folder.root)
         return files, saved

@@ -9,19 +9,14 @@ from typing import Any
 
 from ..exceptions import WandbSwanError
 from ..stream.events import Artifact, Event, NotRead, RunFinished, RunStarted, SummaryChanged, SystemStats
+from ..stream.times import seconds
+from .artifact_entries import told
 from .cloud_artifacts import UNLISTED, CloudArtifacts, artifacts_of, read_manifest
-from .cloud_client import ENDED, asked, fingerprint, run_at
+from .cloud_client import ENDED, EXITS, asked, fingerprint, run_at
 from .cloud_look import CloudLook, Place, described, settings
-from .downloads import seconds
 from .selection import Options
 
 SYSTEM_SAMPLES = 100_000
-_EXITS = {
-    "finished": RunFinished(exit_code=0),
-    "failed": RunFinished(exit_code=1, reason="W&B says: failed"),
-    "crashed": RunFinished(exit_code=1, reason="W&B says: crashed"),
-    "killed": RunFinished(exit_code=255, reason="W&B says: killed", interrupted=True),
-}
 
 
 class CloudRun:
@@ -44,7 +39,7 @@ class CloudRun:
         """Told what W&B answers before anything is made of it: `attributes`, `run` (wandb's object), `file` (wandb's
         object, of every file that is brought but media), `folder` (of the files), `row` or, if it may be from an
         export, `exported`, `sample`, `artifact` (wandb's object, and whether it was used), `contents` (an artifact's
-        name, digest, whether it was used, and its manifest)."""
+        name, digest, whether it was used, and its manifest, or why there is none)."""
 
     @cached_property
     def _run(self) -> Any:
@@ -120,8 +115,8 @@ class CloudRun:
         yield self._finished(run.state)
 
     def _finished(self, state: str) -> RunFinished:
-        if state in _EXITS:
-            return _EXITS[state]
+        if state in EXITS:
+            return EXITS[state]
         self.goes_on = True
         self.notices.append(f"the run was {state} when it was converted: type the same command again when it has ended")
         return RunFinished(exit_code=255, reason=f"W&B says: {state}", interrupted=True)
@@ -166,12 +161,19 @@ class CloudRun:
                     used=used,
                 )
                 if artifact.name in self.manifests_of:
-                    manifest = asked(f"read what {artifact.name} holds", partial(read_manifest, str(item.id)))
-                    self.on_answer("contents", (artifact.name, artifact.digest, used, manifest))
+                    self.on_answer("contents", (artifact.name, artifact.digest, used, _manifest(str(item.id))))
                 yield from (artifact,) if files is None else files.of(artifact, item)
         if files is not None:
             self.notices += files.files.notices
             self.short += files.files.short
+
+
+def _manifest(artifact_id: str) -> dict[str, Any] | str:
+    """What an artifact holds, or why that cannot be read: it costs that artifact alone."""
+    try:
+        return read_manifest(artifact_id)
+    except Exception as error:
+        return f"its manifest cannot be read: {told(error)}"
 
 
 def _whole(run: Any) -> Any:

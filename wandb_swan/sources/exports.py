@@ -8,12 +8,12 @@ was yesterday; a page that says 403 is kept as well. So the client gets a folder
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 
 PLACE = "WANDB_CACHE_DIR"
@@ -46,13 +46,16 @@ def _folders(log_dir: Path) -> Path:
     return log_dir.parent / f"{log_dir.name}.cache" / "exports"
 
 
-def came(run_id: str) -> bool:
+def came(entity: str, project: str, run_id: str) -> bool:
     """Whether the client has read exports of this run's history; True where nothing says so.
 
     Once the first row is here.
     """
     folder = os.environ.get(PLACE)
-    return not folder or any(Path(folder).glob(f"*_{escape(run_id)}_*.runhistory.parquet"))
+    if not folder:
+        return True
+    name = re.compile(re.escape(f"{entity}_{project}_{run_id}_") + r"\d+\.runhistory\.parquet")
+    return any(name.fullmatch(path.name) for path in Path(folder).glob("*.runhistory.parquet"))
 
 
 def forget() -> None:

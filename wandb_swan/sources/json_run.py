@@ -26,7 +26,7 @@ from ..stream.events import (
     SummaryChanged,
     SystemStats,
 )
-from .downloads import seconds
+from ..stream.times import seconds
 from .local_run import LocalRun
 from .reference import RunReference
 

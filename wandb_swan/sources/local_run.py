@@ -69,7 +69,7 @@ def survey(log: FilePath) -> Segment | None:
             elif kind in (_RUN, _EXIT):
                 for event in decoder.feed(payload):
                     if isinstance(event, RunStarted | RunChanged):
-                        described = RunChanged(**{name: getattr(event, name) for name in RunChanged.model_fields})
+                        described = _described(event)
         torn = reader.torn()
     if decoder.started is None or described is None:
         return None
@@ -84,6 +84,10 @@ def survey(log: FilePath) -> Segment | None:
         last_step=_step(last),
         torn=torn,
     )
+
+
+def _described(event: RunStarted | RunChanged) -> RunChanged:
+    return RunChanged(**{name: getattr(event, name) for name in RunChanged.model_fields})
 
 
 def _says_resumed(payload: bytes) -> bool:
@@ -206,16 +210,19 @@ class LocalRun:
         own = {"run_id": self.run_id, "resumed": len(segments) > 1}
         yield first.started.changed(**dict(last.described), **own)
         finished: RunFinished | None = None
-        live = False
+        told = said = last.described
         for number, segment in enumerate(segments):
             cut = _cut_at(segments[number + 1 :])
             for event in self._segment(segment, cut, summary, grows=grows and segment is last):
+                if isinstance(event, RunStarted | RunChanged):  # the start has what they said until the survey
+                    said = _described(event)
+                    continue
+                if segment is last and said != told and (event is None or isinstance(event, RunFinished)):
+                    told = said
+                    yield said
                 if isinstance(event, RunFinished):
                     finished = event
-                elif event is None:
-                    live = True
-                    yield None
-                elif live or not isinstance(event, RunStarted | RunChanged):  # the start has what they said until then
+                else:
                     yield event
         assert finished is not None
         if self._artifacts is not None:

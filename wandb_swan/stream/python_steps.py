@@ -23,7 +23,7 @@ class PythonSteps(Steps):
 
     def __init__(self, starting_step: int = 0) -> None:
         super().__init__(starting_step)
-        self._axes: _Axes = _Axes()  # type: ignore[assignment]
+        self._axes = _Axes()
 
     def _add(self, items: Iterable[tuple[Path, Any]]) -> None:
         call: Tree = {}

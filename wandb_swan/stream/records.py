@@ -75,7 +75,7 @@ class Decoder:
         self.unknown: Counter[str] = Counter()
         """Kind -> records of it, where the kind is neither handled nor left out on purpose."""
         self.manifest: Any = None
-        """What the last artifact holds (`wandb_internal.ArtifactManifest`); None if the record does not say."""
+        """What the last artifact holds (`wandb_internal.ArtifactManifest`); None of one that the run used."""
         self._left: list[NotRead] = []
         """Values of the present record that cannot be read."""
         self._steps = Steps()

@@ -19,13 +19,21 @@ In shared mode (several processes, one run) steps are ignored and rows have none
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from .events import Event, HistoryRow, Path, RowDropped, Tree
 from .nested import leaves, merge
 
 INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 """Top-level keys that wandb adds to a row; they are no metrics."""
+
+
+class Axes(Protocol):
+    """What `define_metric` has said, and the latest values that rows which lack them get."""
+
+    def define(self, name: str, step_metric: str, *, step_sync: bool, overwrite: bool) -> None: ...
+
+    def insert_into(self, row: Tree) -> None: ...
 
 
 class Steps:
@@ -35,7 +43,7 @@ class Steps:
         self.current = starting_step
         self._shared = shared
         self._row: Tree = {}
-        self._axes = StepMetrics()
+        self._axes: Axes = StepMetrics()
 
     def define(self, name: str, step_metric: str, *, step_sync: bool, overwrite: bool) -> None:
         """Takes a `define_metric`: from now on rows with `name` carry the latest value of `step_metric`."""

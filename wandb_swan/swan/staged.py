@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ..stream.events import Artifact
+from ..stream.wandb_cache import cached
 from .files import Files, UnusableError
 
 _SCHEME = "wandb-client-artifact://"
@@ -70,7 +71,7 @@ class Staged:
         if found is None:
             return None
         local, digest = self._artifacts[found.client_id][found.path]
-        for place in (_staged(local), _cached(digest)):
+        for place in (_staged(local), cached(digest)):
             if place is not None and place.is_file():
                 content = place.read_bytes()
                 if base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode() == digest:
@@ -127,14 +128,3 @@ def _staged(local: str) -> FilePath | None:
         return None
     found = FilePath(local).resolve()
     return found if found.parent.parts[-2:] == ("artifacts", "staging") else None
-
-
-def _cached(digest: str) -> FilePath | None:
-    """Where wandb's core moves a staged file when it is uploaded: by its MD5, in wandb's cache."""
-    from wandb.env import get_cache_dir
-
-    try:
-        name = base64.b64decode(digest, validate=True).hex()
-    except ValueError:
-        return None
-    return FilePath(get_cache_dir()) / "artifacts" / "obj" / "md5" / name[:2] / name[2:] if len(name) == 32 else None
