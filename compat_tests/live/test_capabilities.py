@@ -13,6 +13,7 @@ from compat_tests.conftest import Record, Recorded, clean_environment
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, assert_same_values
 from compat_tests.swanlabs.copies import with_moved_batches, with_protocol_core, with_renamed
+from wandb_swan.versions import below
 
 pytestmark = pytest.mark.live
 
@@ -51,11 +52,20 @@ def command(folder: Path, environment: dict[str, str], *arguments: str) -> tuple
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_installed_swanlab_has_everything(record: Record) -> None:
-    result = record(TRAIN)
-    assert set(result.statuses[-1]["capabilities"].values()) == {"ok"}
-    assert result.pair()[1].config["wandb_run"]["capabilities"] == "all"
-    assert lost(result) == {}
+@pytest.mark.quick
+def test_what_the_installed_swanlab_lacks(record: Record) -> None:
+    """Nothing, or what came later; values, their times and the console are whole."""
+    hidden = 'run.define_metric("aside", hidden=True)\nrun.log({"aside": 1})\nprint('
+    result = record(TRAIN.replace("print(", hidden))
+    wandb, swan = result.pair()
+    assert_same_values(wandb, swan)
+    assert [line.line for line in swan.lines] == ["seen on the console"]
+    lacking = {"chart axes": 2} if below("swanlab", (0, 10)) else {}
+    assert lacking or (swan.columns["loss"].x_axis == "epoch" and swan.columns["aside"].hidden)
+    missing = {name for name, told in result.statuses[-1]["capabilities"].items() if told != "ok"}
+    assert missing == set(lacking)
+    assert swan.about["capabilities"] == "all" if not lacking else set(swan.about["capabilities"]) == missing
+    assert {reason.split("lacks ")[1].split(":")[0]: count for reason, count in lost(result).items()} == lacking
 
 
 def test_a_core_of_its_protocol_alone(record: Record, tmp_path: Path) -> None:
