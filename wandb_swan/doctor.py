@@ -94,9 +94,12 @@ def _versions() -> Iterator[Finding]:
     low = below_declared()
     if low:
         yield Finding("wrong", "versions", f"{', '.join(low)}, the lowest that works: type `pip install -U wandb-swan`")
-    for name in NEWEST_TESTED:
+    for name, newest in NEWEST_TESTED.items():
         if newer_than_tested(name, installed(name)):
-            yield Finding("limited", "versions", f"{name} {installed(name)} is newer than the newest one tested")
+            tested = ".".join(map(str, newest))
+            yield Finding(
+                "limited", "versions", f"{name} {installed(name)} is newer than the newest one tested ({tested})"
+            )
 
 
 def _tap() -> Iterator[Finding]:

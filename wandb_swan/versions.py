@@ -29,7 +29,7 @@ def newer_than_tested(package: str, its_version: str) -> bool:
     return numbers is not None and tuple(map(int, numbers.groups())) > NEWEST_TESTED[package]
 
 
-def below(package: str, lowest: tuple[int, int]) -> str | None:
+def below(package: str, lowest: tuple[int, ...]) -> str | None:
     """`wandb 0.12.0 is below 0.13`; None if it is not, or nobody says its version."""
     its_version = installed(package)
     if its_version == "unknown" or _numbers(its_version) >= lowest:
@@ -47,7 +47,7 @@ def below_declared(*packages: str) -> list[str]:
     with contextlib.suppress(PackageNotFoundError):
         declarations = requires("wandb-swan") or []
     for requirement in declarations:
-        declared = re.fullmatch(r"([\w.-]+)\s*>=\s*([\w.]+)(\s*;\s*python_version\s*>=.*)?", requirement)
+        declared = re.fullmatch(r"([\w.-]+)[^;]*?>=\s*([\w.]+)[^;]*(;\s*python_version\s*>=.*)?", requirement)
         if declared is None:  # an extra's, or an older Python's
             continue
         package, lowest, _ = declared.groups()

@@ -106,6 +106,17 @@ def test_killed_in_the_middle(crashed: Path, online: Cli, swan: SwanLabCloud, fo
     assert_once(swan.experiment("long"), lines=[*LINES, "exit code 3"])
 
 
+def test_a_server_that_is_too_old_is_named(crashed: Path, online: Cli, swan: SwanLabCloud) -> None:
+    swan.signs = False
+    (run,) = typed(online, *local(crashed), expect=1)
+    assert run["state"] == "failed" and "this SwanLab server is older than 2.6.2" in run["reason"], run
+    swan.signs = True
+    time.sleep(LAG)
+    (run,) = typed(online, *local(crashed))
+    assert (run["state"], run["identical"], run["differences"]) == ("converted", True, [])
+    assert_once(swan.experiment("long"), lines=[*LINES, "exit code 3"])
+
+
 def test_a_log_that_has_grown(crashed: Path, online: Cli, swan: SwanLabCloud, tmp_path: Path) -> None:
     folder = prefix(crashed, tmp_path / "wandb", 0.4)
     (run,) = typed(online, *local(folder))

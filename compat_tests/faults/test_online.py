@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from compat_tests.faults.conftest import Train, Training, assert_cloud_has, kill, until
-from compat_tests.servers.swanlab_cloud import SwanLabCloud
+from compat_tests.servers.swanlab_cloud import PRESIGN, SwanLabCloud
 from compat_tests.stores import WandbStore
 
 LOGIN = "/login/api_key$"
@@ -141,6 +141,42 @@ def test_the_server_fails_in_the_middle(
     fault = cloud.fail(DATA, kind, 1, **options)
     unharmed(training.end())
     assert fault.hits == 1
+    complete(training, cloud)
+
+
+@pytest.mark.fault(
+    "A self-hosted SwanLab server from before 2.6.2: it has no views",
+    "SwanLab 0.8 to 0.10 know its older paths: nothing is lost",
+)
+def test_a_server_without_views(train: Train, unharmed: Check) -> None:
+    with SwanLabCloud(version=None) as old:
+        training = train(**old.env(), gates=False).end().mirrored()
+        unharmed(training)
+        complete(training, old)
+        assert old.count("/columns$", 201)
+
+
+@pytest.mark.fault(
+    "A self-hosted SwanLab server that is older still: it signs no uploads (404)",
+    "the finish line and the status say that the server is older than 2.6.2; nothing is lost: when it was updated, "
+    "`wandb-swan resume` completes the run",
+)
+def test_a_server_that_is_too_old(train: Train, unharmed: Check) -> None:
+    with SwanLabCloud(signs=False) as old:
+        training = train(**old.env(), gates=False).end()
+        unharmed(training)
+        named = "this SwanLab server is older than 2.6.2: it has no /api/resources/presigned/put"
+        assert named in training.said[-1] and "wandb-swan resume" in training.said[-1]
+        assert "older than 2.6.2" in training.command("status")
+        old.signs = True
+        complete(training, old)
+
+
+def test_an_experiment_that_is_gone_is_no_older_server(train: Train, cloud: SwanLabCloud, unharmed: Check) -> None:
+    cloud.fail(f"{PRESIGN}|/runs/r1$|/runs/c[0-9]+$", 404)
+    training = train(**cloud.env(), gates=False, WANDB_SWAN_FINISH_TIMEOUT="3").end()
+    unharmed(training)
+    assert "older than" not in training.said[-1] + training.log() and "wandb-swan resume" in training.said[-1]
     complete(training, cloud)
 
 

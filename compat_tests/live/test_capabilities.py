@@ -13,6 +13,7 @@ from compat_tests.conftest import Record, Recorded, clean_environment
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import SwanStore, assert_same_values
 from compat_tests.swanlabs.copies import with_moved_batches, with_protocol_core, with_renamed
+from wandb_swan.versions import below
 
 pytestmark = pytest.mark.live
 
@@ -28,6 +29,11 @@ run.log({"picture": wandb.Image(numpy.zeros((4, 4, 3), dtype="uint8"))})
 print("seen on the console")
 run.finish()
 """
+
+
+KEEPS_BATCHES = not below("swanlab", (0, 10, 3))
+OF_ANOTHER_SWANLAB = pytest.mark.live if KEEPS_BATCHES else pytest.mark.quick
+"""Quick where the matrix has another SwanLab than the newest."""
 
 
 def lost(result: Recorded) -> dict[str, int]:
@@ -51,11 +57,34 @@ def command(folder: Path, environment: dict[str, str], *arguments: str) -> tuple
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_installed_swanlab_has_everything(record: Record) -> None:
-    result = record(TRAIN)
-    assert set(result.statuses[-1]["capabilities"].values()) == {"ok"}
-    assert result.pair()[1].config["wandb_run"]["capabilities"] == "all"
-    assert lost(result) == {}
+@OF_ANOTHER_SWANLAB
+def test_what_the_installed_swanlab_lacks(record: Record) -> None:
+    """Nothing, or what came later; values, their times and the console are whole, and what it costs is counted."""
+    hidden = 'run.define_metric("aside", hidden=True)\nrun.log({"aside": 1})\nprint('
+    result = record(TRAIN.replace("print(", hidden))
+    wandb, swan = result.pair()
+    assert_same_values(wandb, swan)
+    assert [line.line for line in swan.lines] == ["seen on the console"]
+    cost = {"chart axes": 2} if below("swanlab", (0, 10)) else {}
+    assert cost or (swan.columns["loss"].x_axis == "epoch" and swan.columns["aside"].hidden)
+    lacking = set() if KEEPS_BATCHES else {*cost, "kept batches"}
+    assert {name for name, told in result.statuses[-1]["capabilities"].items() if told != "ok"} == lacking
+    assert set(swan.about["capabilities"]) == lacking if lacking else swan.about["capabilities"] == "all"
+    assert {reason.split("lacks ")[1].split(":")[0]: count for reason, count in lost(result).items()} == cost
+
+
+@OF_ANOTHER_SWANLAB
+def test_the_installed_swanlab_online(record: Record, tmp_path: Path) -> None:
+    """All of it is there; where SwanLab may have dropped a batch, the journal stays, and that is said."""
+    with SwanLabCloud() as cloud:
+        (tmp_path / "home").mkdir()
+        result = record(TRAIN, **cloud.env(tmp_path / "home"))
+        (experiment,) = cloud.experiments
+    assert not cloud.unknown and experiment.state == "FINISHED"
+    assert len(experiment.scalars["loss"]) == 5 and experiment.lines == ["seen on the console"]
+    assert [len(experiment.media[key]) for key in ("word", "picture")] == [5, 1]
+    assert len(list(result.dir.glob("swanlog/journals/*.journal"))) == (0 if KEEPS_BATCHES else 1)
+    assert KEEPS_BATCHES or "kept batches" in result.statuses[-1]["only_copy"]
 
 
 def test_a_core_of_its_protocol_alone(record: Record, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from compat_tests.conftest import Record
 from compat_tests.stores import SwanStore, assert_same_values
+from wandb_swan.versions import below
 
 pytestmark = pytest.mark.live
 
@@ -399,7 +400,11 @@ def test_console_text_summary_and_description(record: Record) -> None:
     for line in ("hello 你好", "100%", "red", "in two pieces", "no line end"):
         assert line in console, console
     assert swan.about["summary"] == {"best": {"epoch": 3, "acc": 0.5}, "val/loss": 0.25}
-    assert swan.columns["val/loss"].x_axis == "epoch"
+    if below("swanlab", (0, 10)):
+        (lost,) = swan.about["not_mirrored"]
+        assert (lost["key"], lost["count"]) == ("val/loss", 1) and "lacks chart axes" in lost["reason"]
+    else:
+        assert swan.columns["val/loss"].x_axis == "epoch" and not swan.about.get("not_mirrored")
     assert swan.about["versions"]["wandb"]
     metadata = (swan.dir / "files" / "swanlab-metadata.json").read_text()
     assert "train.py" in metadata and str(result.dir) in metadata

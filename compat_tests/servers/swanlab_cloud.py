@@ -1,4 +1,4 @@
-"""SwanLab's cloud on loopback: answers what the unmodified SwanLab SDK (0.10.3) sends and keeps it for assertions.
+"""SwanLab's cloud on loopback: answers what the unmodified SwanLab SDK (0.8.3 to 0.10.3) sends, for assertions.
 
 Seen in the client: paths and payloads; each section of `swanlab_cloud.py` names the modules of SwanLab's SDK.
 
@@ -67,7 +67,14 @@ class SwanLabCloud(SwanLabReads):
     unique_ids: 409 where a run id exists in another project, as the server did when ids were global (SwanLab PR 1141).
     silence: seconds without a sign of life after which an experiment is interrupted (the real server: about 1800).
     reopens: whether opening an interrupted experiment lets it run, and be shown, again.
-    version: None plays a server from before views, which wants columns per experiment.
+    version: None plays a server from before views (self-hosted before 2.6.2), which wants columns per experiment.
+    signs: False plays one that is older still, and does not sign uploads to its object store.
+
+    Seen in the client: a server from before views has neither `POST /projects/<user>` nor `/series`; SwanLab 0.9 and
+    0.10 go back to `POST /project` and to columns per experiment there, 0.8 knows no other, 0.11 will know them no more.
+    Maintainers: self-hosted 2.5.0 answers 404 to `POST /api/resources/presigned/put`, says the report that they answer
+    (SwanHubX/self-hosted issue 85, December 2025).
+    Assumption: a server with views still has `POST /project` and columns per experiment, since SwanLab 0.8 asks for them.
     """
 
     def __init__(
@@ -80,9 +87,10 @@ class SwanLabCloud(SwanLabReads):
         silence: float = math.inf,
         reopens: bool = False,
         version: int | None = 1,
+        signs: bool = True,
     ) -> None:
         super().__init__()
-        self.api_key, self.username, self.version = api_key, username, version
+        self.api_key, self.username, self.version, self.signs = api_key, username, version, signs
         self.summary_lag, self.unique_ids = summary_lag, unique_ids
         self.silence, self.reopens = silence, reopens
         self.renames = True
@@ -172,7 +180,16 @@ class SwanLabCloud(SwanLabReads):
 
     @route("POST", "/api/projects/<user>")
     def _create_project(self, request: Request, user: str) -> Any:
+        if self.version is None:
+            raise NotFound
+        return self._project_named(user, request.get_json())
+
+    @route("POST", "/api/project")  # deprecated/project; SwanLab 0.8
+    def _create_old_project(self, request: Request) -> Any:
         body = request.get_json()
+        return self._project_named(body.get("username", self.username), body)
+
+    def _project_named(self, user: str, body: dict[str, Any]) -> Any:
         path = f"{user}/{body['name']}"
         known = path in self.projects
         if not known:
@@ -256,6 +273,8 @@ class SwanLabCloud(SwanLabReads):
     # ------------------------------------------------------------------ data: core_python/api/upload, transport/sender
     @route("POST", "/api/projects/<user>/<name>/series")
     def _add_columns(self, request: Request, user: str, name: str) -> Any:
+        if self.version is None:
+            raise NotFound
         for column in request.get_json()["series"]:
             self._project_of(user, name).columns.setdefault(column["key"], {}).update(column)
         return {}, 201
@@ -310,6 +329,8 @@ class SwanLabCloud(SwanLabReads):
 
     @route("POST", "/api/resources/presigned/put")
     def _sign_media(self, request: Request) -> Any:
+        if not self.signs:
+            raise NotFound
         body = request.get_json()
         folder = self._folder(self._find(body["experimentId"]))
         return {"urls": self._presigned(f"{folder}/{path}" for path in body["paths"])}

@@ -1,17 +1,22 @@
 """The table of what passed, from what the runs of the matrix left: `python -m compat_tests.tools.matrix_report JUNIT_FOLDER FILE...`.
 
-It goes between the two marks of each file: docs/compatibility.md and README.md. Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`).
+It goes between the two marks of each file: docs/compatibility.md and README.md. Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`). That of `tox -e elsewhere` is a table of its own, a row a training environment.
 """
 
 from __future__ import annotations
 
 import datetime
 import platform
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
 COLUMNS = ("python", "wandb", "swanlab", "pydantic", "protobuf")
+ELSEWHERE = "elsewhere.xml"
+"""What `tox -e elsewhere` leaves: trainings in environments of their own, mirrored from this one."""
+MARK = "made by compat_tests/tools/matrix_report.py"
 
 
 def row(file: Path) -> list[str] | None:
@@ -34,19 +39,44 @@ def _order(cells: list[str]) -> list[tuple[int, ...]]:
     return [tuple(int(part) for part in cell.split(".") if part.isdigit()) for cell in (cells[1], cells[0], cells[2])]
 
 
-def table(folder: Path) -> str:
-    """The table, dated."""
-    rows = sorted((found for file in folder.glob("*.xml") if (found := row(file))), key=_order)
-    head = [*COLUMNS, "suite", "result", "time"]
+def _dated(where: str, head: list[str], rows: list[list[str]]) -> str:
     lines = [f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows]]
     today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
-    made = f"Made by the matrix on {today}, {platform.system()} {platform.machine()}:"
+    made = f"Made by the matrix on {today}, {platform.system()} {platform.machine()}{where}:"
     return "\n".join([made, "", *lines])
 
 
-def insert(page: str, made: str) -> str:
+def table(folder: Path) -> str:
+    """The table, dated."""
+    files = (file for file in folder.glob("*.xml") if file.name != ELSEWHERE)
+    rows = sorted((found for file in files if (found := row(file))), key=_order)
+    return _dated("", [*COLUMNS, "suite", "result", "time"], rows)
+
+
+def trainings(folder: Path) -> str | None:
+    """The table of trainings in other environments, dated; None if they were not run."""
+    mirrors = row(folder / ELSEWHERE) if (folder / ELSEWHERE).is_file() else None
+    if mirrors is None:
+        return None
+    results: dict[tuple[str, ...], Counter[str]] = {}
+    for case in ElementTree.parse(folder / ELSEWHERE).iter("testcase"):
+        trainer = re.search(r"\[wandb(.+)-py(.+)-protobuf(.+)\]", case.get("name", ""))
+        if trainer is not None:
+            said = {"failure": "**failed**", "error": "**failed**", "skipped": "skipped"}
+            result = next((said[child.tag] for child in case if child.tag in said), "passed")
+            results.setdefault(trainer.groups(), Counter())[result] += 1
+    rows = [
+        [wandb, python, protobuf, ", ".join(f"{count} {result}" for result, count in sorted(counts.items()))]
+        for (wandb, python, protobuf), counts in results.items()
+    ]
+    here = dict(zip(COLUMNS, mirrors, strict=False))
+    where = f", mirrors with {', '.join(f'{name} {here[name]}' for name in COLUMNS)}"
+    return _dated(where, ["wandb", "python", "protobuf", "result"], rows)
+
+
+def insert(page: str, made: str, mark: str = MARK) -> str:
     """`page` with `made` between its marks."""
-    begin, end = "<!-- made by compat_tests/tools/matrix_report.py -->", "<!-- end -->"
+    begin, end = f"<!-- {mark} -->", "<!-- end -->"
     before, _, rest = page.partition(begin)
     if not rest:
         raise SystemExit(f"no {begin} in the page")
@@ -54,6 +84,9 @@ def insert(page: str, made: str) -> str:
 
 
 if __name__ == "__main__":
-    made = table(Path(sys.argv[1]))
+    made, elsewhere = table(Path(sys.argv[1])), trainings(Path(sys.argv[1]))
     for file in map(Path, sys.argv[2:]):
-        file.write_text(insert(file.read_text("utf-8"), made), "utf-8")
+        page = insert(file.read_text("utf-8"), made)
+        if elsewhere is not None and f"{MARK}: {ELSEWHERE}" in page:
+            page = insert(page, elsewhere, f"{MARK}: {ELSEWHERE}")
+        file.write_text(page, "utf-8")

@@ -100,7 +100,8 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
     with monkeypatch.context() as patch:
         patch.setattr(versions, "version", lambda name: "99.1.0")
         told = [finding.detail for finding in doctor._versions() if finding.verdict == "limited"]
-        assert told == [f"{name} 99.1.0 is newer than the newest one tested" for name in ("wandb", "swanlab")]
+        newest = {name: ".".join(map(str, tested)) for name, tested in versions.NEWEST_TESTED.items()}
+        assert told == [f"{name} 99.1.0 is newer than the newest one tested ({newest[name]})" for name in newest]
     monkeypatch.setenv("WANDB_SWAN", "0")
     assert next(doctor._settings()) == ("ok", "settings", "WANDB_SWAN switches mirroring off")
     monkeypatch.setattr(doctor, "SELF_TEST_TIMEOUT", 0.01)

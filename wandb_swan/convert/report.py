@@ -140,7 +140,7 @@ class Report(BaseModel):
             table.add_column(column, overflow="fold", justify="right" if column == "points" else "left")
         odd_first = sorted(self.runs, key=lambda run: run.state not in ("failed", "interrupted"))
         for run in odd_first[:every]:
-            verdict = {True: "yes", False: "NO", None: ""}[run.identical]
+            verdict = {True: "yes", False: "NO", None: "not compared" if run.not_compared else ""}[run.identical]
             unseen = f", {len(run.not_compared)} not compared" if run.not_compared else ""
             verdict += f" ({run.verified}{unseen})" if run.verified else ""
             cells = (run.name or run.run_id, run.project, run.state, f"{run.points:,}", verdict)

@@ -225,6 +225,16 @@ def log_in_again() -> None:
         current._expired_at = None
 
 
+def ask(path: str) -> Any:
+    """What SwanLab's server answers to a GET, without its client's words on a failure. Raises what that raises."""
+    from swanlab.sdk.internal.core_python import client
+
+    try:
+        return client.get(path, log_error=False).data
+    except TypeError:  # SwanLab 0.8 always says them
+        return client.get(path).data
+
+
 def current_client() -> Any:
     """SwanLab's client of this process. Raises AttributeError or ImportError where it has another form."""
     from swanlab.sdk.internal.core_python import client

@@ -23,7 +23,9 @@ class Capability(NamedTuple):
 
 POINT_TIMES: Final = Capability("point times", "points have the times at which they were written, not their own")
 CONSOLE_LINES: Final = Capability("console lines", "console lines are left out")
-CHART_AXES: Final = Capability("chart axes", "charts have the step as their X axis, whatever define_metric said")
+CHART_AXES: Final = Capability(
+    "chart axes", "charts have the step as their X axis, and hidden ones may be shown, whatever define_metric said"
+)
 RUN_TIMES: Final = Capability("run times", "a converted run begins and ends at the time of its conversion")
 TRAINER_METADATA: Final = Capability(
     "trainer metadata", "the run's command, folder and process are those of the mirror, not of the training"

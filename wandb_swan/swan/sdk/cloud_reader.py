@@ -250,11 +250,10 @@ class _Client:
         try:
             self.session: Any = self.api._ctx.client._session
             self._send = self.session.send
+            _ = swanlab.api.experiment.Experiment.created_at_ts  # it came in SwanLab 0.9
         except AttributeError as error:
-            raise WandbSwanError(
-                f"SwanLab {swanlab.__version__} has another API than 0.10, whose experiments are read here: {error}; "
-                "type `pip install -U wandb-swan`"
-            ) from error
+            has = f"SwanLab {swanlab.__version__} has another API than 0.10, whose experiments are read here"
+            raise WandbSwanError(f"{has} ({error}): type `pip install -U wandb-swan swanlab`") from error
         self.session.send = self._sent
 
     def _log_in(self) -> None:

@@ -56,8 +56,9 @@ class CoreWriter:
         for name in ("upsert_scalars", "upsert_columns", "upsert_media", "upsert_logs", "upsert_saves"):
             if hasattr(self._core, name):
                 self._serialise(name)
-        self._has_columns = self._has(
-            capabilities.CHART_AXES, lambda: self._new_column("k", x_axis="x"), "upsert_columns"
+        self._has_columns = self._has(capabilities.CHART_AXES, lambda: self._new_column("k"), "upsert_columns")
+        self._has_axes = self._has_columns and self._has(  # from SwanLab 0.10
+            capabilities.CHART_AXES, lambda: self._new_column("k", x_axis="x", hidden=True), "upsert_columns"
         )
         self._has_lines = self._has(capabilities.CONSOLE_LINES, lambda: _new_line("", 1.5, error=True), "upsert_logs")
         self._build_media = self._media_builder()
@@ -105,8 +106,10 @@ class CoreWriter:
         """SwanLab's builder of media records, which puts their files in place; None: media go through `run.log`."""
         try:
             self._core.upsert_media  # noqa: B018  (whether it is there)
-            from swanlab.sdk.internal.run.components.consumer.builder import RecordBuilder
-
+            try:
+                from swanlab.sdk.internal.run.components.consumer.builder import RecordBuilder
+            except ImportError:  # SwanLab before 0.10
+                from swanlab.sdk.internal.run.components.builder import RecordBuilder
             builder = RecordBuilder(self._session.context)
             with suppress(AttributeError):  # SwanLab 0.10 tries with a file of its own, for each item, if it may write
                 builder._resolve_media_dir = cache(builder._resolve_media_dir)
@@ -162,7 +165,7 @@ class CoreWriter:
         return len(record.value.items)
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
-        if self._has_columns:
+        if self._has_axes:
             self._core.upsert_columns([self._new_column(key, x_axis=x_axis, hidden=hidden)])
         else:
             self._public.column(key, x_axis, hidden=hidden)
@@ -183,7 +186,8 @@ class CoreWriter:
         )
         if x_axis:
             column.x_axis = x_axis
-        column.hidden = hidden
+        if hidden:
+            column.hidden = True
         return column
 
     def console(self, line: str, timestamp: float, *, error: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from ...atomic_file import replacing
 from ...exceptions import WandbSwanError
 from ...journal.framing import frame
+from .batches import ask
 from .session import Session
 from .store import payloads
 
@@ -75,6 +76,6 @@ def update_experiment(session: Session, described: dict[str, Any]) -> None:
         "job": described["job_type"],
     }
     client.post(f"{project}/experiment", {name: value for name, value in body.items() if value})
-    there = client.get(f"{project}/runs/{context.experiment_id}", log_error=False).data
+    there = ask(f"{project}/runs/{context.experiment_id}")
     if isinstance(there, dict) and there.get("name") not in (None, described["name"]):
         raise WandbSwanError(f"SwanLab's server keeps the name {there['name']!r}")

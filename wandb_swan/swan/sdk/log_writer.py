@@ -33,8 +33,10 @@ class LogWriter:
 
     def column(self, key: str, x_axis: str, *, hidden: bool) -> None:
         # Without x_axis: SwanLab drops every point whose X equals the one before it (`try_accept_x_value`).
-        self._run.define_metric(key, hidden=hidden)
-        if x_axis:
+        define = getattr(self._run, "define_metric", None)  # from SwanLab 0.10
+        if define is not None:
+            define(key, hidden=hidden)
+        if x_axis or (hidden and define is None):
             self.losses[key, loss(capabilities.CHART_AXES)] += 1
 
     def console(self, line: str, timestamp: float, *, error: bool) -> bool:

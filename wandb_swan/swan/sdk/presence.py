@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from .batches import log_in_again
+from .batches import ask, log_in_again
 
 log = logging.getLogger("wandb_swan")
 
@@ -30,11 +30,9 @@ class Presence:
 
     def __init__(self, core: Any) -> None:
         """Raises AttributeError or ImportError where the installed SwanLab is another."""
-        from swanlab.sdk.internal.core_python import client
         from swanlab.sdk.internal.core_python.api.experiment import send_experiment_heartbeat
 
         context = core._ctx
-        self._client = client
         self._beat = send_experiment_heartbeat
         self._id = context.experiment_id
         self._path = f"/project/{context.username}/{context.project}/runs/{context.experiment_id}"
@@ -98,7 +96,7 @@ class Presence:
             log.warning("the experiment's config does not say %s: %s", metadata, error)
 
     def _get(self) -> dict[str, Any]:
-        experiment = self._client.get(self._path, log_error=False).data
+        experiment = ask(self._path)
         return experiment if isinstance(experiment, dict) else {}
 
     def _keep_alive(self) -> None:

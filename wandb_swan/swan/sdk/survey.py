@@ -32,7 +32,7 @@ def survey(session: Session) -> None:
     except _WRONG as error:
         found.lack(capabilities.BULK_ENCODING, why=error)
     try:
-        from swanlab.sdk.internal.core_python.transport import sender  # noqa: F401
+        from swanlab.sdk.internal.core_python.transport.sender import put_media_resources  # noqa: F401  (from 0.10.3)
     except ImportError as error:
         found.lack(capabilities.KEPT_BATCHES, why=error)
     try:

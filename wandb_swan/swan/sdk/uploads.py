@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -19,10 +20,14 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 from . import capabilities
 from .batches import Batches, log_in_again
 from .capabilities import found
+from .older_server import OlderServer
 from .presence import Presence
 from .session import Session
 
 log = logging.getLogger("wandb_swan")
+
+_HOPELESS = 10.0
+"""Seconds without progress after which a server that is too old is no longer waited for."""
 
 
 class Uploads:
@@ -54,6 +59,9 @@ class Uploads:
             self.presence = Presence(core)
         except (AttributeError, ImportError, TypeError) as error:
             found.lack(capabilities.EXPERIMENT_STATE, why=error)
+        self._older: OlderServer | None = None
+        with suppress(AttributeError, ImportError):
+            self._older = OlderServer(core._ctx)
         sender: Any = getattr(transport, "_sender", None)
         try:
             self._batches = Batches(sender, core._ctx)
@@ -74,7 +82,12 @@ class Uploads:
     @property
     def problem(self) -> str | None:
         """Why nothing is being sent at the moment, None if it is."""
-        return self._why or (self._batches.problem if self._batches is not None else None)
+        return self.older_server or self._why or (self._batches.problem if self._batches is not None else None)
+
+    @property
+    def older_server(self) -> str | None:
+        """What SwanLab's server is too old for, None if nothing is known."""
+        return self._older.said if self._older is not None else None
 
     @property
     def broken(self) -> str | None:
@@ -163,11 +176,12 @@ class Uploads:
             self.presence.stop()
 
     def stalled(self) -> bool:
-        """Whether nothing was taken for as long as our patience lasts."""
+        """Whether nothing was taken for as long as our patience lasts, which is short where nothing will be."""
         waiting = self.waiting
         if waiting != self._progress[0] or not waiting:
             self._progress = (waiting, time.monotonic())
-        return time.monotonic() - self._progress[1] > self._patience
+        patience = self._patience if self.older_server is None else min(self._patience, _HOPELESS)
+        return time.monotonic() - self._progress[1] > patience
 
     def unconfirmed(self) -> str | None:
         """After `run.finish()`: why SwanLab's cloud has not confirmed the run, None if it has."""
@@ -177,6 +191,8 @@ class Uploads:
             return self.problem or str(self._answer.message)
         if self._bound and self._answer is None:
             return "SwanLab did not finish the run"
+        if self.older_server is not None:  # and what it did not take was dropped
+            return self.older_server
         return f"SwanLab has dropped {len(self._open)} records" if self._open else None
 
     def _noted(self, original: Callable[[Any], bool]) -> Callable[[Any], bool]:
