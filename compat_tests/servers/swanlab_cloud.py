@@ -72,8 +72,9 @@ class SwanLabCloud(SwanLabReads):
 
     Seen in the client: a server from before views has neither `POST /projects/<user>` nor `/series`; SwanLab 0.9 and
     0.10 go back to `POST /project` and to columns per experiment there, 0.8 knows no other, 0.11 will know them no more.
-    Maintainers: self-hosted 2.5.0 answers 404 to `POST /api/resources/presigned/put`, says the report that they answer
-    (SwanHubX/self-hosted issue 85, December 2025).
+    Assumption: views came with self-hosted 2.6.2; SwanLab's client names no version.
+    Assumption: a server that is older still answers 404 to `POST /api/resources/presigned/put`, as a user reports of
+    self-hosted 2.5.0 (SwanHubX/self-hosted issue 85).
     Assumption: a server with views still has `POST /project` and columns per experiment, since SwanLab 0.8 asks for them.
     """
 

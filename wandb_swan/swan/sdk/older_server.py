@@ -13,7 +13,8 @@ from .batches import ask, current_client
 log = logging.getLogger("wandb_swan")
 
 _LATER = re.compile(r"/(resources/presigned/put|projects/[^/]+/[^/]+/series|experiment/[^/]+/(columns|files/prepare))$")
-"""What SwanLab's client posts media, columns and files to; servers before 2.6.2 lack some of them."""
+"""What SwanLab's client posts media, columns and files to. That they are all there from self-hosted 2.6.2 on is not
+documented."""
 
 
 class OlderServer:
