@@ -31,7 +31,7 @@ from ..swan.sink import Sink
 from ..swan.target import Target
 from .jobs import CaughtUp, Job, Word
 from .replacement import check
-from .report import Lost
+from .report import Lost, points_of
 
 log = logging.getLogger("wandb_swan")
 
@@ -181,14 +181,14 @@ class Conversion:
             if isinstance(event, HistoryRow):
                 rows += 1
                 if rows % PROGRESS_ROWS == 0:
-                    self._progress(_points(sink))
+                    self._progress(points_of(sink.counts))
             elif isinstance(event, RunFinished):
                 finished = event
         return finished, False
 
     def _news(self, sink: Sink, source: Source) -> CaughtUp:
         where = sink.url or str(self._run_dir)
-        return CaughtUp(points=_points(sink) + sink.counts["system"], swanlab=where, trouble=source.trouble)
+        return CaughtUp(counts=dict(sink.counts), swanlab=where, trouble=source.trouble)
 
     def _open(self, sink: Sink, started: RunStarted, source: Source) -> Continuation:
         """Starts the SwanLab run, or goes on with what SwanLab's cloud has of it."""
@@ -249,10 +249,6 @@ class Conversion:
         except WandbSwanError as error:  # e.g. a self-hosted SwanLab without that API
             return {"not_compared": (f"all of it: SwanLab's cloud gives nothing back: {error}",)}
         return _facts(parity, "counts", (*parity.unseen, *stored.unreadable))
-
-
-def _points(sink: Sink) -> int:
-    return sink.counts["scalars"] + sink.counts["texts"] + sink.counts["media"]
 
 
 def _facts(parity: Parity, verified: str, not_compared: tuple[str, ...]) -> dict[str, Any]:

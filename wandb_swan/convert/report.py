@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
 
 State = Literal["converted", "failed", "skipped", "interrupted", "planned", "following"]
 
-
+POINTS = ("scalars", "texts", "media", "system")
+"""The kinds of what was written that are points."""
 REMARKS = 5
 """So many notices and differences of one run are shown on a terminal."""
+
+
+def points_of(counts: Mapping[str, int]) -> int:
+    """How many points were written, of counts by kind."""
+    return sum(counts.get(kind, 0) for kind in POINTS)
 
 
 class Lost(BaseModel):
@@ -74,7 +81,7 @@ class RunReport(BaseModel):
 
     @property
     def points(self) -> int:
-        return sum(count for kind, count in self.counts.items() if kind in ("scalars", "texts", "media", "system"))
+        return points_of(self.counts)
 
     def remarks(self, *, every: int) -> list[str]:
         """Its notices and differences, at most `every` of each, and how many more there are."""
