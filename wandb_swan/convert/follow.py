@@ -28,7 +28,7 @@ from .jobs import CaughtUp, Job, Word
 from .manifest import Manifest
 from .mirrored import MirroredRuns
 from .report import Report, RunReport
-from .scheduler import convert_reference, report_of, skipped
+from .scheduler import convert_reference, mirrored_runs, report_of, result_of, skipped
 from .stop import Stopped, ignore_signals, stoppable
 from .workers import Worker, pool
 
@@ -81,9 +81,9 @@ class Following:
         options: Options,
         *,
         every: float,
-        workers: int = 0,
-        console: Console | None = None,
-        on_report: Callable[[Report], None] = lambda report: None,
+        workers: int,
+        console: Console | None,
+        on_report: Callable[[Report], None],
     ) -> None:
         """
         Args:
@@ -91,7 +91,7 @@ class Following:
             options: How they are converted.
             every: Seconds between two rounds.
             workers: Worker processes; 0: `WORKERS`.
-            console: Where is said what happens.
+            console: Where is said what happens; None: nowhere.
             on_report: Told after each round in which something has happened.
         """
         self._options = options.with_whole_paths()
@@ -113,7 +113,6 @@ class Following:
         self._news = _News()
         self._changed = False
         self._manifest: Manifest
-        self._mirrored: MirroredRuns | None = None
 
     def run(self) -> int:
         """Follows until Ctrl-C or SIGTERM; returns the exit code.
@@ -161,12 +160,12 @@ class Following:
             self._changed = True
         self._place = chosen.place
         now = {reference.key: reference for reference in chosen.runs}
-        self._mirrored = None
+        mirrored = mirrored_runs(self._options, self._manifest)
         for key, reference in now.items():
             self._known[key] = reference
             if key in self._tasks:
                 self._look_at(self._tasks[key], reference)
-            elif key not in self._waiting and self._is_wanted(key):
+            elif key not in self._waiting and self._is_wanted(key, mirrored):
                 self._waiting.append(key)
         self._waiting = [key for key in self._waiting if key in now or self._follows(key)]
         self._left -= now.keys()
@@ -175,23 +174,18 @@ class Following:
                 self._look_a_last_time(key)
         self._fill(threads)
 
-    def _is_wanted(self, key: str) -> bool:
+    def _is_wanted(self, key: str, mirrored: MirroredRuns) -> bool:
         """Whether a run is to be converted now."""
         reference = self._known[key]
         failures = self._failures.get(key)
         if failures is not None and time.monotonic() < failures.again_at:
             return False
-        entry = self._manifest.done(reference, self._options)
-        if entry is not None:
-            if key not in self._reports or self._reports[key].state != "converted":
-                self._note(key, skipped(reference, entry))
-            return False
-        self._mirrored = self._mirrored or MirroredRuns(self._options.log_dir, self._manifest.folders)
-        folders, reason = self._mirrored.of(reference)
-        if folders:
-            self._note(key, report_of(reference, "skipped", reason=reason, swanlab=str(folders[-1])))
-            return False
-        return True
+        report = skipped(reference, self._options, self._manifest, mirrored)
+        if report is None:
+            return True
+        if key not in self._reports or self._reports[key].state != "converted":
+            self._note(key, report)
+        return False
 
     def _look_at(self, task: _Task, reference: RunReference) -> None:
         """What the list says of a run that is being converted."""
@@ -308,22 +302,14 @@ class Following:
     def _ended(self, key: str, task: _Task, future: Future[str]) -> None:
         del self._tasks[key]
         reference = task.job.reference
-        try:
-            report = RunReport.model_validate_json(future.result())
-        except Exception as error:
-            report = report_of(reference, "interrupted", reason=f"{type(error).__name__}: {error}")
-        if report.state == "converted":
-            self._manifest.end(reference, self._options, report)
-            if not report.short:
-                self._failures.pop(key, None)
-            if not report.goes_on:
-                where = f"{_verdict(report)}, {_place(report.swanlab)}"
-                self._say(f"{_name(reference)}: converted, {report.points:,} points{where}")
-        elif report.refused:
-            self._manifest.keep(reference, self._options)
+        report = result_of(future, reference)
+        self._manifest.note(reference, self._options, report)
+        if report.state == "converted" and not report.goes_on:
+            where = f"{_verdict(report)}, {_place(report.swanlab)}"
+            self._say(f"{_name(reference)}: converted, {report.points:,} points{where}")
+        if report.state == "converted" and not report.short:
+            self._failures.pop(key, None)
         else:
-            self._manifest.failed(reference, self._options, report)
-        if report.state != "converted" or report.short:
             failures = self._failures.setdefault(key, _Failures())
             failures.count += 1
             pause = min(LAST_BACKOFF, self._every * BACKOFF**failures.count)
@@ -332,7 +318,7 @@ class Following:
                 self._say(f"{_name(reference)}: failed: {report.reason}; tried again in {pause:.0f} s")
         self._manifest.save()
         state = "following" if report.goes_on else report.state
-        self._note(key, report.model_copy(update={"sent": None, "state": state}))
+        self._note(key, report.without_sent().model_copy(update={"state": state}))
 
     # -- the end and the report ------------------------------------------------------------------------------------
 

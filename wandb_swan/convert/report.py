@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..journal.status import points_of
 from ..sources.local_discovery import Place
 from ..swan.sent import Sent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-State = Literal["converted", "failed", "skipped", "interrupted", "planned", "following"]
+State = Literal["converted", "following", "planned", "skipped", "failed", "interrupted"]
 
-POINTS = ("scalars", "texts", "media", "system")
-"""The kinds of what was written that are points."""
 REMARKS = 5
 """So many notices and differences of one run are shown on a terminal."""
-
-
-def points_of(counts: Mapping[str, int]) -> int:
-    """How many points were written, of counts by kind."""
-    return sum(counts.get(kind, 0) for kind in POINTS)
 
 
 class Lost(BaseModel):
@@ -83,6 +76,10 @@ class RunReport(BaseModel):
     def points(self) -> int:
         return points_of(self.counts)
 
+    def without_sent(self) -> RunReport:
+        """As a user gets it."""
+        return self.model_copy(update={"sent": None})
+
     def remarks(self, *, every: int) -> list[str]:
         """Its notices and differences, at most `every` of each, and how many more there are."""
         lines: list[str] = []
@@ -125,11 +122,7 @@ class Report(BaseModel):
         """One line."""
         no_runs = f", {len(self.place.no_runs)} without a run" if self.place.no_runs else ""
         states = Counter(run.state for run in self.runs)
-        states_text = ", ".join(
-            f"{states[state]} {state}"
-            for state in ("converted", "following", "planned", "skipped", "failed", "interrupted")
-            if states[state]
-        )
+        states_text = ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
         return f"{states_text or 'no runs'}{no_runs}{speed}"
 
