@@ -6,8 +6,11 @@ The rounds are played: `look` is what lists the runs at each of them. The conver
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,13 +20,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from compat_tests.conftest import clean_environment
+from compat_tests.convert.conftest import Cli
 from compat_tests.stores import SwanStore
 from compat_tests.unit.logs import END, begin, record, row
-from wandb_swan.convert import follow
+from wandb_swan.convert import follow, scheduler
 from wandb_swan.convert.choice import Chosen
 from wandb_swan.convert.follow import Following
 from wandb_swan.convert.jobs import Job
 from wandb_swan.convert.report import Report, RunReport
+from wandb_swan.convert.scheduler import convert_all
 from wandb_swan.convert.stop import Stopped
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.sources.local_run import LocalRun
@@ -199,7 +205,7 @@ def test_what_waits_and_is_listed_no_more_is_forgotten(tmp_path: Path) -> None:
 def converts(**facts: Any) -> Any:
     """In place of a conversion: it says this at once."""
 
-    def convert(job: str, **_: Any) -> str:
+    def convert(job: str, *_: Any, **__: Any) -> str:
         reference = Job.model_validate_json(job).reference
         named = {"source": reference.source, "run_id": reference.run_id, "state": "converted"}
         return RunReport(**(named | facts)).model_dump_json()
@@ -241,3 +247,49 @@ def test_ctrl_c_again_while_the_last_words_are_said(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(play, "on_report", again)
     assert "stopped: 1 done, 0 not yet; type the same command again to go on" in play(rounds())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--strict"])
+def test_options_that_go_without_it(cli: Cli, option: str) -> None:
+    said = cli("convert", "--follow", option, "--wb-project", "p", expect=2)
+    assert "--follow goes without --dry-run, --strict, --force and --dask" in said
+
+
+MIRRORED = """
+import wandb_swan as wandb
+run = wandb.init(id="one", project="p")
+for i in range(3):
+    run.log({"a": i})
+run.finish()
+"""
+
+
+def test_a_run_that_was_mirrored_offline_goes_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose mirror still sends it to SwanLab's cloud does not, followed or not."""
+    (tmp_path / "home").mkdir()
+    environment = clean_environment(tmp_path / "home", WANDB_X_DISABLE_STATS="true", WANDB_SWAN_MODE="offline")
+    subprocess.run([sys.executable, "-c", MIRRORED], cwd=tmp_path, env=environment, check=True, timeout=120)
+    (log,) = (tmp_path / "wandb").glob("*-one/run-one.wandb")
+    (status,) = (tmp_path / "swanlog" / "journals").glob("*.status.json")
+    reference = LocalRun([log]).reference()
+    for module in (follow, scheduler):
+        monkeypatch.setattr(module, "convert_reference", converts())
+
+    def followed(mode: str) -> RunReport:
+        play = Play(tmp_path, mode=mode)
+        play(iter(until(lambda: play.runs, reference)))
+        (tmp_path / "swanlog.convert.json").unlink()
+        (once,) = convert_all([reference], Options(log_dir=play.log_dir, mode=mode)).runs
+        (tmp_path / "swanlog.convert.json").unlink()
+        assert (once.state, once.reason) == (play.runs["one"].state, play.runs["one"].reason)
+        return once
+
+    assert "it is mirrored already" in followed("offline").reason
+    assert followed("online").state == "converted"
+    said = json.loads(status.read_text())
+    status.write_text(json.dumps(said | {"state": "running", "mode": "online"}))
+    assert followed("online").state == "converted"  # nobody completes it: its journal is gone
+    status.with_name(status.name.replace(".status.json", ".journal")).touch()
+    assert "not whole yet: type `wandb-swan resume " in followed("online").reason
+    status.write_text(json.dumps(said | {"state": "running"}))
+    assert followed("online").state == "converted"
