@@ -17,8 +17,8 @@ import yaml
 
 from wandb_swan.parity import plain
 
-YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
-"""PyYAML, which writes SwanLab's config file, escapes these in some texts only, and reads the others as line folds."""
+YAML_BREAKS = str.maketrans("\x85", " ")
+"""PyYAML, which writes SwanLab's config file, escapes it in some texts only, and reads the others as line folds."""
 
 
 def wait_for_exit(run_dir: Path, timeout: float = 10.0) -> None:

@@ -185,6 +185,19 @@ def test_a_run_of_the_cloud_grows(online: Cli, swan: SwanLabCloud, wandb: Any) -
     assert max(rounds.values()) <= 8, rounds  # of a look each: some rounds, and the one that found the end
 
 
+def test_only_runs_that_run_are_asked_for(online: Cli, wandb: Any) -> None:
+    run = wandb.add_run("p", "grows", final=None)
+    grow(run, 10)
+    wandb.add_run("p", "ended", [{"loss": i} for i in range(10)])
+    process = follow(online, "--wb-project", "p", "--mode", "offline", "--state", "running")
+    wait_for(lambda: states(online) == {"grows": "following"}, 60)
+    grow(run, 10)
+    run.finish(0)
+    wait_for(lambda: states(online) == {"grows": "converted"}, 60)
+    assert "1 done, 0 not yet" in stopped(online, process)
+    assert reported(online)[0]["identical"] and len(online.stores()["grows"].scalars["loss"]) == 20
+
+
 def test_killed_and_typed_again(online: Cli, swan: SwanLabCloud, wandb: Any) -> None:
     run = wandb.add_run("p", "grows", final=None)
     grow(run, 1000)

@@ -14,6 +14,7 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.conftest import Record
 from compat_tests.convert.conftest import Cli, train
+from compat_tests.unit.logs import END, begin, log, row, summary
 from wandb_swan.convert.report import Lost, Report, RunReport
 from wandb_swan.journal.writer import JournalWriter
 
@@ -173,3 +174,13 @@ def test_a_run_whose_mirror_has_not_finished(record: Record, tmp_path: Path) -> 
     cli = Cli(result.dir, {**os.environ, "HOME": str(tmp_path)})
     said = cli.local(Path("wandb"), "--report", "r.json")
     assert "wandb-swan resume" in report(cli).reason, said
+
+
+def test_the_last_value_of_a_row_that_swanlab_does_not_take(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    rows = (row(0, "1.5"), row(2**49, "7.5"))
+    log(tmp_path / "wandb" / "run-20240101_000000-r1", begin(1), *rows, summary(a="7.5"), END)
+    assert "not carried over: 1 x the step is outside" in cli.local(tmp_path / "wandb")
+    store = cli.stores()["r1"]
+    assert store.scalars["a"] == {0: 1.5}
+    assert store.about["summary"] == {"a": 7.5} and store.about["parity"]["identical"]

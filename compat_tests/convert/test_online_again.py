@@ -215,3 +215,14 @@ def test_another_run_of_that_id_comes_behind(crashed: Path, online: Cli, swan: S
     kept = swan.experiment("long")
     assert kept.duplicate_points == [] and len(kept.scalars["a"]) == ROWS + 5
     assert kept.metrics["a"][4] == -1.0 and kept.metrics["a"][5] == 0.0
+
+
+def test_the_run_of_another_entity_comes_behind(online: Cli, swan: SwanLabCloud, wandb: Any) -> None:
+    """Its project and its id are the same in W&B, and so is the experiment."""
+    for entity, at in (("one", 1_700_000_000.0), ("two", 1_700_100_000.0)):
+        wandb.add_run("p", "same", [{"loss": i} for i in range(10)], entity=entity, created=at)
+    typed(online, "--wb-project", "p", "--wb-entity", "one")
+    (run,) = typed(online, "--wb-project", "p", "--wb-entity", "two", "-l", "elsewhere")
+    assert (run["state"], run["differences"]) == ("converted", [])
+    kept = swan.experiment("same")
+    assert kept.duplicate_points == [] and len(kept.scalars["loss"]) == 20

@@ -229,6 +229,7 @@ run = wandb.init(project="p", id="r1", config={
     "small": 5e-324, "big": 1.7e308, "int": 2**70, "bool": True, "yes": "yes", "date": "2020-01-01", "oct": "0o17",
     "breaks": "a\\u2028b\\x85c\\n d\\t", "edge ": " lead", "ключ": "значение", "1": 2, "sur": "\\ud800x", "text": "x" * 5000,
     "float as text": "1e5", "minus": -0.0, "mid": 0.1 + 0.2, "wandb_run": {"a": 1}, "tuple": (1, 2), "~": "~", "a\\u2028b": 1, "deep": {"a\\x85b": "\\u2029"}, "": "empty",
+    "ê": {"\\x85o+": {}, "acc.": "d"}, "next lines": "a\\n\\x85b",
 })
 run.config.update({"a.b": 1, "later": [1.5, "x", False]})
 run.log({"loss": 1.0})

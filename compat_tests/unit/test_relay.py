@@ -58,7 +58,7 @@ def test_a_relay_that_was_killed_is_none_and_the_next_one_clears_up(tmp_path: Pa
     assert relay_at(tmp_path) is None
     for content in ("", "[]", "{", '{"pid": "x"}'):
         dead.write_text(content)
-        assert relay_at(tmp_path) is None or content != "{"
+        assert relay_at(tmp_path) is None, content
     dead.write_text(json.dumps({**identity(), "started": 1}))
     RelaySign(tmp_path).show()
     assert not dead.exists()
@@ -70,13 +70,19 @@ def test_a_silent_run_gives_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.M
     journal.append(b"one")
     beating = heartbeat.Heartbeat(journal, lambda why: None)
     beating.start()
-    while journal.length < 100:
+    for _ in range(3000):
+        if journal.length >= 100:
+            break
         threading.Event().wait(0.01)
     beating.stop()
     journal.append(b"two")
     journal.close()
     found = records(journal.path)
-    assert found[0] == b"one" and b"two" in found and {json.loads(note)["type"] for note in found[1:-1]} <= {"beat"}
+    assert (
+        found[0] == b"one"
+        and b"two" in found
+        and {json.loads(note)["type"] for note in found[1:] if note != b"two"} == {"beat"}
+    )
 
 
 def test_a_heartbeat_that_finds_no_room_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

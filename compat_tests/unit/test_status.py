@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import threading
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from wandb_swan.commands import status as command
 from wandb_swan.journal import paths
 from wandb_swan.journal.claim import Claim, mirror_at
 from wandb_swan.journal.life import identity, mark_ended, mark_live
@@ -208,3 +211,10 @@ def test_a_journal_has_one_mirror(journal: Path) -> None:
     other.release()
     write_status(journal, {"state": "finished"})
     assert mirror_at(journal) is None and unfinished(journal.parent) == 0
+
+
+def test_the_table_counts_points_alone(journal: Path) -> None:
+    counts = {"rows": 3, "scalars": 4, "texts": 2, "lines": 5, "files": 7, "alerts": 1, "rows dropped by wandb": 6}
+    write_status(journal, {"state": "running", "run_id": "r1", "counts": counts})
+    said = CliRunner().invoke(command.status, [str(journal.parent)]).output
+    assert re.search(r"^ *r1 +\S+.* 6 ", said, re.MULTILINE), said

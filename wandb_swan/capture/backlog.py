@@ -6,10 +6,8 @@ import time
 from pathlib import Path
 
 from ..journal.fields import StatusFields
-from ..journal.status import read_status
+from ..journal.status import points_of, read_status
 
-_POINTS = ("scalars", "texts", "media", "system")
-"""What a status counts that is a point in SwanLab."""
 _LONG_BYTES, _LONG_POINTS = 5_000_000, 20_000
 """More than this of a journal to be read, or to be sent, takes longer than the end of a run takes anyhow."""
 _SHORTEST = 1.0
@@ -40,8 +38,7 @@ class Backlog:
         elif status.get("reason"):
             said.append(str(status["reason"]))
         unread, read, unsent = self._unread(status), status.get("offset") or 0, status.get("unsent") or 0
-        counts = status.get("counts") or {}
-        points = sum(counts.get(kind, 0) for kind in _POINTS)
+        points = points_of(status.get("counts") or {})
         if unread and not (read and points):
             said.append(f"{unread / 1e6:,.1f} MB of the journal left")
         elif unread or unsent:

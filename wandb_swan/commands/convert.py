@@ -138,6 +138,8 @@ def convert(**given: Any) -> None:
 
     Type the same command again to go on after an interruption: what is converted is skipped, nothing comes twice.
     """
+    if given["follow"] and (given["dry_run"] or given["strict"] or given["dask"] or not given["resume"]):
+        raise click.UsageError("--follow goes without --dry-run, --strict, --force and --dask")
     local = given["kind"] == "wandb-local" and FilePath(given["wb_dir"]).exists()
     with warm(FilePath(given["log_dir"]), now=local and not (given["dry_run"] or given["dask"])):
         _convert(given)
@@ -156,8 +158,6 @@ def _follow(given: dict[str, Any], choice: Choice, common: dict[str, Any]) -> No
                 common["console"].print(f"{error}: no report was written", markup=False)
 
     converter = Converter(**common)
-    if given["dry_run"]:
-        raise click.UsageError("--follow goes without --dry-run")
     look = partial(chosen_runs, choice, none_yet=True)
     raise click.exceptions.Exit(converter.follow(look, every=given["every"], on_report=write))
 

@@ -105,6 +105,7 @@ class _Table:
         from rich.table import Table
 
         from ..journal.models import MirrorStatus
+        from ..journal.status import points_of
 
         assert self.relay is not None
         table = Table(box=None, header_style="bold")
@@ -113,9 +114,9 @@ class _Table:
         followed = sorted(self.relay.followed.values(), key=lambda follow: follow.process is None)
         for follow in followed[: max(3, self._console.height - 8)]:
             said = MirrorStatus.of(follow.journal)
-            points = sum(count for kind, count in said.counts.items() if kind not in ("rows", "lines"))
+            points = f"{points_of(said.counts):,}"
             state = (said.state or "starting") if follow.process is not None else "waits"
-            row = (said.run_id or follow.journal.stem, state, f"{points:,}", f"{said.unsent:,}", follow.trainer.host)
+            row = (said.run_id or follow.journal.stem, state, points, f"{said.unsent:,}", follow.trainer.host)
             table.add_row(*map(escape, (*row, said.reason or "")))
         table.caption = f"{len(followed)} run(s) followed"
         self._live.update(table, refresh=True)

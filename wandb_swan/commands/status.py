@@ -35,7 +35,7 @@ def status(where: Path | None, everything: bool) -> None:
     from ..journal.life import Trainer
     from ..journal.models import MirrorStatus
     from ..journal.paths import command, find_journals
-    from ..journal.status import is_whole, waits
+    from ..journal.status import is_whole, points_of, waits
     from ..settings import read_settings
 
     table = Table(box=None, header_style="bold")
@@ -63,12 +63,12 @@ def status(where: Path | None, everything: bool) -> None:
                 elif state != "failed":
                     state = "interrupted"
                 waiting += state != "starting"
-        points = sum(count for kind, count in said.counts.items() if kind not in ("rows", "lines"))
         age = _age(time.time() - (journal if there else journal.with_suffix(".status.json")).stat().st_mtime)
         place = said.reason or said.url or said.run_dir or ""
         name = journal.name if there else "(done)" if done else "(removed)"
         host = Trainer.of(journal).host if there else ""
-        table.add_row(*map(escape, (said.run_id or "?", state, f"{points:,}", age, host, name, place)))
+        points = f"{points_of(said.counts):,}"
+        table.add_row(*map(escape, (said.run_id or "?", state, points, age, host, name, place)))
     console = Console(width=None if sys.stdout.isatty() else 10_000)  # who reads a file wants paths in one piece
     if table.row_count:
         console.print(table)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..exceptions import ExperimentEnded, WandbSwanError
+from ..journal.status import points_of
 from ..parity.answers import noted
 from ..parity.cloud import CloudStored
 from ..parity.comparison import compare_runs
@@ -25,8 +25,7 @@ from ..swan.parts import Part
 from ..swan.sdk import run_times
 from ..swan.sdk.discard import discard
 from ..swan.sdk.store import can_be_read
-from ..swan.sdk.unacknowledged import SERVER_LAG
-from ..swan.sent import Continuation
+from ..swan.sent import Continuation, Sent
 from ..swan.sink import Sink
 from ..swan.target import Target
 from .jobs import CaughtUp, Job, Word
@@ -56,9 +55,7 @@ def source_of(reference: RunReference, options: Options) -> Source:
 class Conversion:
     """One run on its way into SwanLab."""
 
-    def __init__(
-        self, job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word] = lambda said: "close"
-    ) -> None:
+    def __init__(self, job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word]) -> None:
         """`progress` is told how many points are written. `caught_up` is asked what to do when all that there is by now
         of a run that grows is on its way to SwanLab."""
         self._job = job
@@ -181,14 +178,14 @@ class Conversion:
             if isinstance(event, HistoryRow):
                 rows += 1
                 if rows % PROGRESS_ROWS == 0:
-                    self._progress(_points(sink))
+                    self._progress(points_of(sink.counts))
             elif isinstance(event, RunFinished):
                 finished = event
         return finished, False
 
     def _news(self, sink: Sink, source: Source) -> CaughtUp:
         where = sink.url or str(self._run_dir)
-        return CaughtUp(points=_points(sink) + sink.counts["system"], swanlab=where, trouble=source.trouble)
+        return CaughtUp(counts=dict(sink.counts), swanlab=where, trouble=source.trouble)
 
     def _open(self, sink: Sink, started: RunStarted, source: Source) -> Continuation:
         """Starts the SwanLab run, or goes on with what SwanLab's cloud has of it."""
@@ -208,15 +205,16 @@ class Conversion:
         return continuation
 
     def _is_same(self, metadata: dict[str, Any], started: RunStarted) -> bool:
-        """Whether what an experiment's config says is of this run: of its start, its page, or its id in W&B."""
+        """Whether what an experiment's config says is of this run: its start, page, or entity, project and id."""
         if metadata.get("started_at") == started.started_at:
             return True
         reference = self._job.reference
         if reference.url and metadata.get("url") == reference.url:
             return True
-        ids = metadata.get("id"), metadata.get("project")
         in_wandb = reference.kind == "cloud" or str(metadata.get("url") or "").startswith("http")
-        return in_wandb and ids == (started.run_id, started.project)
+        entity = metadata.get("entity") or started.entity  # a live run may not have known it
+        ids = metadata.get("id"), metadata.get("project"), entity
+        return in_wandb and ids == (started.run_id, started.project, started.entity or entity)
 
     # -- compared with its source ----------------------------------------------------------------------------------
 
@@ -238,21 +236,14 @@ class Conversion:
         place = sink.place
         if place is None:
             return {"not_compared": ("all of it: this SwanLab does not say where in its cloud the run is",)}
-        sent_at = sink.uploads.sent_at if sink.uploads is not None else 0.0
+        if sink.uploads is not None:
+            Sent(sent_at=sink.uploads.sent_at).wait_until_counted()
         try:
             stored = CloudStored(place)
             parity = self._compare(recorded, stored)
-            if not parity.identical and (lag := sent_at + SERVER_LAG - time.time()) > 0:
-                time.sleep(lag)  # the server shows what it got some seconds later
-                stored = CloudStored(place)
-                parity = self._compare(recorded, stored)
         except WandbSwanError as error:  # e.g. a self-hosted SwanLab without that API
             return {"not_compared": (f"all of it: SwanLab's cloud gives nothing back: {error}",)}
         return _facts(parity, "counts", (*parity.unseen, *stored.unreadable))
-
-
-def _points(sink: Sink) -> int:
-    return sink.counts["scalars"] + sink.counts["texts"] + sink.counts["media"]
 
 
 def _facts(parity: Parity, verified: str, not_compared: tuple[str, ...]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Converter:
         from .follow import Following
 
         if self._disabled or self._force or self._dask:
-            raise WandbSwanError("--follow goes without --force, --dask, --dry-run and mode disabled")
+            raise WandbSwanError("--follow goes without --force, --dask and mode disabled")
         ready(self._options.mode)
         return Following(
             look,

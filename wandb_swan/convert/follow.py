@@ -28,8 +28,8 @@ from .jobs import CaughtUp, Job, Word
 from .manifest import Manifest
 from .mirrored import MirroredRuns
 from .report import Report, RunReport
-from .scheduler import convert_reference, report_of, skipped
-from .stop import Stopped, stoppable
+from .scheduler import convert_reference, mirrored_runs, report_of, result_of, skipped
+from .stop import Stopped, ignore_signals, stoppable
 from .workers import Worker, pool
 
 WORKERS = 8
@@ -81,9 +81,9 @@ class Following:
         options: Options,
         *,
         every: float,
-        workers: int = 0,
-        console: Console | None = None,
-        on_report: Callable[[Report], None] = lambda report: None,
+        workers: int,
+        console: Console | None,
+        on_report: Callable[[Report], None],
     ) -> None:
         """
         Args:
@@ -91,7 +91,7 @@ class Following:
             options: How they are converted.
             every: Seconds between two rounds.
             workers: Worker processes; 0: `WORKERS`.
-            console: Where is said what happens.
+            console: Where is said what happens; None: nowhere.
             on_report: Told after each round in which something has happened.
         """
         self._options = options.with_whole_paths()
@@ -103,6 +103,8 @@ class Following:
         self._begin = time.monotonic()
         self._inbox: queue.SimpleQueue[tuple[Literal["caught up", "ended"], str, Any]] = queue.SimpleQueue()
         self._known: dict[str, RunReference] = {}
+        self._left: set[str] = set()
+        """Those that are listed no more and were looked at a last time."""
         self._tasks: dict[str, _Task] = {}
         self._waiting: list[str] = []
         self._failures: dict[str, _Failures] = {}
@@ -111,7 +113,6 @@ class Following:
         self._news = _News()
         self._changed = False
         self._manifest: Manifest
-        self._mirrored: MirroredRuns | None = None
 
     def run(self) -> int:
         """Follows until Ctrl-C or SIGTERM; returns the exit code.
@@ -124,23 +125,23 @@ class Following:
         self._manifest = Manifest(self._options.log_dir)
         threads = ThreadPoolExecutor(self._workers, thread_name_prefix="follow")
         pool.open()
-        try:
-            with stoppable() as signals:
-                try:
-                    while True:
-                        if signals:  # some library has caught what it raised
-                            raise Stopped(signals[0])
-                        self._round(chosen, threads)
-                        self._wait(threads)
-                        chosen = self._looked()
-                except Stopped as stopped:
-                    self._stop()
-                    return stopped.code
-        finally:
-            pool.close()
-            threads.shutdown(wait=True, cancel_futures=True)
-            exports.remove_all(self._options.log_dir)
-            self._manifest.close()
+        with stoppable() as signals:
+            try:
+                while True:
+                    if signals:  # some library has caught what it raised
+                        raise Stopped(signals[0])
+                    self._round(chosen, threads)
+                    self._wait(threads)
+                    chosen = self._looked()
+            except Stopped as stopped:
+                self._stop()
+                return stopped.code
+            finally:
+                ignore_signals()
+                pool.close()
+                threads.shutdown(wait=True, cancel_futures=True)
+                exports.remove_all(self._options.log_dir)
+                self._manifest.close()
 
     # -- a round ---------------------------------------------------------------------------------------------------
 
@@ -159,35 +160,32 @@ class Following:
             self._changed = True
         self._place = chosen.place
         now = {reference.key: reference for reference in chosen.runs}
-        self._mirrored = None
+        mirrored = mirrored_runs(self._options, self._manifest)
         for key, reference in now.items():
             self._known[key] = reference
             if key in self._tasks:
                 self._look_at(self._tasks[key], reference)
-            elif key not in self._waiting and self._is_wanted(key):
+            elif key not in self._waiting and self._is_wanted(key, mirrored):
                 self._waiting.append(key)
-        for key, task in self._tasks.items():
-            if key not in now:  # removed, or no longer among those that are asked for
-                self._tell(task, "close")
+        self._waiting = [key for key in self._waiting if key in now or self._follows(key)]
+        self._left -= now.keys()
+        for key in self._known:
+            if key not in now and key not in self._left:
+                self._look_a_last_time(key)
         self._fill(threads)
 
-    def _is_wanted(self, key: str) -> bool:
+    def _is_wanted(self, key: str, mirrored: MirroredRuns) -> bool:
         """Whether a run is to be converted now."""
         reference = self._known[key]
         failures = self._failures.get(key)
         if failures is not None and time.monotonic() < failures.again_at:
             return False
-        entry = self._manifest.done(reference, self._options)
-        if entry is not None:
-            if key not in self._reports or self._reports[key].state != "converted":
-                self._note(key, skipped(reference, entry))
-            return False
-        self._mirrored = self._mirrored or MirroredRuns(self._options.log_dir, self._manifest.folders)
-        folders, reason = self._mirrored.of(reference)
-        if folders:
-            self._note(key, report_of(reference, "skipped", reason=reason, swanlab=str(folders[-1])))
-            return False
-        return True
+        report = skipped(reference, self._options, self._manifest, mirrored)
+        if report is None:
+            return True
+        if key not in self._reports or self._reports[key].state != "converted":
+            self._note(key, report)
+        return False
 
     def _look_at(self, task: _Task, reference: RunReference) -> None:
         """What the list says of a run that is being converted."""
@@ -200,6 +198,22 @@ class Following:
             self._tell(task, "more")
         elif reference.kind == "local" and time.time() - reference.changed_at > IDLE:
             self._tell(task, "end")
+
+    def _look_a_last_time(self, key: str) -> None:
+        """A run that is listed no more was removed, is no longer asked for, or has ended (`--state running`): what came
+        at its end is taken before it is left."""
+        task = self._tasks.get(key)
+        if task is None:
+            if self._follows(key) and key not in self._waiting:  # it had its turn
+                self._waiting.append(key)
+        elif task.worker is not None:
+            self._left.add(key)
+            self._tell(task, "more")
+            task.close = True
+
+    def _follows(self, key: str) -> bool:
+        """Whether a run is in SwanLab as far as it had come when it was looked at last."""
+        return key in self._reports and self._reports[key].state == "following"
 
     def _tell(self, task: _Task, word: Word) -> None:
         task.close = task.close or word == "close"
@@ -272,37 +286,30 @@ class Following:
 
     def _caught_up(self, key: str, task: _Task, said: CaughtUp) -> None:
         reference = task.reference
-        before, task.points = task.points, said.points
+        report = report_of(reference, "following", swanlab=said.swanlab, counts=said.counts)
+        before, task.points = task.points, report.points
         if before is None:
-            self._say(f"{_name(reference)}: follows, {said.points:,} points so far, {_place(said.swanlab)}")
-        elif said.points > before:
+            self._say(f"{_name(reference)}: follows, {report.points:,} points so far, {_place(said.swanlab)}")
+        elif report.points > before:
             self._news.grown.add(key)
-            self._news.points += said.points - before
+            self._news.points += report.points - before
         if said.trouble:
             task.reference = reference.model_copy(update={"fingerprint": ""})  # look again at the next round
             self._say(f"{_name(reference)}: {said.trouble}; the next look is in {self._every:.0f} s")
-        if said.points != before:
-            counts = {"points": said.points}
-            self._note(key, report_of(reference, "following", swanlab=said.swanlab, counts=counts))
+        if report.points != before:
+            self._note(key, report)
 
     def _ended(self, key: str, task: _Task, future: Future[str]) -> None:
         del self._tasks[key]
         reference = task.job.reference
-        try:
-            report = RunReport.model_validate_json(future.result())
-        except Exception as error:
-            report = report_of(reference, "interrupted", reason=f"{type(error).__name__}: {error}")
-        if report.state == "converted":
-            self._manifest.end(reference, self._options, report)
+        report = result_of(future, reference)
+        self._manifest.note(reference, self._options, report)
+        if report.state == "converted" and not report.goes_on:
+            where = f"{_verdict(report)}, {_place(report.swanlab)}"
+            self._say(f"{_name(reference)}: converted, {report.points:,} points{where}")
+        if report.state == "converted" and not report.short:
             self._failures.pop(key, None)
-            if not report.goes_on:
-                where = f"{_verdict(report)}, {_place(report.swanlab)}"
-                self._say(f"{_name(reference)}: converted, {report.points:,} points{where}")
-        elif report.refused:
-            self._manifest.keep(reference, self._options)
         else:
-            self._manifest.failed(reference, self._options, report)
-        if report.state != "converted" or report.short:
             failures = self._failures.setdefault(key, _Failures())
             failures.count += 1
             pause = min(LAST_BACKOFF, self._every * BACKOFF**failures.count)
@@ -311,22 +318,23 @@ class Following:
                 self._say(f"{_name(reference)}: failed: {report.reason}; tried again in {pause:.0f} s")
         self._manifest.save()
         state = "following" if report.goes_on else report.state
-        self._note(key, report.model_copy(update={"sent": None, "state": state}))
+        self._note(key, report.without_sent().model_copy(update={"state": state}))
 
     # -- the end and the report ------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
         """Has the conversions close their SwanLab runs, and says how to go on."""
         until = time.monotonic() + CLOSING
-        self._waiting = []
         with suppress(Stopped):  # a second Ctrl-C
             for task in self._tasks.values():
                 self._tell(task, "close")
             while self._tasks and (left := until - time.monotonic()) > 0:
                 with suppress(queue.Empty):
                     self._hear(*self._inbox.get(timeout=min(left, 1.0)))
-        for task in self._tasks.values():
-            self._note(task.job.reference.key, report_of(task.reference, "interrupted", reason="Ctrl-C"))
+        ignore_signals()
+        for key in (*self._tasks, *self._waiting):
+            if key in self._tasks or not self._follows(key):
+                self._note(key, report_of(self._known[key], "interrupted", reason="stopped before it was done"))
         self._on_report(self.report())
         go_on = sum(run.state in ("following", "interrupted", "failed") for run in self._reports.values())
         whole = len(self._reports) - go_on

@@ -44,8 +44,8 @@ class CaughtUp(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    points: int
-    """Points that this conversion has handed to SwanLab; those that it has already are among them."""
+    counts: dict[str, int]
+    """What this conversion has handed to SwanLab (`RunReport.counts`); what it has already is among it."""
     swanlab: str
     """The SwanLab run: its URL, or its folder."""
     trouble: str = ""

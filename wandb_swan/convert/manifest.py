@@ -162,23 +162,20 @@ class Manifest:
             sent.sent_at = self._opened_at
         return sent
 
-    def keep(self, reference: RunReference, options: Options) -> None:
-        """Notes that the earlier conversion is still the one to have."""
+    def note(self, reference: RunReference, options: Options, report: RunReport) -> None:
+        """Notes what has become of a conversion."""
         key = _key(reference, options)
         entry = self._entries[key]
-        self._entries[key] = entry.earlier or entry
+        if report.state == "converted":
+            self._end(key, entry, report)
+        elif report.refused:  # the earlier conversion is still the one to have
+            self._entries[key] = entry.earlier or entry
+        else:  # it may have sent something all the same
+            sent = (report.sent or entry.sent).model_copy(update={"sent_at": time.time()})
+            self._entries[key] = entry.model_copy(update={"sent": sent})
 
-    def failed(self, reference: RunReference, options: Options, report: RunReport) -> None:
-        """Notes what a try has sent that came to no good end."""
-        key = _key(reference, options)
-        entry = self._entries[key]
-        sent = (report.sent or entry.sent).model_copy(update={"sent_at": time.time()})
-        self._entries[key] = entry.model_copy(update={"sent": sent})
-
-    def end(self, reference: RunReference, options: Options, report: RunReport) -> None:
+    def _end(self, key: str, entry: Entry, report: RunReport) -> None:
         """Notes that the run is converted, and then removes the conversion that it replaces."""
-        key = _key(reference, options)
-        entry = self._entries[key]
         self._entries[key] = entry.model_copy(
             update={
                 "state": "done",
@@ -187,7 +184,7 @@ class Manifest:
                 "swanlab": report.swanlab,
                 "identical": report.identical,
                 "sent": report.sent or entry.sent,
-                "report": report.model_copy(update={"sent": None}),
+                "report": report.without_sent(),
             }
         )
         if entry.replaces or time.monotonic() - self._saved_at > SAVE_INTERVAL:

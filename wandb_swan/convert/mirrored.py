@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 
 from ..journal.status import read_status, resume_command
@@ -14,15 +15,34 @@ from ..sources.reference import RunReference
 class MirroredRuns:
     """The SwanLab runs of a log directory that no conversion made."""
 
-    def __init__(self, log_dir: Path, converted: set[str]) -> None:
-        """`converted` are the names of the folders that conversions made."""
-        mirrored = [path for path in log_dir.glob("run-*") if path.name not in converted and path.is_dir()]
-        self._waiting = _unfinished(log_dir / "journals")
-        # What is left of a run whose journal was removed is completed by nobody.
-        left = {folder for folder, journal in self._waiting.items() if not journal.exists()}
-        self._folders = [
-            path for path in mirrored if str(path.absolute()) not in left and any(path.glob("run-*.swanlab"))
-        ]
+    def __init__(self, log_dir: Path, converted: set[str], *, online: bool = False) -> None:
+        """
+        Args:
+            log_dir: SwanLab's log directory.
+            converted: The names of the folders that conversions made.
+            online: Only those count that are not whole in SwanLab's cloud yet: there a run is known by its id, and who
+                sends it as well, later, sends nothing twice.
+        """
+        self._log_dir = log_dir
+        self._converted = converted
+        self._online = online
+
+    @cached_property
+    def _waiting(self) -> dict[str, Path]:
+        return _unfinished(self._log_dir / "journals")
+
+    @cached_property
+    def _folders(self) -> list[Path]:
+        every = [path for path in self._log_dir.glob("run-*") if path.name not in self._converted and path.is_dir()]
+        return [path for path in every if self._counts(path)]
+
+    def _counts(self, folder: Path) -> bool:
+        journal = self._waiting.get(str(folder.absolute()))
+        if journal is not None and not journal.exists():  # what is left of it is completed by nobody
+            return False
+        if self._online:
+            return journal is not None and read_status(journal).get("mode") == "online"
+        return any(folder.glob("run-*.swanlab"))
 
     def of(self, reference: RunReference) -> tuple[list[Path], str]:
         """The folders in which the whole of a run is, and what a user should know; empty if it is not mirrored."""
@@ -40,7 +60,7 @@ class MirroredRuns:
             }
             parts = [start.started_at for log in reference.logs if (start := head(log)) is not None]
             found = [begun[part] for part in parts if part in begun]
-            if len(found) < len(parts) or not parts:
+            if len(found) < len(parts) and not self._online:
                 return [], ""
         if not found:
             return [], ""

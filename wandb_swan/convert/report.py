@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..journal.status import points_of
 from ..sources.local_discovery import Place
 from ..swan.sent import Sent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-State = Literal["converted", "failed", "skipped", "interrupted", "planned", "following"]
-
+State = Literal["converted", "following", "planned", "skipped", "failed", "interrupted"]
 
 REMARKS = 5
 """So many notices and differences of one run are shown on a terminal."""
@@ -74,7 +74,11 @@ class RunReport(BaseModel):
 
     @property
     def points(self) -> int:
-        return sum(count for kind, count in self.counts.items() if kind in ("scalars", "texts", "media", "system"))
+        return points_of(self.counts)
+
+    def without_sent(self) -> RunReport:
+        """As a user gets it."""
+        return self.model_copy(update={"sent": None})
 
     def remarks(self, *, every: int) -> list[str]:
         """Its notices and differences, at most `every` of each, and how many more there are."""
@@ -118,11 +122,7 @@ class Report(BaseModel):
         """One line."""
         no_runs = f", {len(self.place.no_runs)} without a run" if self.place.no_runs else ""
         states = Counter(run.state for run in self.runs)
-        states_text = ", ".join(
-            f"{states[state]} {state}"
-            for state in ("converted", "following", "planned", "skipped", "failed", "interrupted")
-            if states[state]
-        )
+        states_text = ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state])
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
         return f"{states_text or 'no runs'}{no_runs}{speed}"
 

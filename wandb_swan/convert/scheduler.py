@@ -18,7 +18,7 @@ from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan.sdk.discard import discard
 from .jobs import Job
-from .manifest import Entry, Manifest
+from .manifest import Manifest
 from .mirrored import MirroredRuns
 from .progress import Meter
 from .report import Report, RunReport
@@ -91,19 +91,13 @@ def convert_all(
     reports: dict[str, RunReport] = {}
     try:
         waiting: list[RunReference] = []
-        # A run in SwanLab's cloud is known there by its id.
-        mirrored = None if force or options.mode == "online" else MirroredRuns(options.log_dir, manifest.folders)
+        mirrored = mirrored_runs(options, manifest)
         for reference in references:
-            entry = None if force else manifest.done(reference, options)
-            if entry is not None:
-                reports[reference.key] = skipped(reference, entry)
-                continue
-            folders, reason = mirrored.of(reference) if mirrored is not None else ([], "")
-            if folders:
-                where = str(folders[-1])
-                reports[reference.key] = report_of(reference, "skipped", reason=reason, swanlab=where)
-            else:
+            report = None if force else skipped(reference, options, manifest, mirrored)
+            if report is None:
                 waiting.append(reference)
+            else:
+                reports[reference.key] = report
         jobs = [manifest.start(reference, options, force=force) for reference in waiting]
         if jobs:
             manifest.save()
@@ -113,13 +107,8 @@ def convert_all(
             try:
                 with Meter(len(jobs), console or Console(quiet=True)) as meter:
                     for job, report in _converted(jobs, executor, None if dask else meter):
-                        reports[job.reference.key] = report.model_copy(update={"sent": None})
-                        if report.state == "converted":
-                            manifest.end(job.reference, options, report)
-                        elif report.refused:
-                            manifest.keep(job.reference, options)
-                        else:
-                            manifest.failed(job.reference, options, report)
+                        reports[job.reference.key] = report.without_sent()
+                        manifest.note(job.reference, options, report)
                         meter.ended(job.reference.key, report)
             except KeyboardInterrupt:
                 for job in jobs:
@@ -146,12 +135,7 @@ def _converted(jobs: list[Job], executor: Executor, meter: Meter | None) -> Iter
         futures[executor.submit(convert_reference, job.model_dump_json(), *watch)] = job
     try:
         for future in as_completed(futures):
-            job = futures[future]
-            try:
-                report = RunReport.model_validate_json(future.result())
-            except Exception as error:  # the machine of a dask worker has gone
-                report = report_of(job.reference, "interrupted", reason=f"{type(error).__name__}: {error}")
-            yield job, report
+            yield futures[future], result_of(future, futures[future].reference)
     finally:
         for future in futures:
             future.cancel()
@@ -173,8 +157,26 @@ def _executor(workers: int, dask: str | None) -> tuple[Executor, Callable[[], No
     return client.get_executor(), client.close
 
 
-def skipped(reference: RunReference, entry: Entry) -> RunReport:
-    """What the conversion that is there said of itself."""
+def result_of(future: Future[str], reference: RunReference) -> RunReport:
+    """What has become of a conversion that has ended."""
+    try:
+        return RunReport.model_validate_json(future.result())
+    except Exception as error:  # the machine of a dask worker has gone
+        return report_of(reference, "interrupted", reason=f"{type(error).__name__}: {error}")
+
+
+def mirrored_runs(options: Options, manifest: Manifest) -> MirroredRuns:
+    """The runs that need no conversion with these options, since they were mirrored while they ran."""
+    return MirroredRuns(options.log_dir, manifest.folders, online=options.mode == "online")
+
+
+def skipped(reference: RunReference, options: Options, manifest: Manifest, mirrored: MirroredRuns) -> RunReport | None:
+    """Why a run is not to be converted now: what the conversion that is there said of itself, or its mirror. None if it
+    is to be."""
+    entry = manifest.done(reference, options)
+    if entry is None:
+        folders, reason = mirrored.of(reference)
+        return report_of(reference, "skipped", reason=reason, swanlab=str(folders[-1])) if folders else None
     if entry.report is None:  # noted by version 0.1
         return report_of(reference, "skipped", swanlab=entry.swanlab, identical=entry.identical)
     return entry.report.model_copy(update={"state": "skipped", "seconds": 0.0})

@@ -37,7 +37,7 @@ class Worker:
         self.runs = 0
 
     def convert(
-        self, job: str, points: Callable[[int], None], caught_up: Callable[[dict[str, Any]], None] = lambda said: None
+        self, job: str, points: Callable[[int], None], caught_up: Callable[[dict[str, Any]], None]
     ) -> str | None:
         """The report of a run as JSON; None if the process died over it."""
         self.runs += 1

@@ -85,6 +85,8 @@ def _alive(path: Path, now: float | None, silence: float) -> IdentityFields | No
     except (OSError, ValueError, RecursionError):
         return None
     who = usable(IdentityFields, found)
+    if "pid" not in who:
+        return None
     alive = lives(who)
     return who if alive or (alive is None and age < silence) else None
 

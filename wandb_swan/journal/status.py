@@ -14,6 +14,8 @@ from .fields import LossFields, StatusFields, usable
 from .life import SILENCE, Trainer, ended_before
 from .paths import command, shown
 
+POINTS = ("scalars", "texts", "media", "system")
+"""What is counted of a run that is a point in SwanLab."""
 STARTING = 60.0
 """Seconds that a mirror has to begin its work, before it is taken to be none."""
 
@@ -125,6 +127,11 @@ def _lost(not_mirrored: list[LossFields]) -> str:
     most = sorted(by_reason.items(), key=lambda item: -item[1])
     kinds = ", ".join(f"{count} x {reason}" for reason, count in most[:3]) + (", ..." if len(most) > 3 else "")
     return f"{sum(by_reason.values())} values could not be kept there as they were ({kinds})"
+
+
+def points_of(counts: Mapping[str, int]) -> int:
+    """How many points were written, of counts by kind."""
+    return sum(counts.get(kind, 0) for kind in POINTS)
 
 
 def status_json(journal: Path) -> object:

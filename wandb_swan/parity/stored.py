@@ -123,7 +123,8 @@ def metadata_of(run_dir: Path) -> dict[str, Any]:
 
 def config_json(value: Any) -> str:
     """A config value as text that is the same before and after SwanLab's YAML; it keeps 0.5 and '0.5' apart."""
-    return limits.config_text(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
+    text = limits.config_text(json.dumps(value, ensure_ascii=False, default=str))
+    return json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True)  # in the order of the keys as they are now
 
 
 def checked(*, how: str, identical: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
@@ -237,8 +238,12 @@ class LocalRun:
         self.on_folder(segment.log.parent / "files")
         decoder = Decoder()
         replaced = 0
+        ended = not grows
         with LogReader(segment.log, patient=grows) as reader:
             while True:
+                if grows:  # before the look: what comes after it is looked at again
+                    with suppress(OSError):  # it was removed: what is open has all of it
+                        self.fingerprint = _fingerprint(self.logs, [log.stat() for log in self.logs])
                 for payload in reader:
                     if record_field(payload) == SUMMARY:
                         summary.take(payload)
@@ -253,12 +258,11 @@ class LocalRun:
                         else:
                             yield event
                 self.trouble = str(reader.trouble or "")
-                if not grows or self.over or reader.damage:
+                if ended or self.over or reader.damage:
                     break
                 if decoder.finished is not None:  # wandb's core writes the log's last block some milliseconds later
-                    grows = False
+                    ended = True
                     time.sleep(LAST_BLOCK)
-                    self.fingerprint = _fingerprint(self.logs, [log.stat() for log in self.logs])
                 else:
                     yield None
             torn = reader.torn()

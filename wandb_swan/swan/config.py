@@ -101,9 +101,7 @@ class RunConfig:
         self._changed = False
         ours = "wandb_run" if "wandb_run" not in self._config else "wandb_run_"
         metadata = {key: value for key, value in self._metadata.items() if value not in ("", None, [], {})}
-        whole = {key: _plain(value) for key, value in self._config.items()}
-        whole[ours] = _plain(metadata)
-        self.written = whole
+        self.written = whole = _plain({**self._config, ours: metadata})
         return session.write_config(whole, own=own)
 
 
@@ -125,13 +123,13 @@ def amend_metadata(run_dir: FilePath, **metadata: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value with valid Unicode throughout."""
+    """A JSON value that comes back from SwanLab's config as it is."""
     if isinstance(value, str):
-        return limits.clean_text(value)
+        return limits.config_text(value)
     if isinstance(value, float) and not math.isfinite(value):  # SwanLab's config says "Inf" of both infinities
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     if isinstance(value, dict):
-        return {limits.clean_text(str(key)): _plain(item) for key, item in value.items()}
+        return {limits.config_text(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

@@ -31,7 +31,6 @@ CONSOLE_LENGTH = 4096
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_YAML_BREAKS = str.maketrans("\x85\u2028\u2029", "   ")
 _EDGES = " \t\n\r./"
 _SYSTEM_KEY = "__swanlab__."
 
@@ -42,8 +41,8 @@ def clean_text(text: str) -> str:
 
 
 def config_text(text: str) -> str:
-    """`text` as it comes back from SwanLab's config: line breaks beyond ASCII may be blanks in its YAML."""
-    return clean_text(text).translate(_YAML_BREAKS)
+    """`text` as SwanLab's config can hold it: PyYAML writes U+0085 as a line break, and reads a blank or a newline."""
+    return clean_text(text).replace("\x85", " ")
 
 
 def _digest(original: str) -> str:

@@ -304,9 +304,10 @@ class Sink:
             self.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
             self._write_config()
         if not 0 <= step <= limits.LAST_STEP:
-            for path, value, _, _, _ in event.leaves:
+            for path, value, _, _, media in event.leaves:
                 self.losses.add(path, "the step is outside SwanLab's 0 to 2**48", str(step))
-                self._last[path] = value
+                if media:  # the summary has them by their files alone; of all else it has the value, which stays there
+                    self._last[path] = value
             return
         self.counts["rows"] += 1
         self._numbering.reached(step)
