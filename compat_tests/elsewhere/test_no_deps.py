@@ -22,15 +22,6 @@ def output(*command: str | Path) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = f"from hatchling.build import build_wheel; build_wheel({str(folder)!r})"
-    output(sys.executable, "-c", build)
-    (made,) = folder.glob("*.whl")
-    return made
-
-
 @pytest.mark.parametrize("protobuf", ["3.20.3", "4.25.8", "5.29.5"])
 def test_an_environment_that_keeps_its_packages(wheel: Path, protobuf: str, tmp_path: Path) -> None:
     output(UV, "venv", "-q", tmp_path / "venv", "--python", sys.executable)

@@ -24,7 +24,9 @@ from .report import RunReport
 log = logging.getLogger("wandb_swan")
 
 
-def convert(job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word]) -> RunReport:
+def convert(
+    job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word] = lambda said: "close"
+) -> RunReport:
     """Converts one run (`Conversion`). What goes wrong is in the report; nothing is raised."""
     begin = time.monotonic()
     reference = job.reference
