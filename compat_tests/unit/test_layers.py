@@ -89,7 +89,7 @@ def test_one_class_in_two_layers_has_two_colours() -> None:
 
 def test_boxes_of_two_layers(drawing: Drawing) -> None:
     other = {**BOX, "position": {key: at + 0.1 for key, at in BOX["position"].items()}}  # type: ignore[attr-defined]
-    pixels = drawing.draw(boxes={"predictions": [BOX], "ground_truth": [other]})
+    pixels = drawing.draw(boxes={"predictions": [BOX], "reference": [other]})
     first, second = colour_of(0, 1), colour_of(1, 1)
     assert all(shows(pixels[:200], colour) > 100 and shows(pixels[200:], colour) > 10 for colour in (first, second))
     assert (pixels[60, 60:211] == first).all(), "a line"
@@ -100,7 +100,7 @@ def test_boxes_of_two_layers(drawing: Drawing) -> None:
 
 def test_masks_of_two_layers(drawing: Drawing) -> None:
     size = (300, 200)
-    pixels = drawing.draw(masks={"predictions": mask(size, 50, 150), "ground_truth": mask(size, 100, 250)})
+    pixels = drawing.draw(masks={"predictions": mask(size, 50, 150), "reference": mask(size, 100, 250)})
     assert (pixels[75, 200] == 90).all(), "the second layer does not hide what it covers"
     assert tuple(pixels[75, 249]) == tuple(pixels[50, 200]) == colour_of(1, 1), "it has a contour"
     area = [round((90 * 140 + part * 115) / 255) for part in colour_of(0, 1)]
@@ -110,17 +110,17 @@ def test_masks_of_two_layers(drawing: Drawing) -> None:
 
 def test_the_order_of_layers_may_be_another_in_the_cloud(drawing: Drawing) -> None:
     size = (300, 200)
-    drawing.draw(masks={"predictions": mask(size, 50, 150), "ground_truth": mask(size, 100, 250)})
+    drawing.draw(masks={"predictions": mask(size, 50, 150), "reference": mask(size, 100, 250)})
     value: dict[str, Any] = {"_type": "image-file", "path": "a.png"}
-    value["masks"] = {name: {"path": f"{name}.png"} for name in ("ground_truth", "predictions")}
+    value["masks"] = {name: {"path": f"{name}.png"} for name in ("reference", "predictions")}
     found = compare(value, drawing.files, drawing.stored, "image", labels=drawing.labels, path=("key",))
     assert found == (True, "same pixels, drawn again")
-    value["masks"] = {"ground_truth": {"path": "predictions.png"}, "predictions": {"path": "ground_truth.png"}}
+    value["masks"] = {"reference": {"path": "predictions.png"}, "predictions": {"path": "reference.png"}}
     assert not compare(value, drawing.files, drawing.stored, "image", labels=drawing.labels, path=("key",)).same
 
 
 def test_boxes_of_one_layer_and_masks_of_another(drawing: Drawing) -> None:
-    pixels = drawing.draw(boxes={"predictions": [BOX]}, masks={"ground_truth": mask((300, 200), 50, 150)})
+    pixels = drawing.draw(boxes={"predictions": [BOX]}, masks={"reference": mask((300, 200), 50, 150)})
     assert shows(pixels[:200], colour_of(0, 1)) > 100
     area = [round((90 * 140 + part * 115) / 255) for part in colour_of(1, 1)]
     assert pixels[58, 55].tolist() == area
@@ -132,17 +132,15 @@ def test_boxes_of_one_layer_and_masks_of_another(drawing: Drawing) -> None:
 def test_pictures_of_all_sizes(drawing: Drawing, size: tuple[int, int]) -> None:
     """Small ones are enlarged; on large ones, which are seen smaller than they are, lines and letters are larger."""
     factor, scale = max(1, -(-256 // max(size))), max(1, round(max(size) / 800))
-    masks = {"predictions": mask(size, 0, size[0] // 2), "ground_truth": mask(size, size[0] // 3, size[0])}
-    pixels = drawing.draw(
-        size, boxes={"predictions": [BOX], "ground_truth": [BOX, {**BOX, "class_id": 2}]}, masks=masks
-    )
+    masks = {"predictions": mask(size, 0, size[0] // 2), "reference": mask(size, size[0] // 3, size[0])}
+    pixels = drawing.draw(size, boxes={"predictions": [BOX], "reference": [BOX, {**BOX, "class_id": 2}]}, masks=masks)
     assert pixels.shape[1] == max(size[0] * factor, 160 * scale)
     assert (pixels[size[1] * factor :] == colour_of(1, 2)).all(-1).sum() > 30 * scale**2
 
 
 def test_no_legend_where_labels_say_all(drawing: Drawing) -> None:
     assert drawing.draw(boxes={"predictions": [BOX]}).shape == (200, 300, 3)
-    assert drawing.draw(boxes={"predictions": [], "ground_truth": []}).shape == (200, 300, 3)
+    assert drawing.draw(boxes={"predictions": [], "reference": []}).shape == (200, 300, 3)
 
 
 def test_odd_classes(drawing: Drawing) -> None:
@@ -221,7 +219,7 @@ def test_without_a_font_there_are_numbers_and_a_word(
     drawing.draw(
         boxes={"预测": [{**BOX, "scores": {"iou": 0.5}}, {**BOX, "box_caption": "猫 a"}], "b": [BOX]}, names=names
     )
-    assert written[:3] == ["class 1 iou 0.5", "? a", "class 1"]
+    assert written[:3] == ["class 1", "class 1 iou 0.5", "? a"]
     assert written[3:7] == ["layer 1:", "class 1", "b:", "class 1"]
     told = [detail for reason, detail in drawing.lost if reason == NOT_IN_THE_FONT]
     assert told == ["layer 预测: 猫 iou 0.5", "layer 预测: 猫 a", "layer b: 猫", "layer 预测: 预测", "layer 预测: 猫"]

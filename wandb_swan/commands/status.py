@@ -23,7 +23,7 @@ def _age(seconds: float) -> str:
 @click.argument("where", type=click.Path(path_type=Path), required=False)
 @click.option("--all", "everything", is_flag=True, help="Also the runs that are finished.")
 def status(where: Path | None, everything: bool) -> None:
-    """List journals: state, points mirrored, age, reason.
+    """List journals: state, points mirrored, time since the last sign of life (a record or a heartbeat), host, reason.
 
     WHERE is SwanLab's log directory, a folder of journals or one journal; ./swanlog if not given.
     """
@@ -39,7 +39,7 @@ def status(where: Path | None, everything: bool) -> None:
     from ..settings import read_settings
 
     table = Table(box=None, header_style="bold")
-    for column in ("run", "state", "points", "age", "host", "journal", "SwanLab run or reason"):
+    for column in ("run", "state", "points", "last sign", "host", "journal", "SwanLab run or reason"):
         table.add_column(column, overflow="fold")
     hidden = unfinished = lost = waiting = 0
     for journal in find_journals(where or read_settings().journals):

@@ -211,7 +211,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a gap between dashes": ("layers", pixel((74, 99)), r"1 of \d+ pixels differ"),
     "a contour": ("layers", pixel((162, 140)), r"1 of \d+ pixels differ"),
     "two layers have changed colours": ("layers", swapped_layers, r"\d+ of \d+ pixels differ"),
-    "a class is gone from a legend": ("layers", without_a_swatch, "the legend does not have class 2 of ground_truth"),
+    "a class is gone from a legend": ("layers", without_a_swatch, "the legend does not have class 2 of reference"),
     "no legend": ("layers", lambda content: cropped(content, 180), "270 x 180 pixels and a legend in wandb, 270 x 180"),
     "a picture that is not drawn on": ("both", lambda content: pixel()(scaled(30)(content)), "30 x 30 in SwanLab"),
     "a sample": ("wav", sample(9, 1), "sample 9: .* in wandb, .* in SwanLab"),

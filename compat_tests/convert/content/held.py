@@ -51,9 +51,9 @@ run.log({"both": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "c
 other = np.roll(mask, (-2, -2), (0, 1))
 moved = [{**box, "position": {key: at + 0.05 for key, at in box["position"].items()}} for box in boxes[:1]]
 run.log({"layers": wandb.Image(photo, boxes={"predictions": {"box_data": boxes, "class_labels": names},
-                                             "ground_truth": {"box_data": moved, "class_labels": names}},
+                                             "reference": {"box_data": moved, "class_labels": names}},
                                masks={"predictions": {"mask_data": mask, "class_labels": names},
-                                      "ground_truth": {"mask_data": other, "class_labels": names}})})
+                                      "reference": {"mask_data": other, "class_labels": names}})})
 tone = np.sin(np.arange(4000) / 5) * 0.5
 run.log({"wav": wandb.Audio(tone, sample_rate=8000), "long": wandb.Audio(np.cumsum(np.ones(6_000_000)) / 1e7, sample_rate=44100)})
 for name in ("flac", "ogg"):
@@ -116,7 +116,7 @@ CHARTS = ("line", "stroke", "words", "series", "scatter", "bar", "bins", "confus
 LABELS = {
     (key, layer): {"0": "background", "1": "cat", "2": "dog"}
     for key in ("masks", "both", "layers")
-    for layer in ("truth", "predictions", "ground_truth")
+    for layer in ("truth", "predictions", "reference")
 }
 
 

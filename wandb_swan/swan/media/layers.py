@@ -109,8 +109,8 @@ class Layers:
     def draw(self, content: bytes) -> bytes:
         """The picture with everything drawn onto it, as PNG; small pictures are enlarged so that text can be read.
 
-        A colour stands for a class in a layer. The first layer of masks is areas, others are contours; the boxes of the
-        first are lines, of others dashes.
+        A colour stands for a class in a layer; layers come in the order of their names. The first layer of masks is
+        areas, others are contours; the boxes of the first are lines, of others dashes.
 
         Raises:
             UnusableError: the picture is broken.
@@ -125,9 +125,10 @@ class Layers:
         factor = max(1, math.ceil(_READABLE / max(picture.size)))
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
         scale = drawing.scale_of(picture.size)
-        masks = [layer for layer in self._layers if layer.mask is not None]
-        boxes = [layer for layer in self._layers if layer.mask is None]
-        names = list(dict.fromkeys(layer.name for layer in (*boxes, *masks)))
+        layers = sorted(self._layers, key=lambda layer: layer.name)  # wandb's core writes them in any order
+        masks = [layer for layer in layers if layer.mask is not None]
+        boxes = [layer for layer in layers if layer.mask is None]
+        names = sorted({layer.name for layer in layers})
         legend = _Legend(names)
         for at, layer in enumerate(masks):
             mask = layer.mask.resize(picture.size, Image.Resampling.NEAREST)
