@@ -220,9 +220,9 @@ def test_without_a_font_there_are_numbers_and_a_word(
         boxes={"预测": [{**BOX, "scores": {"iou": 0.5}}, {**BOX, "box_caption": "猫 a"}], "b": [BOX]}, names=names
     )
     assert written[:3] == ["class 1", "class 1 iou 0.5", "? a"]
-    assert written[3:7] == ["layer 1:", "class 1", "b:", "class 1"]
+    assert written[3:7] == ["b:", "class 1", "layer 2:", "class 1"]
     told = [detail for reason, detail in drawing.lost if reason == NOT_IN_THE_FONT]
-    assert told == ["layer 预测: 猫 iou 0.5", "layer 预测: 猫 a", "layer b: 猫", "layer 预测: 预测", "layer 预测: 猫"]
+    assert told == ["layer b: 猫", "layer 预测: 猫 iou 0.5", "layer 预测: 猫 a", "layer 预测: 预测", "layer 预测: 猫"]
 
 
 def test_matplotlib_brings_greek_and_cyrillic() -> None:
