@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
-from compat_tests.elsewhere.test_environments import NO_COMMAND
-from compat_tests.installations import TRAIN, said
+from compat_tests.elsewhere.test_environments import NO_COMMAND, NOT_NEEDED
+from compat_tests.installations import TRAIN, Installation, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 
@@ -58,3 +58,29 @@ def test_an_environment_that_keeps_its_packages(wheel: Path, protobuf: str, tmp_
     done = subprocess.run(command, cwd=alone.dir, env=clean_environment(alone.dir / "home"), capture_output=True)
     assert done.returncode == 0, done.stderr
     assert alone.pair()[1].scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
+
+
+def test_a_sidecar_is_made_found_and_removed(tmp_path: Path) -> None:
+    """As typed: an environment of its own, from the package index; trainings without SwanLab are mirrored from it."""
+    place = Installation(tmp_path, without=NOT_NEEDED)
+
+    def sidecar(*options: str, expect: int = 0) -> str:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("wandb-swan"), "sidecar", *options],
+            env=clean_environment(place.home, PATH=f"{UV.parent}:/usr/bin:/bin"),
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == expect, done.stderr
+        return done.stdout
+
+    sidecar("--where", expect=1)
+    said = sidecar("--swanlab", "0.10.2")
+    folder = Path(sidecar("--where").strip())
+    assert str(folder) in said and folder.is_relative_to(place.home)
+    versions = output(folder / "bin" / "python", "-c", "import swanlab, wandb_swan; print(swanlab.__version__)")
+    assert versions.strip() == "0.10.2"
+    result = place.start("train.py", WANDB_SWAN="1", **NO_COMMAND)
+    assert result.pair()[1].scalars["a"] == {0: 0.0, 1: 1.0, 2: 2.0}
+    assert "removed" in sidecar("--remove") and not folder.exists()
