@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -340,3 +341,15 @@ def test_wandbs_folder_goes_when_the_server_has_confirmed(train: Train, cloud: S
         assert "W&B's own folder of it, is removed" in training.command("resume")
     assert list(folder.parent.iterdir()) == []
     assert_cloud_has(cloud.experiment("r1"), recorded)
+
+
+@pytest.mark.fault(
+    "A run that was recorded without network, `WANDB_SWAN_MODE=offline`: `wandb-swan resume --mode online`",
+    "every value once in the cloud; the journal is gone",
+)
+def test_resume_in_another_mode(train: Train, cloud: SwanLabCloud) -> None:
+    training = train(gates=False, WANDB_SWAN_MODE="offline", WANDB_SWAN_MIRROR="relay").end()
+    training.env |= cloud.env()
+    said = training.command("resume", "--mode", "online", "--json")
+    assert json.loads(said.splitlines()[0])["good"]
+    complete(training, cloud)

@@ -97,7 +97,7 @@ def test_ctrl_c_while_a_journal_is_resumed(
         def wait(self, timeout: float) -> int:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(recovery, "start", lambda journal, **_: Process())
+    monkeypatch.setattr(recovery, "start_mirror", lambda journal, **_: Process())
     with pytest.raises(KeyboardInterrupt):
         recovery.resume_all([journal], Console())
     assert "goes on by itself" in capsys.readouterr().out

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -70,6 +73,8 @@ def test_mode_disabled_is_a_plan(runs: Path) -> None:
     [
         (["status", "gone"], "gone is no journal and no folder"),
         (["resume", "gone"], "gone is no journal and no folder"),
+        (["status", "train.py"], "train.py is no journal; give one, SwanLab's log directory, or a folder of journals"),
+        (["resume", "train.py"], "train.py is no journal"),
         (["verify", "gone", "gone"], "gone"),
         (["convert", "-t", "wandb-local", "--wb-project", "p", "--mode", "offline"], "drop them"),
         (["nonsense"], "No such command 'nonsense'"),
@@ -80,6 +85,7 @@ def test_from_the_command_line(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").touch()
     done = CliRunner().invoke(main, arguments, prog_name="wandb-swan")
     assert done.exit_code == 2
     assert told in done.output and done.output.count("\n") == 1 and done.output.startswith("wandb-swan: ")
@@ -108,6 +114,9 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
     assert next(doctor._self_test()) == ("wrong", "self-test", "no end after 0 s")
 
 
+JOURNALS = ("whole-20260101_000000.journal", "busy-20260101_000000.journal")
+
+
 def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:
     for name in ("whole", "busy"):
         (tmp_path / f"{name}-20260101_000000.journal").write_bytes(b":W&B\xe1\xbe\x00")
@@ -116,9 +125,30 @@ def test_resume_leaves_alone_what_needs_nothing(tmp_path: Path) -> None:
     claim = Claim.of(tmp_path / "busy-20260101_000000.journal")
     assert claim.take()
     done = CliRunner().invoke(main, ["resume", str(tmp_path)])
+    quiet = CliRunner().invoke(main, ["resume", "--quiet", "--json", str(tmp_path)])
     shown = CliRunner().invoke(main, ["status", str(tmp_path)])
+    listed = CliRunner().invoke(main, ["status", "--json", str(tmp_path)])
+    asked = [CliRunner().invoke(main, ["status", "--quiet", str(tmp_path / name)]) for name in JOURNALS]
     claim.release()
     assert done.exit_code == 0
     assert "whole-20260101_000000.journal (1 of 2): is whole already" in done.output
     assert "is being mirrored now, left alone" in done.output
     assert "1 unfinished" in shown.output and "interrupted" not in shown.output
+    told = [json.loads(line) for line in quiet.output.splitlines()]  # and nothing else is said
+    assert {one["journal"]: (one["good"], one["text"]) for one in told} == {
+        str(tmp_path / JOURNALS[0]): (True, "is whole already"),
+        str(tmp_path / JOURNALS[1]): (True, "is being mirrored now, left alone"),
+    }
+    states = {one["journal"]: one["state"] for one in map(json.loads, listed.output.splitlines())}
+    assert states == {str(tmp_path / JOURNALS[0]): "finished", str(tmp_path / JOURNALS[1]): "not started"}
+    assert [(one.exit_code, one.output) for one in asked] == [(0, ""), (1, "")]
+
+
+def test_run_of_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train me.py").write_text("pass\n")
+    command = [sys.executable, "-m", "wandb_swan", "run", "./train me.py", "--lr", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        126,
+        "wandb-swan run: ./train me.py: Permission denied; type `wandb-swan run -- python './train me.py' --lr 1`\n",
+    )

@@ -87,13 +87,13 @@ def start_python(
 
 
 def start(
-    journal: Path, interpreter: Interpreter | None = None, *, maps: Sequence[str] = ()
+    journal: Path, interpreter: Interpreter | None = None, *, maps: Sequence[str] = (), mode: str | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts `wandb_swan.mirror.process` on a journal, with `--map` for each of `maps`.
+    """Starts `wandb_swan.mirror.process` on a journal, with `--map` for each of `maps`, in SwanLab's `mode`.
 
     Raises OSError, as `start_python` does.
     """
-    given = [str(journal), *(f"--map={way}" for way in maps)]
+    given = [str(journal), *(f"--map={way}" for way in maps), *([f"--mode={mode}"] if mode else [])]
     log = journal.with_suffix(".log")
     return start_python("wandb_swan.mirror.process", *given, log=log, interpreter=interpreter)
 

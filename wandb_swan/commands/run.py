@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -47,5 +48,7 @@ def run(program: tuple[str, ...], **switches: Any) -> None:
             sys.exit(subprocess.call(program))
         os.execvp(program[0], program)
     except OSError as error:
-        click.echo(f"wandb-swan run: {program[0]}: {error.strerror}", err=True)
+        script = program[0].endswith(".py") and Path(program[0]).is_file()
+        typed = f"; type `{shlex.join(['wandb-swan', 'run', '--', 'python', *program])}`" if script else ""
+        click.echo(f"wandb-swan run: {program[0]}: {error.strerror}{typed}", err=True)
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)  # as a shell does

@@ -83,7 +83,10 @@ def find_journals(where: Path) -> list[Path]:
     Raises WandbSwanError where there is none of these.
     """
     if where.is_file():
-        return [where.with_suffix(".journal")]
+        stem = re.sub(r"\.(journal|status\.json|log|live|ended)$", "", where.name)
+        if stem == where.name:
+            raise WandbSwanError(f"{where} is no journal; give one, SwanLab's log directory, or a folder of journals")
+        return [where.with_name(f"{stem}.journal")]
     if not where.is_dir():
         raise WandbSwanError(f"{where} is no journal and no folder; give SwanLab's log directory (--help says more)")
     folder = where / "journals" if (where / "journals").is_dir() else where

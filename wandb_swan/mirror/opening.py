@@ -112,7 +112,7 @@ class Opening:
         begin = decoder.begin = places.placed()
         settings, here = begin.settings, read_settings()  # the training's come first
         session.mode, session.no_credentials, project, workspace = resolve(
-            mode=settings.mode or (None if here.mode == "disabled" else here.mode),
+            mode=session.wanted or settings.mode or (None if here.mode == "disabled" else here.mode),
             project=settings.project or here.project,
             workspace=settings.workspace or here.workspace,
         )

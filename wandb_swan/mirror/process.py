@@ -25,9 +25,9 @@ log = logging.getLogger("wandb_swan")
 class Mirror:
     """Replays one journal into one SwanLab run."""
 
-    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = ()) -> None:
-        """`maps`: where folders of the training's machine are here (`places`)."""
-        self._session = Session(journal, maps)
+    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = (), mode: str | None = None) -> None:
+        """See `Session`."""
+        self._session = Session(journal, maps, mode)
         self._unknown_format = False
 
     def run(self) -> int:
@@ -63,7 +63,7 @@ class Mirror:
 
     def _mirror_earlier(self, journal: Path) -> int:
         """Brings the journal of an earlier part to its end; 0 also where it holds no run: nothing waits for that."""
-        mirror = Mirror(journal, self._session.maps)
+        mirror = Mirror(journal, self._session.maps, self._session.wanted)
         code = mirror.run()
         return code if code == BUSY or mirror.may_hold_a_run else 0
 
@@ -89,7 +89,7 @@ class _Unfailing(io.TextIOBase):
 
 
 def main(arguments: list[str]) -> int:
-    """The mirror process: `[--map FROM=TO ...] JOURNAL`."""
+    """The mirror process: `[--map FROM=TO ...] [--mode MODE] JOURNAL`."""
     # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
     # not ignored: SwanLab puts a handler of its own for Ctrl-C in place, and ends its run there.
     block_signals()
@@ -98,6 +98,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--map", action="append", default=[])
+    parser.add_argument("--mode")
     given = parser.parse_args(arguments)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -107,4 +108,4 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if sys.platform != "win32":
         os.nice(10)  # yield to the trainer and to wandb's core
-    return Mirror(given.journal, read_maps(given.map)).run()
+    return Mirror(given.journal, read_maps(given.map), given.mode).run()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
-from ..capture.process import let_go, start
+from ..capture.process import let_go
+from ..capture.process import start as start_mirror
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
@@ -18,35 +21,57 @@ from ..journal.paths import command, is_folder
 from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
 from .places import may_have_more, read_maps
 
+Start = Callable[[Path], "subprocess.Popen[bytes]"]
+"""Starts a mirror on a journal."""
 _LEFT_ALONE = "is being mirrored now, left alone"
 
 
-def resume_all(journals: list[Path], console: Console, maps: Sequence[str] = ()) -> int:
-    """Mirrors every journal that nobody mirrors. Returns how many are not whole in SwanLab, and not on their way there.
+class Resumed(NamedTuple):
+    """What has become of one journal."""
+
+    journal: Path
+    good: bool
+    """Whether its run is whole in SwanLab, or on its way there."""
+    text: str
+
+
+def resume_all(
+    journals: list[Path], console: Console, maps: Sequence[str] = (), *, mode: str | None = None, quiet: bool = False
+) -> list[Resumed]:
+    """Mirrors every journal that nobody mirrors.
 
     Runs that have ended are mirrored to their end, one after the other; those whose training goes on get a mirror that
-    follows them, and are not waited for. `maps`: where folders of other machines are here (`places.read_maps`).
+    follows them, and are not waited for.
+
+    Args:
+        journals: What there is.
+        console: Where each one is told as it ends.
+        maps: Where folders of other machines are here (`places.read_maps`).
+        mode: SwanLab's mode, whatever the training's settings say.
+        quiet: Tell those alone that are not whole.
 
     Raises WandbSwanError where one of `maps` is none.
     """
     ways = read_maps(maps)
-    if not journals:
+    if not journals and not quiet:
         console.print("nothing to resume")
-    failed = 0
+    done = []
+    start = partial(start_mirror, maps=maps, mode=mode)
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"
         good, result = True, _without_a_mirror(journal, ways)
         if result is None:
             try:
-                good, result = _follow(journal, maps) if journal in live else _mirror(journal, console, title, maps)
+                good, result = _follow(journal, start) if journal in live else _mirror(journal, console, title, start)
             except FileNotFoundError:  # another process has finished it meanwhile, or somebody has removed it
                 good, result = _ended(journal)
             except OSError as error:
                 good, result = False, f"no mirror could be started ({error}); type {resume_command(journal)}"
-        failed += not good
-        console.print(f"{title}: {result}", soft_wrap=True, highlight=False, markup=False)
-    return failed
+        done.append(Resumed(journal, good, result))
+        if not (quiet and good):
+            console.print(f"{title}: {result}", soft_wrap=True, highlight=False, markup=False)
+    return done
 
 
 def _without_a_mirror(journal: Path, ways: Sequence[tuple[str, str]]) -> str | None:
@@ -63,9 +88,9 @@ def _is_there(status: MirrorStatus) -> bool:
     return status.mode == "online" or not status.run_dir or is_folder(Path(status.run_dir))
 
 
-def _follow(journal: Path, maps: Sequence[str]) -> tuple[bool, str]:
+def _follow(journal: Path, start: Start) -> tuple[bool, str]:
     """Starts a mirror for a run whose training goes on. Returns whether it works, and what to say."""
-    process = start(journal, maps=maps)
+    process = start(journal)
     deadline = time.monotonic() + STARTING
     while MirrorStatus.of(journal).pid != process.pid:
         if process.poll() is not None:
@@ -79,11 +104,11 @@ def _follow(journal: Path, maps: Sequence[str]) -> tuple[bool, str]:
     return True, "its training goes on, and so does a mirror now, until it ends"
 
 
-def _mirror(journal: Path, console: Console, title: str, maps: Sequence[str]) -> tuple[bool, str]:
+def _mirror(journal: Path, console: Console, title: str, start: Start) -> tuple[bool, str]:
     """Runs one mirror to its end, showing how far it is on a terminal. Returns whether the run is whole, and what to
     say."""
     size = journal.stat().st_size
-    process = start(journal, maps=maps)
+    process = start(journal)
     try:
         with contextlib.ExitStack() as shown:
             line = None

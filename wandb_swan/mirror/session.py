@@ -59,8 +59,10 @@ class Tries(Sent):
 class Session:
     """One process at one journal, from its claim to its end."""
 
-    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = ()) -> None:
-        """`maps`: where folders of the training's machine are here (`places`)."""
+    def __init__(self, journal: Path, maps: Sequence[tuple[str, str]] = (), wanted: str | None = None) -> None:
+        """`maps`: where folders of the training's machine are here (`places`). `wanted`: SwanLab's mode, whatever the
+        training's settings say."""
+        self.wanted = wanted
         self.journal = journal
         self.maps = maps
         self.claim = Claim.of(journal)
