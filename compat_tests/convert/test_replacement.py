@@ -150,7 +150,7 @@ def test_files_that_change(cloud: wandb_cloud.WandbCloud, online: Cli) -> None:
         (store,) = online.stores().values()
         assert (store.dir / "files" / "weights.bin").read_bytes()[0] == number
         cloud.fail("output.log", 403)
-    assert "output.log" in said and store.console() == []  # not what it was before
+    assert "1 x file left out: 403" in said and store.console() == []  # not what it was before
 
 
 # -- what a conversion may replace -----------------------------------------------------------------------------------
