@@ -62,14 +62,16 @@ def test_the_mirror_runs_in_the_environment_that_is_named(place: Installation, t
 
 def test_a_command_from_elsewhere_makes_the_package_importable(tmp_path: Path) -> None:
     place = Installation(tmp_path, without=NOT_NEEDED, ours=False)
-    (place.packages / "sitecustomize.py").write_text("import sys\nsys.the_users_own = 1\n")
+    theirs = tmp_path / "theirs"  # on PYTHONPATH: Debian's Python has one of its own before any in site-packages
+    theirs.mkdir()
+    (theirs / "sitecustomize.py").write_text("import sys\nsys.the_users_own = 1\n")
     script = "import sys\nassert sys.the_users_own == 1\nfrom importlib.util import find_spec\n"
     script += "assert find_spec('rich') is None and find_spec('swanlab') is None\n" + TRAIN
     (place.work / "train.py").write_text(script)
     done = subprocess.run(
         [MIRRORS.with_name("wandb-swan"), "run", "--log-dir", "logs", "--", place.python, "train.py"],
         cwd=place.work,
-        env=clean_environment(place.home, **NO_COMMAND),
+        env=clean_environment(place.home, PYTHONPATH=str(theirs), **NO_COMMAND),
         capture_output=True,
         text=True,
         timeout=200,

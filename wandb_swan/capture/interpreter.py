@@ -70,13 +70,13 @@ def obstacle() -> str | None:
     """Why no mirror can run in this environment; None: it can. Nothing is imported for the question."""
     if sys.version_info < OLDEST_PYTHON:
         return f"Python {sys.version_info[0]}.{sys.version_info[1]} is below {'.'.join(map(str, OLDEST_PYTHON))}"
-    package = sys.modules[__name__.partition(".")[0]].__spec__
-    if package is not None and package.loader_state == "borrowed":
-        return "wandb-swan is not installed"
     for name in _NEEDED:
         with contextlib.suppress(ValueError):  # a module without a spec: it is there
             if name not in sys.modules and find_spec(name) is None:
                 return f"{name} is not installed"
+    package = sys.modules[__name__.partition(".")[0]].__spec__
+    if package is not None and package.loader_state == "borrowed":
+        return "wandb-swan is not installed"
     return ", ".join(below_declared("wandb", "swanlab", "pydantic", "protobuf")) or None
 
 
