@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from compat_tests.conftest import Recorded, clean_environment
 from compat_tests.faults.conftest import cmdline, processes, until
@@ -115,3 +118,10 @@ class Field:
                 process.wait()
         for mirror in processes(self.work):
             mirror.kill()
+
+
+def namespaces(*kinds: str) -> list[str]:
+    command = ["unshare", *kinds]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("this machine refuses namespaces")
+    return command

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from compat_tests.conftest import clean_environment
-from compat_tests.faults.test_relay import namespaces
-from compat_tests.field import COMMAND, QUIET, Field
+from compat_tests.field import COMMAND, QUIET, Field, namespaces
 
 CONTRIB = Path(__file__).parents[2] / "contrib"
 SYSTEMD = Path("/lib/systemd/systemd")

@@ -10,16 +10,12 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import clean_environment, wait_for_mirrors
-from compat_tests.installations import TRAIN, Installation, said
+from compat_tests.installations import NO_COMMAND, NOT_NEEDED, TRAIN, Installation, said
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.name == "nt", reason="links")]
 
-NOT_NEEDED = ("swanlab", "swanboard", "pydantic_settings", "tenacity", "rich", "psutil", "pyecharts", "tests")
-"""What of our requirements wandb itself does not need."""
 MIRRORS = Path(sys.executable)
 """A Python that has all."""
-NO_COMMAND = {"PATH": "/usr/bin:/bin"}
-"""A PATH without `wandb-swan`."""
 VALUES = {0: 0.0, 1: 1.0, 2: 2.0}
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
-from compat_tests.elsewhere.test_environments import NO_COMMAND, NOT_NEEDED
-from compat_tests.installations import TRAIN, Installation, said
+from compat_tests.installations import NO_COMMAND, NOT_NEEDED, TRAIN, Installation, said
 
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ import pytest
 
 from compat_tests.conftest import Recorded
 from compat_tests.faults.conftest import assert_cloud_has, until
-from compat_tests.field import COMMAND, Field
+from compat_tests.field import COMMAND, Field, namespaces
 from compat_tests.servers.swanlab_cloud import SwanLabCloud
 from compat_tests.stores import WandbStore
 from wandb_swan.journal.life import SILENCE
@@ -191,13 +190,6 @@ def test_the_second_signal_ends_a_relay_at_once(field: Field, cloud: SwanLabClou
     assert "SwanLab run saved" not in field.end(training)
     wandb = Recorded(field.work, 0, "", "").wandb_dirs[0]
     assert_cloud_has(cloud.experiment("r1"), WandbStore.read(wandb))
-
-
-def namespaces(*kinds: str) -> list[str]:
-    command = ["unshare", *kinds]
-    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("this machine refuses namespaces")
-    return command
 
 
 def relay_elsewhere(field: Field) -> subprocess.Popen[str]:

@@ -97,7 +97,7 @@ def test_no_run_is_taken_for_an_earlier_try_of_another(train: Train) -> None:
     training = train(
         "[os.mkdir(f'dir{n}') for n in range(5)]\n" + SAME_SECOND, gates=False, WANDB_SWAN_LOG_DIR="swanlog"
     )
-    training.end()
+    training.end(timeout=240)
     stores = {store.config["n"]: store for store in map(SwanStore.read, training.swan_dirs())}
     assert sorted(stores) == list(range(5)), training.swan_dirs()
     for n, swan in stores.items():
