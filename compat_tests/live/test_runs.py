@@ -336,6 +336,7 @@ def test_what_is_said_at_start_and_finish(record: Record) -> None:
         """
     )
     lines = [line for line in result.stderr.splitlines() if line.startswith("wandb_swan")]
+    lines = [line for line in lines if "SwanLab is catching up" not in line]  # where the machine is very busy
     assert len(lines) == 2, result.stderr
     assert "mirroring run" in lines[0] and "journal" in lines[0]
     folder = result.swan_dirs()[0].name
