@@ -8,12 +8,15 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from swanlab.sdk.internal.run.components.config.writer import dump_config, format_config
 
 from wandb_swan.parity.stored import config_json
 from wandb_swan.stream.events import ConfigChanged, RunStarted
 from wandb_swan.swan.config import RunConfig
 from wandb_swan.swan.sdk.session import Session
+
+writer = pytest.importorskip("swanlab.sdk.internal.run.components.config.writer")
+if not hasattr(writer, "dump_config"):
+    pytest.skip("this SwanLab makes no text of a config without its file", allow_module_level=True)
 
 ODD = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA1), 0xAD, 0x200B, 0x2028, 0x2029, 0xD800, 0xDFFF, 0xFEFF)]
 ODD += ["\ufffe", "\uffff", "\U0001f600", "\U0010ffff"]
@@ -28,7 +31,7 @@ class Kept:
         self.config: dict[str, Any] = {}
 
     def write_config(self, whole: dict[str, Any], *, own: bool) -> int:
-        self.config = yaml.safe_load(dump_config(format_config(whole, {})).encode())
+        self.config = yaml.safe_load(writer.dump_config(writer.format_config(whole, {})).encode())
         return 0
 
 
