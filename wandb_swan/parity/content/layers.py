@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .painting import Painting, Unreadable
 from .pictures import compare_pictures, decoded, pillow_is_there, upright
 from .verdict import BROKEN_SOURCE, BROKEN_STORED, NO_PILLOW, Verdict, located
-
-_MOST_LAYERS = 3
-"""Of which all orders are tried."""
 
 
 class _Picture(NamedTuple):
@@ -38,28 +34,12 @@ def drawn(
     if not pillow_is_there():
         return NO_PILLOW
     picture = _Picture(files, source, labels, path)
-    found: Verdict | None = None
-    for ordered in _orders(value):
-        verdict = _drawn(ordered, picture, stored)
-        if verdict.same is not False:
-            return verdict
-        found = found or verdict
-    assert found is not None
-    return found
-
-
-def _orders(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The item with its layers in every order, as it is first: W&B's server does not keep the one of the log."""
-    yield value
-    layers = {kind: found for kind in ("boxes", "masks") if isinstance(found := value.get(kind), dict)}
-    names = list(dict.fromkeys(name for found in layers.values() for name in found))
-    if not 1 < len(names) <= _MOST_LAYERS:
-        return
-    for order in itertools.permutations(names):
-        if list(order) != names:
-            yield value | {
-                kind: {name: found[name] for name in order if name in found} for kind, found in layers.items()
-            }
+    layers = {
+        kind: {name: found[name] for name in sorted(found)}  # in no order that lasts: neither in the log nor at W&B
+        for kind in ("boxes", "masks")
+        if isinstance(found := value.get(kind), dict)
+    }
+    return _drawn(value | layers, picture, stored)
 
 
 def _drawn(value: dict[str, Any], of: _Picture, stored: Path) -> Verdict:
@@ -91,7 +71,7 @@ def _drawn(value: dict[str, Any], of: _Picture, stored: Path) -> Verdict:
 def _painted(value: dict[str, Any], of: _Picture, original: Any) -> Painting:
     """What the picture has to be, read here. Raises Unreadable."""
     boxes, masks = (found if isinstance(found := value.get(kind), dict) else {} for kind in ("boxes", "masks"))
-    painting = Painting(original, list(dict.fromkeys((*boxes, *masks))))
+    painting = Painting(original, sorted({*boxes, *masks}))
     for number, (name, layer) in enumerate(masks.items()):
         file = located(of.files, layer.get("path") if isinstance(layer, dict) else None)
         mask = decoded(file.read_bytes()) if file is not None else None
