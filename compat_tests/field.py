@@ -81,6 +81,13 @@ class Field:
         """Whether a mirror has written something of a run."""
         return any(told.get("counts", {}).get("rows") for told in self.statuses(name))
 
+    def half_way(self, **environment: str | None) -> subprocess.Popen[str]:
+        """A training `r1` of 40 rows that waits for `r1.go` after the half of them, with a mirror at work."""
+        training = self.train("r1", 40, "gate", **environment)
+        self.at_gate("r1")
+        until(lambda: self.mirrored("r1"), 150)
+        return training
+
     def statuses(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(path.read_text()) for path in sorted(self.journals.glob(f"{name}-*.status.json"))]
 

@@ -26,9 +26,7 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(os.name == "nt", reason="sign
 )
 def test_a_relay_that_is_killed_and_started_again(field: Field) -> None:
     first = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     first.kill()
     first.wait()
     second = field.relay()
@@ -44,9 +42,7 @@ def test_a_relay_that_is_killed_and_started_again(field: Field) -> None:
 )
 def test_relay_and_mirror_killed_with_the_training(field: Field) -> None:
     relay = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     for process in (relay, training):
         process.kill()
         process.wait()
@@ -81,9 +77,7 @@ def test_a_training_that_is_killed_under_a_relay(field: Field) -> None:
 )
 def test_the_relay_dies_and_the_training_ends_with_a_mirror_of_its_own(field: Field) -> None:
     relay = field.relay()
-    training = field.train("r1", 40, "gate", WANDB_SWAN_MIRROR="auto")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way(WANDB_SWAN_MIRROR="auto")
     relay.kill()
     relay.wait()
     for mirror in field.mirrors():
@@ -100,9 +94,7 @@ def test_the_relay_dies_and_the_training_ends_with_a_mirror_of_its_own(field: Fi
 )
 def test_a_relay_is_told_to_end_while_a_training_goes_on(field: Field) -> None:
     first = field.relay()
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     said = field.stop(first)
     assert "its run goes on; the next relay" in said and "1 run(s) are not whole in SwanLab" in said
     assert not field.mirrors() and not list(field.journals.glob("*.mirror"))
@@ -122,9 +114,7 @@ def test_a_relay_is_told_to_end_while_a_training_goes_on(field: Field) -> None:
 )
 def test_online_with_an_outage(field: Field, cloud: SwanLabCloud) -> None:
     relay = field.relay(**cloud.env())
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     cloud.vanish()
     (field.work / "r1.go").touch()
     time.sleep(3)
@@ -174,12 +164,9 @@ def test_a_relay_that_is_killed_at_random_moments(field: Field) -> None:
 )
 def test_the_second_signal_ends_a_relay_at_once(field: Field, cloud: SwanLabCloud) -> None:
     relay = field.relay(**cloud.env())
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     cloud.vanish()
     (field.work / "r1.go").touch()
-    until((field.work / "wandb").exists, 60)
     relay.terminate()
     time.sleep(2)
     assert relay.poll() is None, "it waits for its mirror"
@@ -207,9 +194,7 @@ def relay_elsewhere(field: Field) -> subprocess.Popen[str]:
 )
 def test_two_hosts(field: Field) -> None:
     relay_elsewhere(field)
-    training = field.train("r1", 40, "gate")
-    field.at_gate("r1")
-    until(lambda: field.mirrored("r1"), 150)
+    training = field.half_way()
     assert "is mirrored to SwanLab by the relay on relayhost" in field.said(training)
     (field.work / "r1.go").touch()
     assert "SwanLab run saved" in field.end(training)
