@@ -199,6 +199,24 @@ def field(tmp_path: Path) -> Iterator[Any]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium. For a module, not a session: while one is open, `asyncio.run` fails in this thread."""
+    from compat_tests.browser import chromium  # Playwright is in the group `dev` alone
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """An empty page of a browser that reaches nothing but this machine, skipped where there is no Chromium."""
+    from compat_tests.browser import new_page
+
+    with new_page(browser) as opened:
+        yield opened
+
+
 @pytest.fixture
 def small_file_system(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mounts a file system of a size (`48k`), or skips the test where nobody may."""
