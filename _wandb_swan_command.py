@@ -6,6 +6,7 @@ package, since importing anything from a package runs the package's own code fir
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
 from types import ModuleType
@@ -37,6 +38,12 @@ def defer() -> None:
             __path__=spec.submodule_search_locations,
         )
         sys.modules[name] = package
+
+
+def begin_worker() -> None:
+    """Begins a process that works for a command: Ctrl-C is for the command, which then ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    defer()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from .commands.run import run
 from .commands.sidecar import sidecar
 from .commands.status import status
 from .commands.verify import verify
+from .commands.view import view
 from .exceptions import WandbSwanError
 
 
@@ -66,7 +67,7 @@ def main(context: click.Context) -> None:
             click.echo(f"wandb-swan: {sentence}", err=True)
 
 
-for command in (run, status, resume, relay, convert, verify, doctor, sidecar):
+for command in (run, status, resume, relay, convert, verify, view, doctor, sidecar):
     main.add_command(command)
 
 if __name__ == "__main__":

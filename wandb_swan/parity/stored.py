@@ -40,6 +40,14 @@ class StoredRun:
         """(key, step) of media and texts -> time, seconds since the epoch."""
         self.lines: list[tuple[str, bool]] = []
         """Console lines: text, whether it went to stderr."""
+        self.line_times: list[float] = []
+        """When each came, seconds since the epoch."""
+        self.monitored: dict[str, Series] = {}
+        """What SwanLab's own monitor measured; nothing of wandb's."""
+        self.labels: dict[str, str] = {}
+        """Key -> the name that SwanLab shows, where it is another."""
+        self.x_axes: dict[str, str] = {}
+        """Key -> the metric that is its chart's X axis, where one was declared."""
         self.saved: set[str] = set()
         self.started_at = self.finished_at = 0.0
         self.error = ""
@@ -59,49 +67,71 @@ class StoredRun:
                 key = point.key
                 series = self.scalars.get(key)
                 if series is None:
-                    if key.startswith(SYSTEM_PREFIX):
-                        continue
-                    series = self.scalars[key] = Series()
+                    series = self.series(key)
                 stamp = point.timestamp
                 series.steps.append(point.step)
                 series.values.append(point.value.number)
                 series.times.append(stamp.seconds + stamp.nanos / 1e9)
-                continue
-            kind = record.WhichOneof("record_type")
-            if kind == "media":
-                media = record.media
-                self.media.setdefault(media.key, {})[media.step] = list(media.value.items)
-                self.times[media.key, media.step] = media.timestamp.seconds + media.timestamp.nanos / 1e9
-            elif kind == "column":
-                self.kinds[record.column.column_key] = kind_of(record.column.column_type)
-            elif kind == "log":
-                self.lines.append((record.log.line, is_error(record.log)))
-            elif kind == "save":
-                self.saved.add(record.save.name)
-            elif kind == "start":
-                self.project = record.start.project
-                self.run_id = record.start.id
-                start = record.start
-                self.started_at = start.started_at.seconds + start.started_at.nanos / 1e9
-                self.description = {
-                    "name": start.name,
-                    "description": start.description,
-                    "tags": list(start.tags),
-                    "group": start.group,
-                    "job_type": start.job_type,
-                }
-            elif kind == "finish":
-                self.state = state_name(record.finish.state)
-                self.error = record.finish.error
-                ended = record.finish.finished_at
-                self.finished_at = ended.seconds + ended.nanos / 1e9
-        self.config = _config(self.dir)
-        offset = self.metadata.get("step_offset")
-        if isinstance(offset, int) and offset:  # a part of a run that goes on behind another one: wandb's steps again
+            else:
+                self.take(record)
+        self.config = config_of(self.dir)
+        offset = self.step_offset
+        if offset:  # a part of a run that goes on behind another one: wandb's steps again
             for points in self.scalars.values():
                 points.steps = array(points.steps.typecode, (step - offset for step in points.steps))
             self.media = {key: {at - offset: items for at, items in by.items()} for key, by in self.media.items()}
             self.times = {(key, at - offset): time for (key, at), time in self.times.items()}
+
+    def series(self, key: str) -> Series:
+        """The points of a scalar metric, those of SwanLab's own monitor apart."""
+        held = self.monitored if key.startswith(SYSTEM_PREFIX) else self.scalars
+        series = held.get(key)
+        if series is None:
+            series = held[key] = Series()
+        return series
+
+    def take(self, record: Any) -> None:
+        """Takes a record that is no point."""
+        kind = record.WhichOneof("record_type")
+        if kind == "media":
+            media = record.media
+            self.media.setdefault(media.key, {})[media.step] = list(media.value.items)
+            self.times[media.key, media.step] = media.timestamp.seconds + media.timestamp.nanos / 1e9
+        elif kind == "column":
+            column = record.column
+            self.kinds[column.column_key] = kind_of(column.column_type)
+            if column.column_name and column.column_name != column.column_key:
+                self.labels[column.column_key] = column.column_name
+            if getattr(column, "x_axis", ""):  # since SwanLab 0.10
+                self.x_axes[column.column_key] = column.x_axis
+        elif kind == "log":
+            self.lines.append((record.log.line, is_error(record.log)))
+            self.line_times.append(record.log.timestamp.seconds + record.log.timestamp.nanos / 1e9)
+        elif kind == "save":
+            self.saved.add(record.save.name)
+        elif kind == "start":
+            self.project = record.start.project
+            self.run_id = record.start.id
+            start = record.start
+            self.started_at = start.started_at.seconds + start.started_at.nanos / 1e9
+            self.description = {
+                "name": start.name,
+                "description": start.description,
+                "tags": list(start.tags),
+                "group": start.group,
+                "job_type": start.job_type,
+            }
+        elif kind == "finish":
+            self.state = state_name(record.finish.state)
+            self.error = record.finish.error
+            ended = record.finish.finished_at
+            self.finished_at = ended.seconds + ended.nanos / 1e9
+
+    @property
+    def step_offset(self) -> int:
+        """How much larger SwanLab's steps are than wandb's: of a part of a run that goes on behind another one."""
+        offset = self.metadata.get("step_offset")
+        return offset if isinstance(offset, int) else 0
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -116,7 +146,7 @@ class StoredRun:
 def metadata_of(run_dir: Path) -> dict[str, Any]:
     """`StoredRun.metadata` without reading the run; empty where there is none."""
     try:
-        return metadata_in(_config(run_dir))
+        return metadata_in(config_of(run_dir))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
 
@@ -132,7 +162,8 @@ def checked(*, how: str, identical: bool) -> dict[str, Any]:
     return {"checked": round(time.time(), 3), "how": how, "identical": identical}
 
 
-def _config(run_dir: Path) -> dict[str, Any]:
+def config_of(run_dir: Path) -> dict[str, Any]:
+    """The config of a run folder. Raises OSError, ValueError or yaml.YAMLError."""
     file = run_dir / "files" / "config.yaml"
     whole = (yaml.safe_load(file.read_text("utf-8")) or {}) if file.exists() else {}
     return {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}

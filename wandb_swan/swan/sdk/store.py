@@ -36,11 +36,7 @@ def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
     Raises:
         WandbSwanError: there is none, or one that cannot be read, by this SwanLab or at all.
     """
-    file = next(iter(sorted(run_dir.glob("run-*.swanlab"))), None)
-    if file is None:
-        raise WandbSwanError(f"{run_dir} is no SwanLab run folder: it holds no run-*.swanlab file")
-    if not can_be_read():
-        raise WandbSwanError(f"{file} cannot be read: {capabilities.loss(capabilities.READ_BACK)}")
+    file = store_file(run_dir)
     from swanlab.proto.swanlab.record.v1.record_pb2 import Record
     from swanlab.sdk.internal.core_python.store import DataStoreReader
 
@@ -53,6 +49,26 @@ def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
         raise WandbSwanError(f"{file} cannot be read: {error}") from error
     finally:
         reader.close()
+
+
+def store_file(run_dir: Path) -> Path:
+    """The store of a run folder. Raises WandbSwanError: there is none, or this SwanLab's cannot be read."""
+    file = next(iter(sorted(run_dir.glob("run-*.swanlab"))), None)
+    if file is None:
+        raise WandbSwanError(f"{run_dir} is no SwanLab run folder: it holds no run-*.swanlab file")
+    if not can_be_read():
+        raise WandbSwanError(f"{file} cannot be read: {capabilities.loss(capabilities.READ_BACK)}")
+    return file
+
+
+def parsed(payload: bytes) -> Any:
+    """SwanLab's message of a record's bytes. Raises WandbSwanError where they are none."""
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+
+    try:
+        return Record.FromString(payload)
+    except Exception as error:  # protobuf's DecodeError
+        raise WandbSwanError(f"a record cannot be read: {error}") from error
 
 
 def kind_of(column_type: int) -> str:

@@ -1,0 +1,1 @@
+"""A page that shows everything that SwanLab's stores on disk hold of runs, and, beside wandb's logs, what differs."""

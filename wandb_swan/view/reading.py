@@ -1,0 +1,123 @@
+"""Reads a run's store for the page: in stretches, in several processes where it is large, and on as it grows."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..parity.stored import StoredRun, config_of
+from ..swan.sdk.scan import FILE_HEADER, Stretch, scan, stretches
+from ..swan.sdk.store import parsed, store_file
+
+STRETCH = 4 << 20
+"""Bytes read at a time: a second's worth of nothing that a page would miss."""
+LARGE = 24 << 20
+"""Bytes from which on several processes read."""
+
+
+class GrowingRun(StoredRun):
+    """A run folder as far as it has been read; `grow` reads on. To be used within `held`, but for `grow`."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Reads nothing yet. Raises WandbSwanError where there is no store that this SwanLab reads."""
+        self._file = store_file(run_dir)
+        self._at = FILE_HEADER
+        self._growing = threading.Lock()
+        self._using = threading.RLock()
+        self.size = self._file.stat().st_size
+        self.leave = False
+        """Set where nobody waits for the rest."""
+        self.damage = ""
+        """What of the store cannot be read, and where."""
+        super().__init__(run_dir)
+
+    @property
+    def read(self) -> float:
+        """How much of what is there has been read: 0 to 1."""
+        return min(1.0, self._at / max(1, self.size))
+
+    @property
+    def behind(self) -> int:
+        """Bytes that have not been read."""
+        try:
+            self.size = self._file.stat().st_size
+        except OSError:
+            return 0
+        return 0 if self.damage else self.size - self._at
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing changes meanwhile."""
+        with self._using:
+            yield
+
+    def grow(self) -> None:
+        """Reads all that has come. Raises OSError, or WandbSwanError where it cannot be read."""
+        with self._growing:
+            if self.behind <= 0:
+                return
+            with closing(self._stretches()) as found:
+                for stretch in found:
+                    with self._using:
+                        self._merge(stretch)
+                    if stretch.damage is not None:
+                        self.damage = f"the store is damaged at byte {stretch.damage:,}: nothing behind it is shown"
+                    if self.damage or self.leave:
+                        break
+
+    def _read(self) -> None:
+        self._configure()
+
+    def _configure(self) -> None:
+        try:
+            self.config = config_of(self.dir)
+        except (OSError, ValueError, yaml.YAMLError):  # it is being written
+            return
+
+    def _stretches(self) -> Generator[Stretch, None, None]:
+        bounds = stretches(self.size, self._at, STRETCH)
+        if self.size - self._at < LARGE:
+            yield from (scan(self._file, *bound) for bound in bounds)
+            return
+        from _wandb_swan_command import begin_worker
+
+        pool = ProcessPoolExecutor(
+            min(len(bounds), os.cpu_count() or 1), mp_context=get_context("spawn"), initializer=begin_worker
+        )
+        try:
+            yield from pool.map(scan, repeat(self._file), *zip(*bounds, strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _merge(self, stretch: Stretch) -> None:
+        self._configure()
+        offset = self.step_offset
+        for key, (steps, values, times) in stretch.points.items():
+            self._extend(key, steps, values, times, offset)
+        for payload in stretch.others:
+            record = parsed(payload)
+            if record.HasField("scalar"):
+                point, stamp = record.scalar, record.scalar.timestamp
+                time = stamp.seconds + stamp.nanos / 1e9
+                self._extend(point.key, [point.step], [point.value.number], [time], offset)
+            elif record.HasField("media") and offset:
+                record.media.step -= offset
+                self.take(record)
+            else:
+                self.take(record)
+        self._at = max(self._at, stretch.end)
+
+    def _extend(self, key: str, steps: Any, values: Any, times: Any, offset: int) -> None:
+        series = self.series(key)
+        series.steps.extend(step - offset for step in steps) if offset else series.steps.extend(steps)
+        series.values.extend(values)
+        series.times.extend(times)
