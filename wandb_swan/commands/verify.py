@@ -43,7 +43,7 @@ def _swanlab(context: click.Context, parameter: click.Parameter, given: str) -> 
     "html_file",
     type=NewFile(),
     metavar="FILE.html",
-    help="Write a page with both curves of every metric laid over each other.",
+    help="Write the page of `wandb-swan view --wandb`: verdicts, both sides of everything, and the runs.",
 )
 def verify(  # noqa: PLR0917  (one for each option)
     wandb: str,
@@ -65,7 +65,6 @@ def verify(  # noqa: PLR0917  (one for each option)
     Exit code 1 on any difference, 3 where nothing differs and something (a run, the content of an item) could not
     be compared.
     """
-    from ..parity.page import report_page
     from ..parity.pairing import NotCompared, Pair, pairs
     from ..parity.report import show
     from ..sources.exports import kept_apart
@@ -85,7 +84,12 @@ def verify(  # noqa: PLR0917  (one for each option)
         content = ",\n".join(pair.parity.model_dump_json(indent=1) for pair in compared)
         json_file.write_text(f"[{content}]\n", "utf-8")
     if html_file:
-        html_file.write_text(report_page(compared), "utf-8")
+        from ..view.page import page
+        from ..view.parity import Comparisons
+        from ..view.runs import named
+
+        runs = named([FilePath(pair.parity.swanlab) for pair in compared if FilePath(pair.parity.swanlab).is_dir()])
+        html_file.write_text(page(runs, Comparisons(runs).take(every)), "utf-8")
     if not all(pair.parity.identical for pair in compared):
         raise click.exceptions.Exit(1)
     if left_out or any(pair.parity.unseen for pair in compared):

@@ -22,24 +22,52 @@ from . import NewFile
     help="Compare with these wandb runs: a run folder, a wandb/ folder, or entity/project/run-id in W&B's cloud.",
 )
 @click.option("--html", "html_file", type=NewFile(), metavar="FILE.html", help="Write the page as one file instead.")
+@click.option(
+    "--media-mb",
+    type=click.FloatRange(min=0),
+    default=50,
+    show_default=True,
+    help="Megabytes of media that the file of --html may hold.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; else on one that is free.")
 @click.option("--open/--no-open", "opens", default=None, help="Open a browser; as given, where there is a screen.")
-def view(
-    swanlog: tuple[Path, ...], wandb: str | None, html_file: Path | None, port: int | None, opens: bool | None
+def view(  # noqa: PLR0917  (one for each option)
+    swanlog: tuple[Path, ...],
+    wandb: str | None,
+    html_file: Path | None,
+    media_mb: float,
+    port: int | None,
+    opens: bool | None,
 ) -> None:
     """Look at the runs in SwanLab's stores: all of it, without a cloud.
 
     SWANLOG are SwanLab's log directories or run folders, of offline, local and online runs, also while they are
     written; ./swanlog if not given. The page is served to this machine alone, until Ctrl-C, and needs no network.
     """
+    from ..parity.pairing import pairs
     from ..settings import read_settings
+    from ..view.page import page
+    from ..view.parity import Comparisons
     from ..view.runs import found
+    from ..view.server import serve
 
     places = swanlog or (Path(read_settings().log_dir),)
     runs = found(places)
+    verdicts = None
+    if wandb is not None:
+        if len(places) > 1:
+            raise WandbSwanError("--wandb compares with one SWANLOG; give one")
+        verdicts = Comparisons(runs)
     if html_file is not None:
-        raise WandbSwanError("not yet")
-    from ..view.server import serve
+        if verdicts is not None and wandb is not None:
+            verdicts.take(pairs(wandb, str(places[0])))
+        html_file.write_text(page(runs, verdicts, media_mb), "utf-8")
+        click.echo(
+            f"wandb-swan: written to {html_file} ({html_file.stat().st_size / 1e6:.1f} MB); open it in a browser"
+        )
+        return
+    if verdicts is not None and wandb is not None:
+        verdicts.take_meanwhile(pairs(wandb, str(places[0])))
 
     def ready(address: str) -> None:
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
@@ -50,7 +78,7 @@ def view(
         if opens or (opens is None and sys.stdout.isatty() and _has_screen()):
             webbrowser.open(address)
 
-    serve(runs, port or 0, ready)
+    serve(runs, port or 0, ready, verdicts)
 
 
 def _has_screen() -> bool:

@@ -155,10 +155,15 @@ def _files_of(value: Any) -> Iterator[str]:
 # -- console -----------------------------------------------------------------------------------------------------------
 
 
+def console_lines(recorded: Recorded) -> list[Line]:
+    """wandb's console lines as SwanLab has to have them."""
+    return [piece for line in recorded.lines for piece in _pieces(line)]
+
+
 def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity:
     if "console" in matcher.left_out:
         return PartParity(part="console", compared="nothing", told=("left out by --no-console",))
-    ours = [piece for line in recorded.lines for piece in _pieces(line)]
+    ours = console_lines(recorded)
     if isinstance(stored, CloudStored):
         compared = f"{stored.lines:,} lines in SwanLab, {len(ours):,} in wandb"
         # SwanLab adds the error of a run, each time that it ends; a live run may share its experiment with other parts.
@@ -167,11 +172,11 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
         most = math.inf if "versions" in stored.metadata else before + len(ours) + known
         wrong = (compared,) if not len(ours) <= stored.lines <= most else ()
         return PartParity(part="console", compared=f"{compared}: the number alone", differences=wrong)
-    theirs = [Line(_visible(text), stderr) for text, stderr in stored.lines]
+    theirs = [Line(visible(text), stderr) for text, stderr in stored.lines]
     if not recorded.lines_have_streams:
         ours, theirs = ([Line(line.text, stderr=False) for line in side] for side in (ours, theirs))
     beyond = theirs[len(ours) :]
-    if stored.error and beyond and _flow(beyond) == " ".join(_visible(stored.error).split()):
+    if stored.error and beyond and _flow(beyond) == " ".join(visible(stored.error).split()):
         theirs = theirs[: len(ours)]
     late = stored.metadata.get("late_lines")
     if late and Counter(ours) == Counter(theirs):
@@ -195,12 +200,12 @@ def _console(recorded: Recorded, stored: Stored, matcher: Matcher) -> PartParity
     return PartParity(part="console", compared=compared, differences=(what,))
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     return limits.clean_text(_CONTROL.sub("", text))
 
 
 def _pieces(line: Line) -> Iterator[Line]:
-    text = _visible(line.text)
+    text = visible(line.text)
     for start in range(0, len(text) or 1, limits.CONSOLE_LENGTH):
         yield Line(text[start : start + limits.CONSOLE_LENGTH], line.stderr)
 

@@ -19,18 +19,24 @@ OF_TABLES = frozenset({"run_table", "wandb-run-incremental-table"})
 """Types of the artifacts that wandb makes of a run's tables; they are no artifacts of the user's."""
 
 
+BEGIN = 300
+"""Characters of a text that are kept."""
+
+
 class Text(NamedTuple):
     """A text, or any other value that is neither number nor media, as its JSON."""
 
     digest: bytes
     is_json: bool
     time: float
+    begin: str = ""
+    """Its first characters, for a reader of the comparison."""
 
     @classmethod
     def of(cls, value: Any, time: float = 0.0) -> Text:
         if isinstance(value, str):
-            return cls(text_digest(value), False, time)
-        return cls(json_digest(value), True, time)
+            return cls(text_digest(value), False, time, value[:BEGIN])
+        return cls(json_digest(value), True, time, json.dumps(value, ensure_ascii=False)[:BEGIN])
 
 
 class Media(NamedTuple):

@@ -235,10 +235,15 @@ def found(places: Sequence[Path]) -> dict[str, ViewedRun]:
         )
         if not here:
             raise WandbSwanError(
-                f"{place} holds no SwanLab run; give SwanLab's log directory (swanlog, beside the training) or a run folder"
+                f"{place} holds no SwanLab run; give SwanLab's log directory (swanlog) or a run folder"
             )
         folders += [folder for folder in sorted(set(here), reverse=True) if folder not in folders]
-    return {f"r{number}": ViewedRun(f"r{number}", folder) for number, folder in enumerate(folders)}
+    return named(folders)
+
+
+def named(folders: Sequence[Path]) -> dict[str, ViewedRun]:
+    """Run folders by the names that they have in the page's addresses."""
+    return {f"r{number}": ViewedRun(f"r{number}", folder) for number, folder in enumerate(dict.fromkeys(folders))}
 
 
 def files_of(folder: Path) -> Iterator[dict[str, Any]]:

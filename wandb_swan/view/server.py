@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import uvicorn
 from pydantic import BaseModel, Field
@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from ..exceptions import WandbSwanError
 from . import plotly
+from .parity import Comparisons
 from .runs import ViewedRun
 
 STATIC = Path(str(files(__package__) / "static"))
@@ -38,16 +39,6 @@ _PAGE_POLICY = (
 _FILE_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'"
 _SHOWN = ("image/", "audio/", "video/")
 """Files that a browser shows; others are downloads."""
-
-
-class Verdicts(Protocol):
-    """What the page is told of a comparison with wandb's record (`parity.Comparisons`)."""
-
-    def overview(self) -> Any: ...
-
-    def metric(self, pair: int, metric: str, begin: float | None, end: float | None) -> Any: ...
-
-    def file(self, pair: int, path: str) -> Path | None: ...
 
 
 class Wanted(BaseModel):
@@ -65,7 +56,7 @@ class Wanted(BaseModel):
 class _Pages:
     """The answers of the server."""
 
-    def __init__(self, runs: Mapping[str, ViewedRun], verdicts: Verdicts | None) -> None:
+    def __init__(self, runs: Mapping[str, ViewedRun], verdicts: Comparisons | None) -> None:
         self._runs = runs
         self._verdicts = verdicts
 
@@ -132,16 +123,16 @@ class _Pages:
     def parity(self, _: Request) -> Response:
         return _json(self._verdicts.overview() if self._verdicts else None)
 
-    def parity_metric(self, request: Request) -> Response:
+    def side_by_side(self, request: Request) -> Response:
         if self._verdicts is None:
             raise HTTPException(404, "nothing was compared")
         asked = request.query_params
         begin, end = (float(asked[name]) if name in asked else None for name in ("begin", "end"))
-        return _json(self._verdicts.metric(request.path_params["pair"], asked.get("metric", ""), begin, end))
+        return _json(self._verdicts.side_by_side(request.path_params["pair"], asked.get("of", ""), begin, end))
 
     def parity_file(self, request: Request) -> Response:
         verdicts, given = self._verdicts, request.path_params
-        return _sent(verdicts.file(given["pair"], given["path"]) if verdicts else None)
+        return _sent(verdicts.file(given["pair"], given["side"], given["path"]) if verdicts else None)
 
 
 def _json(content: Any) -> Response:
@@ -161,7 +152,7 @@ def _refused(_: Request, error: Exception) -> Response:
     return Response(str(error), 409, media_type="text/plain")
 
 
-def application(runs: Mapping[str, ViewedRun], token: str, verdicts: Verdicts | None = None) -> Starlette:
+def application(runs: Mapping[str, ViewedRun], token: str, verdicts: Comparisons | None = None) -> Starlette:
     """The server of some runs, for those who have the token (in the address once, then in a cookie)."""
     pages = _Pages(runs, verdicts)
 
@@ -195,8 +186,8 @@ def application(runs: Mapping[str, ViewedRun], token: str, verdicts: Verdicts | 
             Route("/api/runs/{run}/media", pages.media),
             Route("/api/runs/{run}/console", pages.console),
             Route("/api/parity", pages.parity),
-            Route("/api/parity/{pair:int}", pages.parity_metric),
-            Route("/parity/{pair:int}/{path:path}", pages.parity_file),
+            Route("/api/parity/{pair:int}", pages.side_by_side),
+            Route("/parity/{pair:int}/{side}/{path:path}", pages.parity_file),
             Route("/file/{run}/{path:path}", pages.file),
             Route("/frame/{run}/{path:path}", pages.frame),
             Route(PLOTLY, lambda _: FileResponse(plotly.script_file())),
@@ -211,7 +202,7 @@ def application(runs: Mapping[str, ViewedRun], token: str, verdicts: Verdicts | 
 
 
 def serve(
-    runs: Mapping[str, ViewedRun], port: int, ready: Callable[[str], None], verdicts: Verdicts | None = None
+    runs: Mapping[str, ViewedRun], port: int, ready: Callable[[str], None], verdicts: Comparisons | None = None
 ) -> None:
     """Serves until Ctrl-C or SIGTERM.
 

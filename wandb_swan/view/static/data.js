@@ -52,13 +52,19 @@ class Server {
     return this.#get("api/parity");
   }
 
-  parityMetric(pair, metric, begin, end) {
-    const range = begin === undefined ? "" : `&begin=${begin}&end=${end}`;
-    return this.#get(`api/parity/${pair}?metric=${encodeURIComponent(metric)}${range}`);
+  /** Both sides of a metric (its number in the comparison) or of the console. */
+  sides(pair, of, range) {
+    const within = range ? `&begin=${range.begin}&end=${range.end}` : "";
+    return this.#get(`api/parity/${pair}?of=${encodeURIComponent(of)}${within}`);
+  }
+
+  /** Where a media file of a comparison is: wandb's, and SwanLab's. */
+  storedAddress(pair, path) {
+    return `parity/${pair}/swanlab/${path.split("/").map(encodeURIComponent).join("/")}`;
   }
 
   parityAddress(pair, path) {
-    return `parity/${pair}/${path.split("/").map(encodeURIComponent).join("/")}`;
+    return `parity/${pair}/wandb/${path.split("/").map(encodeURIComponent).join("/")}`;
   }
 }
 
@@ -131,8 +137,13 @@ class Embedded {
     return this.#held.parity;
   }
 
-  async parityMetric(pair, metric) {
-    return this.#held.parityMetrics[pair][metric];
+  async sides(pair, of) {
+    return this.#held.sides[pair][of];
+  }
+
+  storedAddress(pair, path) {
+    const run = this.#held.parity.pairs[pair].run;
+    return run ? this.address(run, path) : "";
   }
 
   parityAddress(pair, path) {
