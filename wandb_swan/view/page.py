@@ -25,6 +25,13 @@ MODULES = ("dom", "data", "charts", "tables", "points", "media", "details", "par
 """The page's modules, each behind those that it imports."""
 
 
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data: blob:; font-src data:; connect-src data:; worker-src blob:; frame-src 'self'"
+)
+"""Of the page and, since they inherit it, of the frames in it: nothing comes from elsewhere, nothing goes there."""
+
+
 class _Budget:
     """The media that the file has room for."""
 
@@ -144,6 +151,7 @@ def _html(held: Mapping[str, Any], *, with_plotly: bool) -> str:
         scripts.append(_script('id="plotly" type="text/plain"', _closed(plotly.script_file().read_text("utf-8"))))
     scripts.append(_script("", _closed((STATIC / "vendor" / "echarts.min.js").read_text("utf-8"))))
     scripts.append(_script('type="module"', _closed(_bundle())))
+    template = template.replace("<title>", f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<title>')
     body = re.sub(r'<script src="[^"]*"></script>\n', "", template)
     body = re.sub(r'<link rel="stylesheet"[^>]*>', lambda _: style, body)
     return re.sub(r'<script type="module"[^>]*></script>', lambda _: "\n".join(scripts), body)

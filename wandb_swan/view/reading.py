@@ -31,6 +31,8 @@ class GrowingRun(StoredRun):
         """Reads nothing yet. Raises WandbSwanError where there is no store that this SwanLab reads."""
         self._file = store_file(run_dir)
         self._at = FILE_HEADER
+        self._seen = 0
+        """How large the file was when all of it had been looked at: what is torn at its end stays unread."""
         self._growing = threading.Lock()
         self._using = threading.RLock()
         self.size = self._file.stat().st_size
@@ -42,8 +44,8 @@ class GrowingRun(StoredRun):
 
     @property
     def read(self) -> float:
-        """How much of what is there has been read: 0 to 1."""
-        return min(1.0, self._at / max(1, self.size))
+        """How much of what is there, and can be read, has been read: 0 to 1."""
+        return 1.0 if self._seen >= self.size or self.damage else min(1.0, self._at / max(1, self.size))
 
     @property
     def behind(self) -> int:
@@ -72,7 +74,8 @@ class GrowingRun(StoredRun):
                     if stretch.damage is not None:
                         self.damage = f"the store is damaged at byte {stretch.damage:,}: nothing behind it is shown"
                     if self.damage or self.leave:
-                        break
+                        return
+            self._seen = self.size
 
     def _read(self) -> None:
         self._configure()

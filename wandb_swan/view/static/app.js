@@ -21,7 +21,7 @@ const READING = 1000; // and at runs that the server is still reading
 const MOST_SELECTED = 8;
 
 const content = document.getElementById("content");
-const state = { tab: "", heads: [], selected: new Set(), details: new Map(), find: "" };
+const state = { tab: "", heads: [], selected: new Set(), details: new Map(), find: "", shows: 0 };
 
 function say(text) {
   document.getElementById("status").textContent = text;
@@ -120,6 +120,9 @@ function chosen() {
 }
 
 async function show() {
+  state.shows += 1;
+  const mine = state.shows;
+  content.setAttribute("aria-busy", "true");
   const missing = [...state.selected].filter((id) => !state.details.has(id));
   if (missing.length) say("reading the run");
   await Promise.all(missing.map(async (id) => {
@@ -142,7 +145,9 @@ async function show() {
   }
   content.setAttribute("aria-label", TABS[state.tab][0]);
   const shown = runs.length || state.tab === "differences" ? await draw(runs) : h("p", { class: "empty" }, "Choose a run at the side.");
+  if (mine !== state.shows) return; // another choice was made meanwhile
   content.replaceChildren(shown);
+  content.setAttribute("aria-busy", "false");
   document.title = `${runs.length === 1 ? runs[0].name : `${runs.length} runs`} | wandb-swan view`;
 }
 
@@ -167,7 +172,7 @@ function tabs(names) {
 function listRuns() {
   const wanted = matcher(document.getElementById("runs-search").value);
   const rows = state.heads.filter((head) => wanted(`${head.project ?? ""} ${head.name} ${head.run ?? ""} ${(head.tags ?? []).join(" ")}`)).map((head) => {
-    const box = h("input", { type: "checkbox", checked: state.selected.has(head.id), disabled: Boolean(head.problem), onchange: () => {
+    const box = h("input", { type: "checkbox", "data-run": head.id, checked: state.selected.has(head.id), disabled: Boolean(head.problem), onchange: () => {
       if (box.checked) state.selected.add(head.id);
       else state.selected.delete(head.id);
       show();
@@ -175,7 +180,10 @@ function listRuns() {
     const about = head.problem ? h("small", { class: "problem" }, head.problem) : h("small", {}, [isReading(head) ? `reading, ${Math.floor((head.read ?? 0) * 100)} %` : "", head.project, isReading(head) ? "" : head.state, moment(head.started), head.damage].filter(Boolean).join(", "));
     return h("label", { class: "run", style: { "--run": head.colour } }, box, h("span", {}, h("b", {}, head.name), about));
   });
-  document.getElementById("runs").replaceChildren(...rows);
+  const place = document.getElementById("runs");
+  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.run : null;
+  place.replaceChildren(...rows);
+  if (focused) place.querySelector(`[data-run="${focused}"]`)?.focus();
   document.getElementById("runs-count").textContent = `(${rows.length === state.heads.length ? rows.length : `${rows.length} of ${state.heads.length}`})`;
 }
 

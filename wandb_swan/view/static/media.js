@@ -96,10 +96,10 @@ function scene(parse, shown) {
   return (run, item, label) => {
     if (!shown.test(item.file)) return h("div", {}, h("p", { class: "note" }, "This format is not drawn here:"), link(run, item));
     const place = h("figure", { style: { width: "100%" } });
-    source.text(run.id, item.file).then(
-      (text) => place.append(space(parse(text), label), ...[caption(item)].filter(Boolean)),
-      (error) => place.append(h("p", { class: "problem" }, `${item.file}: ${error.message}`)),
-    );
+    source
+      .text(run.id, item.file)
+      .then((text) => place.append(space(parse(text), label), ...[caption(item)].filter(Boolean)))
+      .catch((error) => place.append(h("p", { class: "problem" }, `${item.file}: ${error.message}`)));
     return place;
   };
 }

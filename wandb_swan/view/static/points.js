@@ -46,9 +46,10 @@ export function moleculeOf(text) {
 }
 
 /** A canvas that shows points in space. */
-export function space({ points, edges }, label) {
+export function space({ points: given, edges }, label) {
+  const points = given.filter((point) => Number.isFinite(point.x + point.y + point.z));
   const canvas = h("canvas", { class: "points", tabIndex: 0, role: "img", "aria-label": `${label}: ${points.length} points in space; the arrow keys turn it` });
-  const all = [...points, ...edges.flatMap(([one, other]) => [one, other])].filter((point) => Number.isFinite(point.x + point.y + point.z));
+  const all = [...points, ...edges.flatMap(([one, other]) => [one, other])];
   const middle = {};
   let reach = 0;
   for (const axis of ["x", "y", "z"]) {

@@ -1,0 +1,1 @@
+"""The page of `wandb-swan view`, in real headless Chromium."""
