@@ -17,6 +17,7 @@ lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
 	$(BIN)/deptry .
+	$(BIN)/oxlint --quiet --deny-warnings --ignore-pattern '**/vendor/**' wandb_swan/view/static
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase

@@ -153,32 +153,3 @@ def test_a_plotly_page_is_drawn_without_a_network(chromium: str, swan: SwanStore
     drawn = dom.split('<div id="figure"', 1)[1]
     assert len(re.findall(r'class="point"', drawn)) == 2, "two bars"
     assert {"left", "right"} <= set(re.findall(r">(\w+)</text>", drawn)) and "Plotly" in drawn
-
-
-def test_the_page_of_a_comparison_draws_both_curves(chromium: str, echarts: str, tmp_path: Path) -> None:
-    script = """
-    import wandb_swan as wandb
-    with wandb.init(project="compared") as run:
-        for i in range(40):
-            run.log({"loss": 1 / (i + 1), "gap": float("nan") if i == 7 else i})
-    """
-    result = recorder(tmp_path)(textwrap.dedent(script))
-    wandb, swan = result.pair()
-    command = Path(sys.executable).with_name("wandb-swan")
-    made = tmp_path / "parity.html"
-    subprocess.run([command, "verify", wandb.dir, swan.dir, "--html", made], check=True, capture_output=True)
-    page, found = re.subn(
-        r'<script[^>]*src="[^"]*/echarts.min.js"></script>', lambda _: f"<script>{echarts}</script>", made.read_text()
-    )
-    assert found == 1 and "renderer: 'canvas'" in page
-    still = page.replace("renderer: 'canvas'", "renderer: 'svg'").replace('"animation": true', '"animation": false')
-    assert '"animation": false' in still
-    dom = rendered(chromium, still, tmp_path, "parity")
-    charts = re.findall(r"<svg.*?</svg>", dom, re.DOTALL)
-    assert len(charts) == 2
-    for chart, name, points in zip(charts, ("gap", "loss"), (39, 40), strict=True):
-        curves = re.findall(r'<path d="([^"]*)" fill="none"[^>]*stroke-linejoin="bevel"', chart)
-        assert len(curves) == 2 and curves[0] == curves[1], "two curves, one over the other"
-        assert len(re.findall(r"[ML]", curves[0])) == points
-        texts = set(re.findall(r"<text[^>]*>([^<]*)</text>", chart))
-        assert {name, "wandb", "SwanLab", "step"} <= texts and any(text.endswith(": identical") for text in texts)

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
-
 from . import plotly
 from .parity import Comparisons
 from .points import curve
 from .runs import ViewedRun
-from .server import STATIC
+from .server import JSON, STATIC
 
 POINTS = 2_000
 """Points of a curve that the file has, spikes included."""
@@ -144,9 +142,7 @@ def _sides(verdicts: Comparisons, pairs: list[dict[str, Any]], budget: _Budget) 
 def _html(held: Mapping[str, Any], *, with_plotly: bool) -> str:
     template = (STATIC / "index.html").read_text("utf-8")
     style = f"<style>{(STATIC / 'view.css').read_text('utf-8')}</style>"
-    scripts = [
-        _script('id="data" type="application/json"', _in_script(to_json(held, inf_nan_mode="null", fallback=str)))
-    ]
+    scripts = [_script('id="data" type="application/json"', _in_script(JSON.dump_json(held, fallback=str)))]
     if with_plotly:
         scripts.append(_script('id="plotly" type="text/plain"', _closed(plotly.script_file().read_text("utf-8"))))
     scripts.append(_script("", _closed((STATIC / "vendor" / "echarts.min.js").read_text("utf-8"))))

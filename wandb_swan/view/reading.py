@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -105,22 +104,13 @@ class GrowingRun(StoredRun):
         self._configure()
         offset = self.step_offset
         for key, (steps, values, times) in stretch.points.items():
-            self._extend(key, steps, values, times, offset)
+            series = self.series(key)
+            series.steps.extend([step - offset for step in steps] if offset else steps)
+            series.values.extend(values)
+            series.times.extend(times)
         for payload in stretch.others:
             record = parsed(payload)
-            if record.HasField("scalar"):
-                point, stamp = record.scalar, record.scalar.timestamp
-                time = stamp.seconds + stamp.nanos / 1e9
-                self._extend(point.key, [point.step], [point.value.number], [time], offset)
-            elif record.HasField("media") and offset:
+            if record.HasField("media"):
                 record.media.step -= offset
-                self.take(record)
-            else:
-                self.take(record)
+            self.take(record)
         self._at = max(self._at, stretch.end)
-
-    def _extend(self, key: str, steps: Any, values: Any, times: Any, offset: int) -> None:
-        series = self.series(key)
-        series.steps.extend(step - offset for step in steps) if offset else series.steps.extend(steps)
-        series.values.extend(values)
-        series.times.extend(times)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from pydantic import BaseModel, Field
-from pydantic_core import to_json
+from pydantic import BaseModel, Field, TypeAdapter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -28,6 +27,8 @@ from .parity import Comparisons
 from .runs import ViewedRun
 
 STATIC = Path(str(files(__package__) / "static"))
+JSON: TypeAdapter[Any] = TypeAdapter(Any)
+"""Anything as JSON; what is not finite as null."""
 PLOTLY = "/static/plotly.min.js"
 """For everybody: frames have no cookies, and it is no secret."""
 HOSTS = ["127.0.0.1", "localhost"]
@@ -136,7 +137,7 @@ class _Pages:
 
 
 def _json(content: Any) -> Response:
-    return Response(to_json(content, inf_nan_mode="null", fallback=str), media_type="application/json")
+    return Response(JSON.dump_json(content, fallback=str), media_type="application/json")
 
 
 def _sent(file: Path | None) -> Response:

@@ -120,8 +120,8 @@ class CoreWriter:
 
     def _note_store_errors(self) -> None:
         store = getattr(self._core, "_store", None)
-        names = [name for name in ("write", "close") if hasattr(store, name)]
-        if len(names) < 2:
+        names = [name for name in ("write", "close", "ensure_flushed") if hasattr(store, name)]
+        if not {"write", "close"} <= {*names}:
             found.lack(capabilities.STORE_ERRORS, why="SwanLab's core has no store that can be watched")
         for name in names:
             setattr(store, name, self._noting(getattr(store, name)))
@@ -214,6 +214,10 @@ class CoreWriter:
         if lines:
             self._core.upsert_logs(lines)
             self._show("on_log_flush", lines)
+        put_down = getattr(getattr(self._core, "_store", None), "ensure_flushed", None)
+        if put_down is not None:  # SwanLab leaves it in its file's buffer until the run ends: nobody could look at it
+            with self._lock, suppress(OSError, AssertionError):  # AssertionError: it is closed already
+                put_down()
         if self.failure is not None:
             raise WandbSwanError(self.failure)
 

@@ -7,6 +7,7 @@ read the stretches of one file in several processes, and may go on where he was 
 from __future__ import annotations
 
 import re
+import struct
 from array import array
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,6 +16,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from ...journal.framing import BLOCK, CHUNK_HEADER, CRC_OF_TYPE, FIRST, FULL, LAST, MIDDLE
+from .store import parsed
 
 FILE_HEADER: Final = 7
 """Bytes before the first record."""
@@ -43,7 +45,7 @@ class Stretch:
     points: dict[str, tuple[array[int], array[float], array[float]]] = field(default_factory=dict)
     """Key -> steps, values, times (seconds since the epoch)."""
     others: list[bytes] = field(default_factory=list)
-    """Records that are no points, or in another form: SwanLab's `record.v1.Record` as bytes."""
+    """Records that are no points: SwanLab's `record.v1.Record` as bytes."""
     end: int = 0
     """Where the next stretch begins."""
     damage: int | None = None
@@ -51,15 +53,17 @@ class Stretch:
 
 
 def stretches(size: int, begin: int, length: int) -> list[tuple[int, int]]:
-    """Begins and ends of the stretches that a store of `size` bytes is read in, from `begin` on."""
-    bounds = [begin, *range((begin // BLOCK + 1) * BLOCK + length, size, length), size]
+    """Begins and ends of the stretches of about `length` bytes in which a store is read from `begin` on."""
+    whole = max(1, length // BLOCK) * BLOCK
+    bounds = [begin, *range(begin // BLOCK * BLOCK + whole, size, whole), size]
     return [(start, end) for start, end in pairwise(bounds) if end > start]
 
 
 def scan(file: Path, begin: int, end: int) -> Stretch:
     """The records of a store that begin in [begin, end): `FILE_HEADER`, an earlier `end`, or the begin of a block.
 
-    A record that is not yet whole at the end of the file is left for the next time. Raises OSError.
+    A record that is not yet whole at the end of the file is left for the next time. Raises OSError, and WandbSwanError
+    where a whole record is none of SwanLab's.
     """
     with file.open("rb") as opened:
         opened.seek(begin)
@@ -77,7 +81,8 @@ class _Reading:
         self._own = len(data)
         """What lies behind it belongs to the next stretch, but for the rest of a record that begins here."""
         self._more = more
-        self._keys: dict[bytes, tuple[list[bytes], list[bytes], list[bytes]]] = {}
+        self._keys: dict[bytes, tuple[list[bytes | int | None], list[bytes], list[bytes | float]]] = {}
+        """Key -> steps, values and times, as they are in the file, or what SwanLab's own messages say."""
 
     def read(self, found: Stretch) -> None:
         at = 0
@@ -139,8 +144,19 @@ class _Reading:
             parts.append(data)
             at += CHUNK_HEADER.size + length
             if kind in (FULL, LAST):
-                found.others.append(b"".join(parts))
+                self._take(b"".join(parts), found)
                 return at
+
+    def _take(self, payload: bytes, found: Stretch) -> None:
+        record = parsed(payload)
+        if not record.HasField("scalar"):
+            found.others.append(payload)
+            return
+        point, stamp = record.scalar, record.scalar.timestamp
+        held = self._keys.setdefault(point.key.encode(), ([], [], []))
+        held[0].append(point.step)
+        held[1].append(struct.pack("<d", point.value.number))
+        held[2].append(stamp.seconds + stamp.nanos / 1e9)
 
     def _behind_fragments(self) -> int:
         """Where the first record begins that has not begun in the stretch before."""
@@ -165,15 +181,14 @@ class _Reading:
         return self._data[at : at + length]
 
     def _decode(self, found: Stretch) -> None:
-        steps: dict[bytes | None, int] = {None: 0}
-        times: dict[bytes, float] = {}
+        steps: dict[bytes | int | None, int] = {None: 0}
+        times: dict[bytes | float, float] = {}
         zero = bytes(8)
         for key, (at, values, stamps) in self._keys.items():
             for step in set(at).difference(steps):
-                assert step is not None
-                steps[step] = _integer(step)
+                steps[step] = _integer(step) if isinstance(step, bytes) else step or 0
             for stamp in set(stamps).difference(times):
-                times[stamp] = _seconds(stamp)
+                times[stamp] = _seconds(stamp) if isinstance(stamp, bytes) else stamp
             numbers = array("d")
             numbers.frombytes(b"".join([value or zero for value in values]))
             found.points[key.decode()] = (

@@ -18,7 +18,6 @@ const TABS = {
 };
 const LIVE = 5000; // ms between two looks at runs that go on
 const READING = 1000; // and at runs that the server is still reading
-const MOST_SELECTED = 8;
 
 const content = document.getElementById("content");
 const state = { tab: "", heads: [], selected: new Set(), details: new Map(), find: "", shows: 0 };
@@ -187,6 +186,15 @@ function listRuns() {
   document.getElementById("runs-count").textContent = `(${rows.length === state.heads.length ? rows.length : `${rows.length} of ${state.heads.length}`})`;
 }
 
+/** Selects all runs that are listed, or none. */
+function chooseRuns(all) {
+  state.selected.clear();
+  const listed = [...document.querySelectorAll("#runs input:enabled")].map((box) => box.dataset.run);
+  if (all) listed.forEach((id) => state.selected.add(id));
+  listRuns();
+  show();
+}
+
 async function look() {
   const told = await source.runs();
   const known = new Map(state.heads.map((head) => [head.id, head]));
@@ -223,12 +231,14 @@ async function begin() {
     show();
   });
   document.getElementById("runs-search").addEventListener("input", listRuns);
+  document.getElementById("runs-all").addEventListener("click", () => chooseRuns(true));
+  document.getElementById("runs-none").addEventListener("click", () => chooseRuns(false));
   document.getElementById("runs-fold").open = matchMedia("(min-width: 761px)").matches;
   const told = await look();
   const shown = Object.keys(TABS).filter((name) => name !== "differences" || told.parity);
   tabs(shown);
-  const readable = state.heads.filter((head) => !head.problem);
-  for (const head of readable.slice(0, readable.length <= MOST_SELECTED && told.together ? MOST_SELECTED : 1)) state.selected.add(head.id);
+  const latest = state.heads.find((head) => !head.problem);
+  if (latest) state.selected.add(latest.id);
   listRuns();
   const asked = location.hash.slice(1);
   await choose(shown.includes(asked) ? asked : shown[0]);

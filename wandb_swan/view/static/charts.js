@@ -10,7 +10,7 @@ const drawn = new Set();
 
 /** Draws every chart on the page again, as the settings now are. */
 export function redraw() {
-  for (const chart of [...drawn]) {
+  for (const chart of Array.from(drawn)) {
     if (chart.element.isConnected) chart.draw();
     else chart.dispose();
   }

@@ -182,7 +182,7 @@ function overSteps(runs, held, name) {
 }
 
 function rebinned({ edges, counts }, low, height) {
-  const rows = new Array(ROWS).fill(0);
+  const rows = Array.from({ length: ROWS }, () => 0);
   counts.forEach((count, bin) => {
     const [from, to] = [(edges[bin] - low) / height, (edges[bin + 1] - low) / height];
     for (let row = Math.max(0, Math.floor(from)); row < Math.min(ROWS, Math.ceil(to)); row += 1) {

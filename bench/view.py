@@ -1,0 +1,99 @@
+"""How long a page of a large run takes to open in headless Chromium: 300 metrics of 10,000 points, 3 million in all.
+
+`python bench/view.py` writes such a store, serves it, and times from the navigation to the first chart, to the charts of
+the first screen, and until the server has read every point. Needs the `dev` group and a Chromium on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+def write_store(folder: Path, metrics: int, rows: int) -> None:
+    """A run folder as SwanLab writes it."""
+    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
+    from swanlab.sdk.internal.core_python.store import DataStoreWriter
+
+    run = folder / "run-20260101_000000-large"
+    (run / "files").mkdir(parents=True)
+    writer = DataStoreWriter()
+    writer.open(run / "run-large.swanlab")
+    record = Record(num=-1)
+    record.start.name, record.start.id, record.start.project = "large", "large", "bench"
+    record.start.started_at.seconds = 1_790_000_000
+    writer.write(record.SerializeToString())
+    keys = [f"layer {at // 10}/metric {at}" for at in range(metrics)]
+    number = 0
+    for row in range(rows):
+        for at, key in enumerate(keys):
+            number += 1
+            record = Record(num=number)
+            point = record.scalar
+            point.key, point.step, point.type = key, row, 1
+            point.value.number = math.sin(row / 500 + at) + (row * 7919 + at) % 13 / 130
+            for stamp in (record.timestamp, point.timestamp):
+                stamp.seconds, stamp.nanos = 1_790_000_000 + row, 7
+            writer.write(record.SerializeToString())
+    writer.close()
+
+
+def opened(address: str, chromium: str) -> dict[str, float]:
+    """Seconds from the navigation on."""
+    from playwright.sync_api import sync_playwright
+
+    seconds: dict[str, float] = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        begin = time.perf_counter()
+
+        def note(name: str, script: str) -> None:
+            page.wait_for_function(script, timeout=120_000)
+            seconds[name] = time.perf_counter() - begin
+
+        page.goto(address)
+        note("first chart", "document.querySelectorAll('.plot canvas').length > 0")
+        note("first screen", "[...document.querySelectorAll('.plot')].filter(one => one.getBoundingClientRect().top < "
+             "innerHeight).every(one => one.querySelector('canvas'))")  # fmt: skip
+        note("all read", "fetch('api/runs').then(answer => answer.json()).then(told => told.runs[0].read === 1)")
+        browser.close()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--metrics", type=int, default=300)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("no Chromium on PATH")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "swanlog"
+        write_store(folder, given.metrics, given.rows)
+        size = sum(file.stat().st_size for file in folder.rglob("*.swanlab"))
+        print(f"{given.metrics} metrics x {given.rows:,} points, {size / 1e6:.0f} MB, {os.cpu_count()} cores")
+        command: list[Any] = [Path(sys.executable).with_name("wandb-swan"), "view", "--no-open", folder]
+        for _ in range(given.rounds):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout is not None
+                found = re.search(r"http\S+", server.stdout.readline())
+                assert found is not None
+                times = opened(found[0], chromium)
+                server.terminate()
+            print("  ".join(f"{name} {seconds:5.2f} s" for name, seconds in times.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
