@@ -12,9 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import textwrap
 from pathlib import Path
 from typing import Any
 
