@@ -14,7 +14,7 @@ from ..exceptions import ExperimentEnded, WandbSwanError
 from ..stream.events import RunChanged, RunStarted
 from ..stream.state import State
 from . import limits
-from .sdk import capabilities
+from .sdk import capabilities, dashboard
 from .sdk.capabilities import Capability, found
 from .sdk.description import rewrite, show_in_dashboard, update_experiment
 from .sdk.presence import Presence
@@ -96,6 +96,8 @@ class SwanLabRun:
             self._run = self._init(started, settings, ended)
             self.session = Session(self._run)
             survey(self.session)
+            if target.mode == "local":
+                dashboard.mend(self.session)
             if target.mode != "online":
                 break
             self.uploads = Uploads(self.session, target.patience)
