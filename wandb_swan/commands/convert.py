@@ -45,6 +45,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     "--logdir",
     "--log-dir",
     "log_dir",
+    type=click.Path(file_okay=False),
     default=LOG_DIR,
     show_default=True,
     help="SwanLab's log directory. The manifest is beside it.",
@@ -56,6 +57,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--wb-runid", "run_id", help="Only the run with this id.")
 @click.option(
     "--wb-dir",
+    type=click.Path(),
     default=WANDB_DIR,
     show_default=True,
     help="The folder that wandb wrote its runs to, or any above it, a run folder, or a .wandb file.",
