@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from compat_tests.conftest import clean_environment, recorder
+from compat_tests.conftest import Record, clean_environment, recorder
 
 pytestmark = pytest.mark.live
 
@@ -126,3 +127,20 @@ def test_the_console_of_a_run(watched: str, page: Any) -> None:
     page.goto(f"{watched}/experiment/1/log")
     for step in range(3):
         page.get_by_text(f"line {step}", exact=True).first.wait_for()
+
+
+def test_a_run_of_swanlabs_own(record: Record) -> None:
+    """`swanlab.init()` came first: wandb's texts in it are shown as well, and what it had stays where it is."""
+    pytest.importorskip("swanboard")
+    result = record("""
+    import swanlab
+    swanlab.init(mode="local", project="mine", log_dir="swanlog")
+    swanlab.log({"own": 3}, step=0)
+    import wandb_swan as wandb
+    with wandb.init(project="p") as run:
+        run.log({"note": "a word", "loss": 0.5})
+    swanlab.finish()
+    """)
+    told = [json.loads(file.read_text().splitlines()[-1]) for file in result.dir.glob("swanlog/run-*/logs/*/1000.log")]
+    assert sorted(str(point["data"]) for point in told) == ["0.5", "3.0", "['a word']"]
+    assert [point["more"] for point in told if "more" in point] == [[{"caption": " "}]]

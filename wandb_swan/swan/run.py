@@ -71,6 +71,7 @@ class SwanLabRun:
         if not self.own:
             self.session = Session(self._run)
             survey(self.session)
+            dashboard.mend(self.session)
             return
         before = set(self._target.log_dir.glob("run-*"))
         try:
@@ -96,8 +97,7 @@ class SwanLabRun:
             self._run = self._init(started, settings, ended)
             self.session = Session(self._run)
             survey(self.session)
-            if target.mode == "local":
-                dashboard.mend(self.session)
+            dashboard.mend(self.session)
             if target.mode != "online":
                 break
             self.uploads = Uploads(self.session, target.patience)
