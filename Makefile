@@ -6,9 +6,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint coverage bench matrix clean
 
 demo: $(VENV)/.demo-ready
-	rm -rf demo && mkdir demo
-	cd demo && env WANDB_MODE=offline WANDB_SWAN_MODE=local ../$(BIN)/python ../examples/train_digits.py
-	cd demo && ../$(BIN)/python ../examples/compare.py
+	rm -rf demo
+	$(BIN)/wandb-swan demo demo
 
 test: lint
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile || $(BIN)/python -m pytest -q --last-failed  # alone: too busy

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .commands.convert import convert
+from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.relay import relay
 from .commands.resume import resume
@@ -67,7 +68,7 @@ def main(context: click.Context) -> None:
             click.echo(f"wandb-swan: {sentence}", err=True)
 
 
-for command in (run, status, resume, relay, convert, verify, view, doctor, sidecar):
+for command in (run, status, resume, relay, convert, verify, view, doctor, sidecar, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -252,7 +252,7 @@ def test_ctrl_c_again_while_the_last_words_are_said(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("option", ["--dry-run", "--strict"])
 def test_options_that_go_without_it(cli: Cli, option: str) -> None:
     said = cli("convert", "--follow", option, "--wb-project", "p", expect=2)
-    assert "--follow goes without --dry-run, --strict, --force and --dask" in said
+    assert "--follow goes without --dry-run, --strict, --force, --dask and --quiet" in said
 
 
 MIRRORED = """

@@ -55,14 +55,14 @@ def test_without_a_relay_the_journal_waits_and_once_takes_it(field: Field) -> No
     events = [json.loads(line) for line in done.splitlines()]
     assert [event["event"] for event in events] == ["relay", "follow", "finished", "end"]
     field.whole("r1")
-    field.end(field.start(COMMAND, "relay", "--once"))  # there is nothing to do
+    assert field.end(field.start(COMMAND, "relay", "--once", "--quiet")) == "", "there is nothing to do"
 
 
 def test_once_says_by_its_exit_code_what_is_not_whole(field: Field) -> None:
     field.end(field.train("r1"))
     (journal,) = field.journals.glob("*.journal")
     journal.write_bytes(b"no journal at all")
-    said = field.end(field.start(COMMAND, "relay", "swanlog", "--once"), expect=1)
+    said = field.end(field.start(COMMAND, "relay", "swanlog", "--once", "--quiet"), expect=1)
     assert "the run is not whole in SwanLab" in said and "1 run(s) are not whole" in said
 
 

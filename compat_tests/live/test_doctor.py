@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,9 @@ from compat_tests.conftest import clean_environment
 pytestmark = pytest.mark.live
 
 
-def doctor(folder: Path, **environment: str) -> tuple[int, str]:
+def doctor(folder: Path, *options: str, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
-        [Path(sys.executable).with_name("wandb-swan"), "doctor"],
+        [Path(sys.executable).with_name("wandb-swan"), "doctor", *options],
         cwd=folder,
         env=clean_environment(folder, **environment),
         stdin=subprocess.DEVNULL,
@@ -37,7 +38,10 @@ def test_what_is_wrong_is_red(tmp_path: Path) -> None:
     journals = tmp_path / "journals"
     journals.mkdir()
     (journals / "left.journal").write_bytes(b":W&B\xe1\xbe\x00")
-    code, told = doctor(tmp_path, WANDB_SWAN_JOURNAL_DIR=str(journals), WANDB_SWAN_MODE="local")
-    assert code == 1 and told.count("not ok") == 1 and "1 not finished" in told, told
-    code, told = doctor(tmp_path, WANDB_SWAN_MODE="on-line")
+    code, told = doctor(tmp_path, "--quiet", WANDB_SWAN_JOURNAL_DIR=str(journals), WANDB_SWAN_MODE="local")
+    assert code == 1 and told.strip().startswith("not ok") and "1 not finished" in told, told
+    assert told.count("\n") == 1, "nothing of what is sound"
+    code, told = doctor(tmp_path, "--json", WANDB_SWAN_MODE="on-line")
+    verdicts = {found["subject"]: found["verdict"] for found in map(json.loads, told.splitlines())}
+    assert verdicts["settings"] == "wrong" and verdicts["versions"] == "ok"
     assert code == 1 and "WANDB_SWAN_MODE='on-line' is not allowed" in told, told

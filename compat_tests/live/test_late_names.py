@@ -14,7 +14,7 @@ from compat_tests.servers.swanlab_cloud import SwanLabCloud
 pytestmark = pytest.mark.live
 
 LATE = """
-import time
+import json, pathlib, time
 import wandb_swan as wandb
 run = wandb.init(project="p", id="late", name="first", group="g")
 time.sleep(BEFORE)
@@ -22,7 +22,8 @@ run.name = "lr=0.5"
 run.tags = ("x", "y")
 run.notes = "why"
 run.log({"a": 1})
-time.sleep(1)
+while not any(json.loads(file.read_bytes()).get("run_dir") for file in pathlib.Path("swanlog/journals").glob("*.status.json")):
+    time.sleep(0.05)  # until the SwanLab run is opened
 run.name = "lr=0.7"
 run.tags += ("z",)
 run.log({"a": 2})

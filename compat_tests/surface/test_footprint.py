@@ -93,3 +93,22 @@ assert not differ(before, everything())
 """,
         tmp_path,
     )
+
+
+def test_the_command_line_starts_without_wandb_and_swanlab(tmp_path: Path) -> None:
+    """Each press of Tab starts it."""
+    python(
+        """
+import sys
+from _wandb_swan_command import defer
+defer()
+from wandb_swan.__main__ import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+heavy = {"wandb.sdk", "wandb.proto", "swanlab", "pydantic", "rich", "requests"} & sys.modules.keys()
+assert not heavy, heavy
+""",
+        tmp_path,
+    )

@@ -218,3 +218,25 @@ def test_the_table_counts_points_alone(journal: Path) -> None:
     write_status(journal, {"state": "running", "run_id": "r1", "counts": counts})
     said = CliRunner().invoke(command.status, [str(journal.parent)]).output
     assert re.search(r"^ *r1 +\S+.* 6 ", said, re.MULTILINE), said
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_the_table_while_a_mirror_removes_the_journal(
+    journal: Path, monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    """Between any two looks at it. `left`: whether its status is there."""
+    write_status(journal, {"state": "finished", "run_id": "r1", "counts": {"scalars": 4}})
+    look = Path.stat
+
+    def stat(path: Path, **more: Any) -> os.stat_result:
+        found = look(path, **more)
+        if path == journal:  # it was there a moment ago
+            journal.unlink()
+            if not left:
+                journal.with_suffix(".status.json").unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    done = CliRunner().invoke(command.status, [str(journal.parent), "--all"])
+    assert done.exception is None and done.exit_code == 0
+    assert ("r1" in done.output and "0 unfinished" in done.output) or not left

@@ -45,6 +45,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     "--logdir",
     "--log-dir",
     "log_dir",
+    type=click.Path(file_okay=False),
     default=LOG_DIR,
     show_default=True,
     help="SwanLab's log directory. The manifest is beside it.",
@@ -56,6 +57,7 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
 @click.option("--wb-runid", "run_id", help="Only the run with this id.")
 @click.option(
     "--wb-dir",
+    type=click.Path(),
     default=WANDB_DIR,
     show_default=True,
     help="The folder that wandb wrote its runs to, or any above it, a run folder, or a .wandb file.",
@@ -133,13 +135,14 @@ STATES = ("finished", "failed", "crashed", "killed", "running", "preempted", "pe
     help="Write what became of each run.",
 )
 @click.option("--strict", is_flag=True, help="Exit code 1 if anything was not carried over.")
+@click.option("--quiet", is_flag=True, help="Say what failed and the sum alone; the rest is in the --report.")
 def convert(**given: Any) -> None:
     """Convert wandb runs of the past into SwanLab runs, whole.
 
     Type the same command again to go on after an interruption: what is converted is skipped, nothing comes twice.
     """
-    if given["follow"] and (given["dry_run"] or given["strict"] or given["dask"] or not given["resume"]):
-        raise click.UsageError("--follow goes without --dry-run, --strict, --force and --dask")
+    if given["follow"] and (any(given[name] for name in ("dry_run", "strict", "dask", "quiet")) or not given["resume"]):
+        raise click.UsageError("--follow goes without --dry-run, --strict, --force, --dask and --quiet")
     local = given["kind"] == "wandb-local" and FilePath(given["wb_dir"]).exists()
     with warm(FilePath(given["log_dir"]), now=local and not (given["dry_run"] or given["dask"])):
         _convert(given)
@@ -176,7 +179,7 @@ def _convert(given: dict[str, Any]) -> None:
         "force": not given["resume"],
         "workers": given["workers"] or 0,
         "dask": given["dask"],
-        "console": console,
+        "console": Console(stderr=True, quiet=True) if given["quiet"] else console,
         "media": not given["no_media"],
         "console_lines": not given["no_console"],
         "system": not given["no_system"],
@@ -198,7 +201,10 @@ def _convert(given: dict[str, Any]) -> None:
         except OSError as error:
             unwritten = error
     shown = Console(width=None if console.is_terminal else 10_000)  # who reads a file wants paths in one piece
-    result.show(shown, file=given["report"] if unwritten is None else None)
+    if given["quiet"]:
+        result.show_failures(shown)
+    else:
+        result.show(shown, file=given["report"] if unwritten is None else None)
     if unwritten is not None:
         raise unwritten
     if any(run.reason == "Ctrl-C" for run in result.runs):

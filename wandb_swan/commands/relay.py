@@ -6,8 +6,9 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="End when all that is there now has been taken (for cron).")
 @click.option("--map", "maps", multiple=True, metavar="FROM=TO", help="A folder of the trainers, and where it is here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def relay(where: tuple[Path, ...], workers: int, once: bool, maps: tuple[str, ...], as_json: bool) -> None:
+@click.option("--quiet", is_flag=True, help="Say what goes wrong alone (for cron).")
+def relay(  # noqa: PLR0917  (one for each option)
+    where: tuple[Path, ...], workers: int, once: bool, maps: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
     """Mirror every run whose journal is in, or comes into, the folders WHERE.
 
     For trainers without network, without SwanLab, or in jobs that end with all their processes: they record with
@@ -45,10 +49,10 @@ def relay(where: tuple[Path, ...], workers: int, once: bool, maps: tuple[str, ..
     folders = open_folders(where or [settings.journal_dir or settings.log_dir])
     with ExitStack() as stack:
         tell, each_turn = _as_json if as_json else _as_line, _nothing
-        table = _Table() if sys.stdout.isatty() and not as_json else None
+        table = _Table() if sys.stdout.isatty() and not as_json and not quiet else None
         if table is not None:
             tell, each_turn = table.line, table.turn
-        running = Relay(folders, workers=workers, maps=maps, tell=tell)
+        running = Relay(folders, workers=workers, maps=maps, tell=partial(_if_wrong, tell) if quiet else tell)
         if table is not None:
             table.relay = running
             stack.enter_context(table)
@@ -61,6 +65,11 @@ def relay(where: tuple[Path, ...], workers: int, once: bool, maps: tuple[str, ..
 
 def _nothing() -> None:
     pass
+
+
+def _if_wrong(tell: Callable[[Mapping[str, Any]], None], what: Mapping[str, Any]) -> None:
+    if what["event"] in {"failed", "folder", "left"} or (what["event"] == "end" and what["runs"]):
+        tell(what)
 
 
 def _as_json(what: Mapping[str, Any]) -> None:
@@ -82,8 +91,9 @@ class _Table:
     """What is followed, on a terminal, below the lines of what has happened."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.live import Live
+
+        from ..console import Console
 
         self.relay: Relay | None = None
         self._console = Console()
@@ -110,7 +120,7 @@ class _Table:
         assert self.relay is not None
         table = Table(box=None, header_style="bold")
         for column in ("run", "state", "points", "to send", "host", "reason"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold")
         followed = sorted(self.relay.followed.values(), key=lambda follow: follow.process is None)
         for follow in followed[: max(3, self._console.height - 8)]:
             said = MirrorStatus.of(follow.journal)

@@ -23,8 +23,7 @@ def resume(where: Path | None, maps: tuple[str, ...], mode: str | None, quiet: b
     whatever the training's settings say: `--mode online` where it had no network. Exit code 1 if a run is not whole in
     SwanLab and not on its way there.
     """
-    from rich.console import Console
-
+    from ..console import Console
     from ..journal.models import MirrorStatus
     from ..journal.paths import find_journals
     from ..mirror.resume import resume_all

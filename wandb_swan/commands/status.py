@@ -36,7 +36,9 @@ class _Known(NamedTuple):
 
     @property
     def place(self) -> str:
-        return self.said.reason or self.said.url or self.said.run_dir or ""
+        from ..journal.paths import shown
+
+        return self.said.reason or self.said.url or (shown(Path(self.said.run_dir)) if self.said.run_dir else "")
 
     def as_json(self) -> str:
         return json.dumps(
@@ -65,6 +67,7 @@ def _known(journal: Path) -> _Known:
     from ..journal.claim import mirror_at
     from ..journal.life import Trainer
     from ..journal.models import MirrorStatus
+    from ..journal.paths import last_written
     from ..journal.status import is_whole, points_of, waits
 
     said = MirrorStatus.of(journal)
@@ -81,7 +84,7 @@ def _known(journal: Path) -> _Known:
         elif state != "failed":
             state = "interrupted"
         waiting = state != "starting"
-    silent_for = time.time() - (journal if there else journal.with_suffix(".status.json")).stat().st_mtime
+    silent_for = time.time() - last_written(journal)
     host = Trainer.of(journal).host if there else ""
     return _Known(journal, said, state, there, done, waiting, points_of(said.counts), silent_for, host)
 

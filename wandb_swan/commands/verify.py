@@ -20,8 +20,8 @@ def _swanlab(context: click.Context, parameter: click.Parameter, given: str) -> 
 
 
 @click.command()
-@click.argument("wandb", metavar="WANDB")
-@click.argument("swanlab", metavar="SWANLAB", callback=_swanlab)
+@click.argument("wandb", metavar="WANDB", type=click.Path())
+@click.argument("swanlab", metavar="SWANLAB", type=click.Path(), callback=_swanlab)
 @click.option("--details", is_flag=True, help="Of several runs, a table of every one that differs.")
 @click.option("--only-differences", is_flag=True, help="Say nothing of runs that are identical.")
 @click.option("--quiet", is_flag=True, help="Say the numbers alone.")

@@ -126,6 +126,12 @@ class Report(BaseModel):
         speed = f"; {self.points:,} points in {self.seconds:.1f} s" if self.points else ""
         return f"{states_text or 'no runs'}{no_runs}{speed}"
 
+    def show_failures(self, console: Console) -> None:
+        """Prints a line for each run that is not converted though it was to be, and the summary line."""
+        for run in self.having("failed") + self.having("interrupted"):
+            console.print(f"{run.state}: {run.name or run.run_id}: {run.reason}", markup=False, soft_wrap=True)
+        console.print(self.summary(), markup=False)
+
     def show(self, console: Console, *, every: int = 50, file: Path | None = None) -> None:
         """Prints a table of the runs, the losses by reason, notices and differences, and the summary line.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -93,9 +94,19 @@ def find_journals(where: Path) -> list[Path]:
     stems = {re.sub(r"\.journal$", "", path.name.split(".status.json")[0]) for path in folder.glob("*.*")}
     known = [folder / f"{stem}.journal" for stem in stems]
     return sorted(
-        (path for path in known if path.exists() or path.with_suffix(".status.json").exists()),
-        key=lambda path: (path if path.exists() else path.with_suffix(".status.json")).stat().st_mtime,
+        (path for path in known if path.exists() or path.with_suffix(".status.json").exists()), key=last_written
     )
+
+
+def last_written(journal: Path) -> float:
+    """When a journal was written last, or its status if its mirror has removed it; seconds since the epoch.
+
+    0.0 if both are gone: that may happen at any moment.
+    """
+    for file in (journal, journal.with_suffix(".status.json")):
+        with contextlib.suppress(FileNotFoundError):
+            return file.stat().st_mtime
+    return 0.0
 
 
 def is_folder(path: Path) -> bool:

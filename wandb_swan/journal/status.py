@@ -168,8 +168,10 @@ def is_whole(journal: Path) -> bool:
     if not journal.exists():
         return True
     status = read_status(journal)
-    # A process that was taken for dead may have written on.
-    return status.get("state") == "finished" and status.get("size") in (None, journal.stat().st_size)
+    with contextlib.suppress(FileNotFoundError):
+        # A process that was taken for dead may have written on.
+        return status.get("state") == "finished" and status.get("size") in (None, journal.stat().st_size)
+    return True  # its mirror has just removed it
 
 
 def unfinished(folder: Path, *, most: int = 100) -> int:

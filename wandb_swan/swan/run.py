@@ -14,7 +14,7 @@ from ..exceptions import ExperimentEnded, WandbSwanError
 from ..stream.events import RunChanged, RunStarted
 from ..stream.state import State
 from . import limits
-from .sdk import capabilities
+from .sdk import capabilities, dashboard
 from .sdk.capabilities import Capability, found
 from .sdk.description import rewrite, show_in_dashboard, update_experiment
 from .sdk.presence import Presence
@@ -71,6 +71,7 @@ class SwanLabRun:
         if not self.own:
             self.session = Session(self._run)
             survey(self.session)
+            dashboard.mend(self.session)
             return
         before = set(self._target.log_dir.glob("run-*"))
         try:
@@ -96,6 +97,7 @@ class SwanLabRun:
             self._run = self._init(started, settings, ended)
             self.session = Session(self._run)
             survey(self.session)
+            dashboard.mend(self.session)
             if target.mode != "online":
                 break
             self.uploads = Uploads(self.session, target.patience)

@@ -14,6 +14,7 @@ from pyecharts.charts import Bar, HeatMap, Line, Scatter
 from ...stream.events import ChartDefined, Tree
 from .. import limits
 from ..files import UnusableError
+from . import chart_layout
 from .tables import Lose, Table
 
 
@@ -70,6 +71,7 @@ class Bars:
         """The exact edges are a dataset, which ECharts does not draw: labels that have them could not be read."""
         self.options: dict[str, Any] = {
             "dataset": {"source": {"edge": edges}},
+            "grid": {"containLabel": True},
             "tooltip": {"formatter": "{b}: {c}"},
             "xAxis": [{"type": "category", "data": _labels(edges)}],
             "yAxis": [{"type": "value", "name": "count"}],
@@ -205,12 +207,11 @@ def _cells(chart: ChartDefined, table: Table, roles: tuple[str, str, str], *, sq
     numbers = [cell[2] for cell in cells if isinstance(cell[2], int | float) and math.isfinite(cell[2])]
     low, most = min((*numbers, 0)), max(numbers, default=1)
     drawn = HeatMap().add_xaxis(columns)
-    drawn.add_yaxis("", rows, cells, label_opts=opts.LabelOpts(is_show=True, position="inside"))
-    shades = opts.VisualMapOpts(
-        min_=low, max_=most or 1, orient="vertical", pos_right="0", pos_top="center", range_color=["#f7fbff", "#6baed6"]
-    )
+    shown = max(len(columns), len(rows)) <= chart_layout.LABELLED_CELLS  # of more, the tooltip has the numbers
+    drawn.add_yaxis("", rows, cells, label_opts=opts.LabelOpts(is_show=shown, position="inside"))
+    drawn.options["series"][0]["labelLayout"] = {"hideOverlap": True}
     x_axis, y_axis = _axis(x, "category"), _upright(y, "category", is_inverse=True)
-    return _finish(drawn, chart, x=x_axis, y=y_axis, visualmap_opts=shades)
+    return _finish(drawn, chart, x=x_axis, y=y_axis, scale=(low, most or 1))
 
 
 SPECS: dict[str, Callable[[ChartDefined, Table], Any | None]] = {
@@ -331,23 +332,23 @@ def _round_edges(low: float, high: float) -> list[float]:
     return [float(f"{index * width:.12g}") for index in range(first, max(last, first + 1) + 1)]
 
 
-def _finish(drawn: Any, chart: ChartDefined, *, x: Any, y: Any, legend: bool = False, **more: Any) -> Any:
-    return drawn.set_global_opts(
-        title_opts=_title(chart),
+def _finish(
+    drawn: Any, chart: ChartDefined, *, x: Any, y: Any, legend: bool = False, scale: tuple[Any, Any] | None = None
+) -> Any:
+    """`scale`: the numbers that its palest and its darkest cell have."""
+    drawn.set_global_opts(
         xaxis_opts=x,
         yaxis_opts=y,
-        legend_opts=opts.LegendOpts(is_show=legend, pos_bottom="0"),
+        legend_opts=opts.LegendOpts(is_show=legend, type_="scroll", pos_bottom="0"),
         tooltip_opts=opts.TooltipOpts(trigger="item"),
-        **more,
     )
-
-
-def _title(chart: ChartDefined) -> Any:
-    return opts.TitleOpts(title=_text(chart.strings.get("title") or ""), pos_left="center")
+    drawn.options["title"] = [chart_layout.title(_text(chart.strings.get("title") or ""))]
+    chart_layout.arrange(drawn.options, legend=legend, scale=scale)
+    return drawn
 
 
 def _axis(name: Any, kind: str, **more: Any) -> Any:
-    return opts.AxisOpts(name=_text(name), type_=kind, name_location="middle", name_gap=28, **more)
+    return opts.AxisOpts(name=_text(name), type_=kind, name_location="middle", **more)
 
 
 def _upright(name: Any, kind: str, **more: Any) -> Any:
