@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint coverage bench matrix clean
+.PHONY: demo test lint coverage bench matrix docs clean
 
 demo: $(VENV)/.demo-ready
 	rm -rf demo && mkdir demo
@@ -27,6 +27,10 @@ coverage: $(VENV)/.test-ready
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py
 
+docs: $(VENV)/.test-ready  # into site/; --strict: a warning is a failure
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
 matrix: $(VENV)/.test-ready
 	rm -rf .tox/junit
 	$(BIN)/python -m tox run-parallel -m matrix -p 2 --parallel-no-spinner; code=$$?; \
@@ -44,4 +48,4 @@ $(VENV)/.test-ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .tox
+	rm -rf $(VENV) demo site .tox

@@ -4,7 +4,8 @@ The blocks of a page run one after the other, in one folder and with one environ
 folder it goes to, hold for the next. Blocks are told apart by their language:
 
 - `console`: lines that start with `$ ` are commands (up to the next such line, a command goes on behind a backslash),
-  the others are what they print. Exit code 0 is expected. A line `...` stands for any number of lines.
+  the others are what they print. Exit code 0 is expected. A line `...` stands for any number of lines, `…` for
+  anything within one, `/work` for the folder itself. A command with nothing below it may print anything.
 - `python`: a program.
 - `yaml`, `json`, `bash`, `sh`: read, not run.
 
@@ -18,6 +19,9 @@ What else is to be known about a block stands in a comment before it, several th
     <!-- block: fresh folder -->           the first one of another story, in an empty folder
 
 Run ids, times, versions and measures differ each time; `MASKS` says what is taken for the same.
+
+`python -m compat_tests.blocks PAGE` runs a page in a temporary folder and shows what each command prints: for whoever
+writes one.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +51,7 @@ MASKS: tuple[tuple[str, str], ...] = (
     (r"(?<=journals/)[a-z0-9]{8}(?=-TIME)", "RUN"),
     (r"\(([a-z0-9]{8})\)", "(RUN)"),
     (r"\b[a-z0-9]{8}(?=-TIME)", "RUN"),
+    (r"(?m)(?:^ ?|(?<=\] ))[a-z0-9]{8}(?=[: ])", "RUN"),
     (r"[ \t]+", " "),
 )
 """Patterns of what differs from one time to the next, and what stands for it."""
@@ -139,14 +145,23 @@ def _fits(expected: list[str], got: list[str]) -> bool:
         return not got
     if expected[0] == "...":
         return any(_fits(expected[1:], got[start:]) for start in range(len(got) + 1))
-    return bool(got) and expected[0] == got[0] and _fits(expected[1:], got[1:])
+    pattern = ".*".join(map(re.escape, expected[0].split("…")))
+    return bool(got) and re.fullmatch(pattern, got[0]) is not None and _fits(expected[1:], got[1:])
 
 
 class Reader:
     """Runs the blocks of a page in a folder, as somebody who reads it from the top."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], timeout: float = 120) -> None:
-        """`environment` is what a command starts with; `PATH` is led by the folder of this Python. `timeout` in seconds."""
+    def __init__(self, folder: Path, environment: dict[str, str], timeout: float = 120, *, show: bool = False) -> None:
+        """Its blocks run in `folder`.
+
+        Args:
+            folder: Where; each story has a folder of its own in it.
+            environment: What a command starts with; its `PATH` is led by the folder of this Python.
+            timeout: Seconds for a command.
+            show: Print every command and its output, and compare nothing.
+        """
+        self._show = show
         self.folder = folder
         self._environment = environment | {"PATH": f"{Path(sys.executable).parent}:{environment.get('PATH', '')}"}
         self._timeout = timeout
@@ -207,7 +222,10 @@ class Reader:
             text=True,
             timeout=self._timeout,
         )
-        self._printed = done.stdout
+        self._printed = done.stdout.replace(str(self.work), "/work")
+        if self._show:
+            print(f"$ {command}\n{self._printed}", f"(exit code {done.returncode})", sep="")
+            return
         expected = int(block.says("exit") or 0) if shown else 0
         assert done.returncode == expected, (
             f"{block.place}: exit code {done.returncode} of: {command}\n{done.stdout[-3000:]}"
@@ -216,6 +234,8 @@ class Reader:
             self._compare(block, command, shown)
 
     def _compare(self, block: Block, command: str, shown: str) -> None:
+        if self._show:
+            return
         found = differences(shown, self._printed)
         assert not found, f"{block.place}: {command}\n{found}"
 
@@ -240,3 +260,15 @@ def check_syntax(block: Block) -> None:
                 subprocess.run(["bash", "-n"], input=command, text=True, check=True, capture_output=True)
     except (yaml.YAMLError, ValueError, SyntaxError, subprocess.CalledProcessError) as error:
         raise AssertionError(f"{block.place}: {error}") from error
+
+
+def _main(page: Path) -> None:
+    from compat_tests.conftest import clean_environment
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Reader(folder, clean_environment(folder), show=True).run(page, slow=True)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))
