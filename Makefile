@@ -10,8 +10,11 @@ demo: $(VENV)/.demo-ready
 	cd demo && env WANDB_MODE=offline WANDB_SWAN_MODE=local ../$(BIN)/python ../examples/train_digits.py
 	cd demo && ../$(BIN)/python ../examples/compare.py
 
+# In the order of the folders, short tests last: no process is left alone with a long file. Compiled modules are kept, as an
+# installation has them: each test starts several Pythons. What fails is tried once more, alone: it may have been too busy.
 test: lint
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile || $(BIN)/python -m pytest -q --last-failed  # alone: too busy
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder || \
+	  env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q --last-failed
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
