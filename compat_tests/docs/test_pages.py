@@ -11,9 +11,25 @@ from compat_tests.blocks import Reader, check_syntax, read_blocks
 from compat_tests.conftest import clean_environment
 from compat_tests.docs.conftest import PAGES, ROOT, TRANSLATED, name_of, original
 
+QUICK = ("tutorial.md", "how-to/from-sync-wandb.md", "how-to/offline-cluster.md", "reference/switches.md")
+"""Of the pages whose blocks start trainings, those that are run without `--slow`: each way to be mirrored once."""
+
+
+def _runs_nothing(page: Path) -> bool:
+    return all(
+        block.says("not run") is not None or block.language not in ("console", "python") for block in read_blocks(page)
+    )
+
 
 @pytest.mark.live
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if name_of(page) in QUICK or _runs_nothing(page) else pytest.param(page, marks=pytest.mark.slow)
+        for page in PAGES
+    ],
+    ids=name_of,
+)
 def test_the_blocks_of_a_page(page: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     environment = clean_environment(tmp_path, WANDB_MODE=None)
     Reader(tmp_path, environment).run(page, slow=bool(pytestconfig.getoption("--slow")))
