@@ -36,6 +36,16 @@ def test_the_blocks_of_a_page(page: Path, tmp_path: Path, pytestconfig: pytest.C
     Reader(tmp_path, environment).run(page, slow=bool(pytestconfig.getoption("--slow")))
 
 
+def test_what_a_run_says_of_itself_is_listed() -> None:
+    """Every key that the source puts under config `wandb_run` by its name."""
+    source = "".join(path.read_text("utf-8") for path in sorted((ROOT / "wandb_swan").rglob("*.py")))
+    calls = re.findall(r"(?:add|amend)_metadata\(([^\n]*)\)\n", source)
+    keys = {key for call in calls for key in re.findall(r"\b([a-z_]+)=", call)} - {"identical", "how", "exclude_none"}
+    assert len(keys) > 10
+    page = (ROOT / "docs/reference/what-goes-where.md").read_text("utf-8")
+    assert not [key for key in keys if f"`{key}`" not in page]
+
+
 def test_the_pod_of_the_page_is_that_of_contrib() -> None:
     (shown,) = (block.text for block in read_blocks(ROOT / "docs/how-to/kubernetes.md") if block.language == "yaml")
     assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "contrib/kubernetes-pod.yaml").read_text("utf-8"))
