@@ -17,6 +17,7 @@ lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
 	$(BIN)/deptry .
+	$(BIN)/lint-imports
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
@@ -33,7 +34,7 @@ docs: $(VENV)/.test-ready  # into site/; --strict: a warning is a failure
 matrix: $(VENV)/.test-ready
 	rm -rf .tox/junit
 	$(BIN)/python -m tox run-parallel -m matrix -p 2 --parallel-no-spinner; code=$$?; \
-	$(BIN)/python -m compat_tests.tools.matrix_report .tox/junit docs/compatibility.md README.md && exit $$code
+	$(BIN)/python -m compat_tests.tools.matrix_report .tox/junit docs/compatibility.md && exit $$code
 
 $(VENV)/.demo-ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -51,6 +51,7 @@ MASKS: tuple[tuple[str, str], ...] = (
     (r"(?<=journals/)[a-z0-9]{8}(?=-TIME)", "RUN"),
     (r"\(([a-z0-9]{8})\)", "(RUN)"),
     (r"\b[a-z0-9]{8}(?=-TIME)", "RUN"),
+    (r"(?m)(?<=^identical  )[a-z0-9]{8}\b", "RUN"),
     (r"(?m)(?:^ ?|(?<=\] ))[a-z0-9]{8}(?=[: ])", "RUN"),
     (r"[ \t]+", " "),
 )

@@ -8,6 +8,8 @@ import venv
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
+
 import wandb_swan
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
 
@@ -25,6 +27,14 @@ NOT_NEEDED = ("swanlab", "swanboard", "pydantic_settings", "tenacity", "rich", "
 """What of our requirements wandb itself does not need."""
 NO_COMMAND = {"PATH": "/usr/bin:/bin"}
 """A PATH without `wandb-swan`."""
+
+
+def interpreter(version: str) -> str:
+    """A Python of that series; skips where there is none."""
+    found = shutil.which(f"python{version}")
+    if found is None or subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip(f"no python{version} here")
+    return found
 
 
 class Installation:
