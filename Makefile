@@ -32,7 +32,7 @@ bench: $(VENV)/.test-ready
 
 docs: $(VENV)/.test-ready  # into site/; --strict: a warning is a failure
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "$(BIN)/python -m http.server --bind 127.0.0.1 --directory site   shows it, with its search"
 
 matrix: $(VENV)/.test-ready
 	rm -rf .tox/junit

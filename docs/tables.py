@@ -6,14 +6,17 @@ for (`wandb_swan/swan/sdk/capabilities.py`).
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from wandb_swan.commands.run import run
 from wandb_swan.swan.sdk.capabilities import ALL
 from wandb_swan.switches import TABLE, allowed, variables
 
+_REPOSITORY = "https://github.com/wandb-swan/wandb-swan/blob/main"
 _ARGUMENTS = {
     "wandb_run": "`wandb_run=`",
     "mode": "`swanlab_mode=`",
@@ -56,9 +59,23 @@ def capabilities() -> str:
     return _rows(("capability", "without it"), ((one.name, one.without) for one in ALL))
 
 
+def examples() -> str:
+    """The programs of examples/ that know wandb alone: what each shows, and how it is started, by its docstring."""
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        for path in sorted((Path(__file__).parents[1] / "examples").glob("*.py")):
+            first, *rest = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()
+            start = next((line.strip() for line in rest if line.strip().startswith("WANDB_SWAN=1")), None)
+            if start is not None:
+                yield f"[{path.name}]({_REPOSITORY}/examples/{path.name})", first, f"`{start}`"
+
+    return _rows(("program", "what it shows", "how it is started"), rows())
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "switches": switches,
     "capabilities": capabilities,
+    "examples": examples,
 }
 
 

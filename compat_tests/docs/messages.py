@@ -74,13 +74,14 @@ def template(text: str) -> str:
     """The sentence alone: `{}` of `str.format` are holes, holes that follow each other are one, no punctuation around it."""
     text = re.sub(r"\[/?(red|green|yellow|bold)?\]", "", text)  # how rich is told colours
     text = re.sub(r"%[sdr]|\{\w*(:[^{}]*)?\}", HOLE, " ".join(text.split()))
+    text = re.sub(r"<[^<>]*>", HOLE, text)  # what the user is to fill in
     return re.sub(rf"({HOLE})+", HOLE, text).strip(" ;:,")
 
 
 def is_sentence(text: str, words: int = WORDS) -> bool:
     """Whether a literal reads as one."""
     found = re.findall(r"(?<![\w./<-])[A-Za-z][A-Za-z']*(?![\w/=(<])", text)
-    code = re.search(r"^(import|from) \w+( import|,|;)|</|function|^query ", text) or NOT_SAID.match(text)
+    code = re.search(r"^(import|from) \w+( import|,|;)|function|^query ", text) or NOT_SAID.match(text)
     return len(found) >= words and not code
 
 
@@ -97,5 +98,5 @@ def said_by(source: str, words: int = WORDS) -> Iterator[tuple[str, int]]:
     """The templates of the sentences of one module, with their lines."""
     for text, line in _literals(ast.parse(source)):
         sentence = template(text)
-        if is_sentence(sentence, words):
+        if is_sentence(sentence, words) and "</" not in text:  # a page is no sentence
             yield sentence, line

@@ -6,17 +6,49 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from compat_tests.blocks import Reader, check_syntax, read_blocks
 from compat_tests.conftest import clean_environment
 from compat_tests.docs.conftest import PAGES, ROOT, TRANSLATED, name_of, original
 
+QUICK = ("tutorial.md", "reference/api.md", "reference/switches.md")
+"""Of the pages whose blocks start trainings, those that are run without `--slow`: the tutorial has each way once."""
+
+
+def _runs_nothing(page: Path) -> bool:
+    return all(
+        block.says("not run") is not None or block.language not in ("console", "python") for block in read_blocks(page)
+    )
+
 
 @pytest.mark.live
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if name_of(page) in QUICK or _runs_nothing(page) else pytest.param(page, marks=pytest.mark.slow)
+        for page in PAGES
+    ],
+    ids=name_of,
+)
 def test_the_blocks_of_a_page(page: Path, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     environment = clean_environment(tmp_path, WANDB_MODE=None)
     Reader(tmp_path, environment).run(page, slow=bool(pytestconfig.getoption("--slow")))
+
+
+def test_what_a_run_says_of_itself_is_listed() -> None:
+    """Every key that the source puts under config `wandb_run` by its name."""
+    source = "".join(path.read_text("utf-8") for path in sorted((ROOT / "wandb_swan").rglob("*.py")))
+    calls = re.findall(r"(?:add|amend)_metadata\(([^\n]*)\)\n", source)
+    keys = {key for call in calls for key in re.findall(r"\b([a-z_]+)=", call)} - {"identical", "how", "exclude_none"}
+    assert len(keys) > 10
+    page = (ROOT / "docs/reference/what-goes-where.md").read_text("utf-8")
+    assert not [key for key in keys if f"`{key}`" not in page]
+
+
+def test_the_pod_of_the_page_is_that_of_contrib() -> None:
+    (shown,) = (block.text for block in read_blocks(ROOT / "docs/how-to/kubernetes.md") if block.language == "yaml")
+    assert yaml.safe_load(shown) == yaml.safe_load((ROOT / "contrib/kubernetes-pod.yaml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=name_of)
