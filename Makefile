@@ -3,20 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint coverage bench matrix clean
+.PHONY: demo test lint coverage bench matrix docs clean
 
 demo: $(VENV)/.demo-ready
 	rm -rf demo
 	$(BIN)/wandb-swan demo demo
 
+# In the order of the folders, short tests last: no process is left alone with a long file. Compiled modules are kept, as an
+# installation has them: each test starts several Pythons. What fails is tried once more, alone: it may have been too busy.
 test: lint
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile || $(BIN)/python -m pytest -q --last-failed  # alone: too busy
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder || \
+	  env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q --last-failed
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy --strict wandb_swan
 	$(BIN)/deptry .
 	$(BIN)/oxlint --quiet --deny-warnings --ignore-pattern '**/vendor/**' wandb_swan/view/static
+	$(BIN)/lint-imports
 
 coverage: $(VENV)/.test-ready
 	$(BIN)/coverage erase
@@ -26,10 +30,14 @@ coverage: $(VENV)/.test-ready
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/log_overhead.py
 
+docs: $(VENV)/.test-ready  # into site/; --strict: a warning is a failure
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "$(BIN)/python -m http.server --bind 127.0.0.1 --directory site   shows it, with its search"
+
 matrix: $(VENV)/.test-ready
 	rm -rf .tox/junit
 	$(BIN)/python -m tox run-parallel -m matrix -p 2 --parallel-no-spinner; code=$$?; \
-	$(BIN)/python -m compat_tests.tools.matrix_report .tox/junit docs/compatibility.md README.md && exit $$code
+	$(BIN)/python -m compat_tests.tools.matrix_report .tox/junit docs/compatibility.md && exit $$code
 
 $(VENV)/.demo-ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,4 +51,4 @@ $(VENV)/.test-ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .tox
+	rm -rf $(VENV) demo site .tox

@@ -170,6 +170,19 @@ def recorder(folder: Path) -> Record:
     return run
 
 
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution and the wheel that is built from it, as they would be published."""
+    root = Path(__file__).parents[1]
+    if not (root / "pyproject.toml").exists():
+        pytest.skip("not a source tree")
+    folder = tmp_path_factory.mktemp("distributions")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, root]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def versions_in_the_report(record_testsuite_property: Callable[[str, object], None]) -> None:
     """What `tools/matrix_report.py` makes the compatibility table of."""

@@ -259,13 +259,18 @@ def test_kept(worker: Worker, name: str) -> None:
 
 
 @pytest.mark.timeout(0)
-def test_swanlab_holds_what_wandbs_log_says(worker: Worker) -> None:
+def test_swanlab_holds_what_wandbs_log_says(worker: Worker, pytestconfig: pytest.Config) -> None:
+    """20 programs, 40 with `--slow`, a tenth of the profile's where that is more: each takes seconds."""
+
     class Machine(Programs):
         pass
 
     Machine.worker = worker
     profile = hypothesis.settings()
+    least = 40 if pytestconfig.getoption("--slow") else 20
     run_state_machine_as_test(
         Machine,
-        settings=hypothesis.settings(profile, max_examples=max(40, profile.max_examples // 10), stateful_step_count=12),
+        settings=hypothesis.settings(
+            profile, max_examples=max(least, profile.max_examples // 10), stateful_step_count=12
+        ),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment, wait_for_mirrors
+from compat_tests.installations import interpreter
 from wandb_swan.capture.interpreter import started_from_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.live]
@@ -69,14 +69,6 @@ assert run.settings._offline if hasattr(run.settings, "_offline") else run.setti
 run.log({"loss": 1})
 run.finish()
 """
-
-
-def interpreter(version: str) -> str:
-    """A Python of that series; skips where there is none."""
-    found = shutil.which(f"python{version}")
-    if found is None or subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
-        pytest.skip(f"no python{version} here")
-    return found
 
 
 @pytest.fixture(scope="session", params=TRAINERS, ids=lambda made: "wandb{}-py{}-protobuf{}".format(*made))

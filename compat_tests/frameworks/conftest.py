@@ -1,4 +1,4 @@
-"""Runs a framework's script, as its users write it, under `WANDB_SWAN=1`, and compares both stores."""
+"""Runs a framework's script of `examples/`, as its users write it, under `WANDB_SWAN=1`, and compares both stores."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from compat_tests.stores import SwanStore, WandbStore, assert_same_values, leave
 Train = Callable[..., "Trained"]
 SYSTEM = "__swanlab__."
 """What SwanLab's own monitor logs, in a run that lasts longer than its first interval."""
+
+
+def example(name: str) -> str:
+    """The program of `examples/` with this name."""
+    return (Path(__file__).parents[2] / "examples" / f"{name}.py").read_text("utf-8")
 
 
 def needs(module: str) -> None:

@@ -1,6 +1,6 @@
 """The table of what passed, from what the runs of the matrix left: `python -m compat_tests.tools.matrix_report JUNIT_FOLDER FILE...`.
 
-It goes between the two marks of each file: docs/compatibility.md and README.md. Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`). That of `tox -e elsewhere` is a table of its own, a row a training environment.
+It goes between the two marks of each file (docs/compatibility.md). Every row is one junit file of tox; the versions in it were read in the environment that ran (`compat_tests/conftest.py`). That of `tox -e elsewhere` is a table of its own, a row a training environment.
 """
 
 from __future__ import annotations
