@@ -6,6 +6,7 @@ package, since importing anything from a package runs the package's own code fir
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib.util import find_spec
@@ -41,8 +42,10 @@ def defer() -> None:
 
 
 def begin_worker() -> None:
-    """Begins a process that works for a command: Ctrl-C is for the command, which then ends it."""
+    """Begins a process that works for a command: Ctrl-C is for the command, and so is the processor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(10)
     defer()
 
 

@@ -226,7 +226,7 @@ def serve(
         listening.listen()
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={token}"
         config = uvicorn.Config(
-            application(runs, token, verdicts), log_level="error", access_log=False, timeout_graceful_shutdown=1
+            application(runs, token, verdicts), log_level="critical", access_log=False, timeout_graceful_shutdown=1
         )
         ready(address)
         try:
