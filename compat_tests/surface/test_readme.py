@@ -68,9 +68,12 @@ def test_the_chinese_readme_is_its_equal() -> None:
 
     def elsewhere(page: Path) -> list[str]:
         others = {"README.md", "README.zh-CN.md"}
-        return sorted({link for link in links(page) if not link.startswith("#")} - others)
+        found = {link.replace(".zh.md", ".md") for link in links(page) if not link.startswith("#")}
+        return sorted(found - others)
 
     assert elsewhere(CHINESE) == elsewhere(ENGLISH)
+    translated = [link.removesuffix(".md") for link in links(CHINESE) if not link.endswith(".zh.md")]
+    assert not [link for link in translated if (ROOT / f"{link}.zh.md").exists()], "there is a Chinese page"
     assert set(re.findall(r"WANDB_SWAN\w*", text(ENGLISH))) == set(re.findall(r"WANDB_SWAN\w*", text(CHINESE)))
 
 
