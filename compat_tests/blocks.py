@@ -20,8 +20,8 @@ What else is to be known about a block stands in a comment before it, several th
 
 Run ids, times, versions and measures differ each time; `MASKS` says what is taken for the same.
 
-`python -m compat_tests.blocks PAGE` runs a page in a temporary folder and shows what each command prints: for whoever
-writes one.
+`python -m compat_tests.tools.show_page PAGE` runs a page in a temporary folder and shows what each command prints: for
+whoever writes one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,15 +260,3 @@ def check_syntax(block: Block) -> None:
                 subprocess.run(["bash", "-n"], input=command, text=True, check=True, capture_output=True)
     except (yaml.YAMLError, ValueError, SyntaxError, subprocess.CalledProcessError) as error:
         raise AssertionError(f"{block.place}: {error}") from error
-
-
-def _main(page: Path) -> None:
-    from compat_tests.conftest import clean_environment
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        Reader(folder, clean_environment(folder), show=True).run(page, slow=True)
-
-
-if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
