@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from compat_tests.browser import chromium, new_page
+from compat_tests.browser import new_page
 from compat_tests.conftest import Recorded, clean_environment, recorder
 
 COMMAND = Path(sys.executable).with_name("wandb-swan")
@@ -64,12 +64,6 @@ for name, rate in (("first", 0.1), ("second", 0.2)):
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Two runs of `PROGRAM`, offline on both sides."""
     return recorder(tmp_path_factory.mktemp("seen"))(PROGRAM, timeout=240, WANDB_SWAN_MODE="offline")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 class Looked:

@@ -159,6 +159,11 @@ def test_values_are_there_for_who_cannot_see_a_chart(page: Looked) -> None:
     assert rows.nth(40).inner_text().split("\t") == ["the first run", "39", str(LAST)]
     page.page.keyboard.press("Escape")
     expect(page.page.get_by_role("dialog")).to_have_count(0)
+    chart = page.card("train/loss").locator(".plot")
+    chart.press("+")
+    expect(chart).to_have_attribute("aria-label", re.compile(r"train/loss, a part\. the first run: 2\d points"))
+    chart.press("0")
+    expect(chart).to_have_attribute("aria-label", re.compile(r"train/loss\. the first run: 40 points"))
     unnamed = page.page.evaluate(
         """() => [...document.querySelectorAll("button, input, select, a, canvas[tabindex], iframe, img")]
             .filter(one => one.offsetParent && !(one.ariaLabel || one.alt || one.title || one.labels?.length || one.innerText?.trim() || one.id))

@@ -53,6 +53,21 @@ class Chart {
     this.what = what;
     this.range = null;
     drawn.add(this);
+    element.tabIndex = 0;
+    element.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** + and - zoom about the middle, the arrows move, 0 shows all: what a drag does, for who has no mouse. */
+  #key(event) {
+    const xs = (this.curves ?? []).flatMap((curve) => (curve?.x.length ? [curve.x[0], curve.x.at(-1)] : []));
+    if (!xs.length || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { begin, end } = this.range ?? { begin: Math.min(...xs), end: Math.max(...xs) };
+    const [middle, half] = [(begin + end) / 2, (end - begin) / 2];
+    const about = (at, reach) => ({ begin: at - reach, end: at + reach });
+    const to = { "+": about(middle, half / 2), "-": about(middle, half * 2), ArrowLeft: about(middle - half / 2, half), ArrowRight: about(middle + half / 2, half), 0: null }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.zoomTo(to);
   }
 
   get axis() {
@@ -146,7 +161,7 @@ class Chart {
       const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
       return `${run.name}: ${curves[at].of} points, from ${number(low)} to ${number(high)}, last ${number(values.at(-1))}`;
     });
-    return `${this.what.key}. ${runs.join("; ")}`;
+    return `${this.what.key}${this.range ? ", a part" : ""}. ${runs.join("; ")}`;
   }
 
   dispose() {
@@ -198,7 +213,7 @@ export function chartCard(what) {
 
 function showLarge(what) {
   const element = h("div", { class: "plot tall" });
-  enlarge(what.name, h("p", { class: "note" }, "Drag over a range to zoom in; double-click shows all again."), element);
+  enlarge(what.name, h("p", { class: "note" }, "Drag over a range, or type + to zoom in; a double click, or 0, shows all again."), element);
   new Chart(element, what).draw();
 }
 
