@@ -61,6 +61,28 @@ def test_an_empty_environment(wheel: Path, version: str, tmp_path: Path) -> None
     assert "one run, the same in wandb and SwanLab" in told and "not ok" not in told
 
 
+def test_the_first_lines_of_the_readme(wheel: Path, tmp_path: Path) -> None:
+    """A demo without a login, and a look at it, of what `pip install 'wandb-swan[demo]'` gives."""
+    python = tmp_path / "venv" / "bin" / "python"
+    run(UV, "venv", "-q", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path, home=tmp_path)
+    run(
+        UV,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        python,
+        f"wandb-swan[demo] @ {wheel.as_uri()}",
+        cwd=tmp_path,
+        home=tmp_path,
+    )
+    command = python.with_name("wandb-swan")
+    said = run(command, "demo", "--epochs", "2", cwd=tmp_path, home=tmp_path, **NO_COMMAND).stdout
+    assert "the two stores are identical" in said
+    run(command, "view", "wandb-swan-demo/swanlog", "--html", "demo.html", cwd=tmp_path, home=tmp_path, **NO_COMMAND)
+    assert "mlp on digits" in (tmp_path / "demo.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize("installer", ["uv", "pipx"])
 def test_as_a_tool_beside_a_training_environment(wheel: Path, installer: str, tmp_path: Path) -> None:
     """As in the README: the training's own environment has neither us nor SwanLab, and stays as it is."""

@@ -19,6 +19,10 @@ LARGEST_WHEEL = 1_500_000
 """Bytes."""
 
 
+BESIDE = {"wandb_swan.pth", "_wandb_swan_command.py", "_wandb_swan_digits.py"}
+"""What lies beside the package in site-packages."""
+
+
 def tracked() -> set[str]:
     """The files that git has, by their path; skips the test where there is no git or no repository."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
@@ -53,9 +57,8 @@ def test_the_wheel_holds_the_package_and_no_more(distributions: Path) -> None:
     assert wheel.stat().st_size < LARGEST_WHEEL
     ours = {name for name in inside(distributions) if ".dist-info/" not in name}
     package = {name for name in tracked() if name.startswith("wandb_swan/")}
-    assert package | {"wandb_swan.pth", "_wandb_swan_command.py"} <= ours
-    more = {name for name in ours if not name.startswith("wandb_swan/")}
-    assert more == {"wandb_swan.pth", "_wandb_swan_command.py"}
+    assert package <= ours
+    assert {name for name in ours if not name.startswith("wandb_swan/")} == BESIDE
     assert not [name for name in ours if "__pycache__" in name or name.endswith((".pyc", ".map"))]
 
 
