@@ -94,6 +94,7 @@ def main() -> None:
                     times = opened(server.stdout.readline().split()[-4], chromium)
                 finally:
                     server.terminate()
+                    server.wait(30)
             print("  ".join(f"{name} {seconds:5.2f} s" for name, seconds in times.items()), flush=True)
 
 

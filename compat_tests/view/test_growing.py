@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 from swanlab.proto.swanlab.record.v1.record_pb2 import Record
 from swanlab.sdk.internal.core_python.store import DataStoreWriter
 
 from compat_tests.conftest import clean_environment, wait_for_mirrors
-from compat_tests.view.conftest import Look
+from compat_tests.view.conftest import COMMAND, Look
 from wandb_swan.parity.stored import StoredRun
 from wandb_swan.swan.sdk.scan import FILE_HEADER, scan, stretches
 from wandb_swan.view import reading
@@ -157,3 +159,30 @@ def test_a_stretch_takes_points_as_swanlab_reads_them(tmp_path: Path) -> None:
     taken = sum(len(steps) for stretch in found for steps, _, _ in stretch.points.values())
     assert taken > 150, "most points are decoded straight from the bytes"
     assert not any(stretch.damage for stretch in found)
+
+
+def test_a_server_that_is_ended_while_it_reads_leaves_nothing(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    store(work / "swanlog", rows=9000, keys=40)  # over 24 MB: read by several processes
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with subprocess.Popen(
+            [COMMAND, "view", "--no-open"],
+            cwd=work,
+            env=clean_environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as server:
+            assert server.stdout is not None
+            server.stdout.readline()
+            deadline = time.monotonic() + 60
+            while len(psutil.Process(server.pid).children()) < 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            readers = psutil.Process(server.pid).children(recursive=True)
+            assert len(readers) >= 2
+            server.send_signal(number)
+            _, errors = server.communicate(timeout=60)
+        assert server.returncode == 0 and not errors, errors
+        _, alive = psutil.wait_procs(readers, timeout=10)
+        assert not alive

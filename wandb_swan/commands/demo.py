@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..defaults import LOG_DIR
 from ..exceptions import WandbSwanError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def demo(folder: Path, epochs: int) -> None:
     if missing:
         install = "`pip install 'wandb-swan[demo]'` (or `uv tool install 'wandb-swan[demo]'`)"
         raise WandbSwanError(f"the demo needs {', '.join(missing)}: type {install}")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "swanlog").is_dir():
+    if folder.exists() and any(folder.iterdir()) and not (folder / LOG_DIR).is_dir():
         raise WandbSwanError(f"{folder} holds other things; give a folder that is new, empty, or an earlier demo's")
     folder.mkdir(parents=True, exist_ok=True)
     before = {*folder.glob("wandb/*run-*")}
@@ -75,7 +76,7 @@ def _compare(wandb: Path, folder: Path) -> None:
     from ..parity.report import render
 
     console = Console(width=None if sys.stdout.isatty() else 130)
-    for pair in pairs(str(wandb), str(folder / "swanlog")):
+    for pair in pairs(str(wandb), str(folder / LOG_DIR)):
         if not isinstance(pair, Pair):
             console.print(f"not compared: {pair.what}: {pair.reason}", markup=False)
             raise click.exceptions.Exit(1)
@@ -98,9 +99,9 @@ def _say_how_to_look(console: Console, pair: Pair, folder: Path) -> None:
     for line in (
         f"SwanLab's local dashboard draws {drawn} of the {len(kinds)} metrics: numbers, texts, pictures and sounds; no",
         "tables, charts, histograms, pages, 3D objects or molecules. Type",
-        f"  {command(_tool('swanlab'), 'watch', folder / 'swanlog')}",
+        f"  {command(_tool('swanlab'), 'watch', folder / LOG_DIR)}",
         "All of them, and both stores side by side: type",
-        f"  {command(_tool('wandb-swan'), 'view', folder / 'swanlog', '--wandb', folder / 'wandb')}",
+        f"  {command(_tool('wandb-swan'), 'view', folder / LOG_DIR, '--wandb', folder / 'wandb')}",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -42,7 +42,7 @@ def doctor(trainer: Path | None, as_json: bool, quiet: bool) -> None:
         if quiet and finding.verdict == "ok":
             continue
         if as_json:
-            click.echo(json.dumps(finding._asdict()))
+            click.echo(json.dumps({"verdict": finding.verdict, "subject": finding.subject, "detail": finding.detail}))
             continue
         table.add_row(_SHOWN[finding.verdict], finding.subject, escape(finding.detail))
     if table.row_count:

@@ -15,7 +15,9 @@ from . import NewFile
 
 
 @click.command()
-@click.argument("swanlog", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "where", metavar="[SWANLOG]...", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option(
     "--wandb",
     metavar="WANDB",
@@ -32,7 +34,7 @@ from . import NewFile
 @click.option("--port", type=click.IntRange(1, 65535), help="Serve on this port; else on one that is free.")
 @click.option("--open/--no-open", "opens", default=None, help="Open a browser; as given, where there is a screen.")
 def view(  # noqa: PLR0917  (one for each option)
-    swanlog: tuple[Path, ...],
+    where: tuple[Path, ...],
     wandb: str | None,
     html_file: Path | None,
     media_mb: float,
@@ -51,7 +53,7 @@ def view(  # noqa: PLR0917  (one for each option)
     from ..view.runs import found
     from ..view.server import serve
 
-    places = swanlog or (Path(read_settings().log_dir),)
+    places = where or (Path(read_settings().log_dir),)
     runs = found(places)
     verdicts = None
     if wandb is not None:

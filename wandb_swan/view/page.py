@@ -74,7 +74,7 @@ def page(runs: Mapping[str, ViewedRun], verdicts: Comparisons | None = None, med
         held["sides"], held["parityFiles"] = _sides(verdicts, held["parity"]["pairs"], budget)
     note = ""
     if budget.left_out:
-        note = f"{budget.left_out} media files are not in this page: together they are over {media_mb:g} MB"
+        note = f"{budget.left_out} files are not in this page: together they are over {media_mb:g} MB"
     heads = [held["run"][name]["detail"] for name in runs]
     held["runs"] = {"runs": heads, "parity": verdicts is not None, "note": note}
     pages = any("page" in item for run in held["run"].values() for item in _items(run))
@@ -102,6 +102,10 @@ def _run(run: ViewedRun, budget: _Budget) -> dict[str, Any]:
             for step in of_key["steps"]:
                 for item in step["items"]:
                     _embed(run, of_key["kind"], item, files, budget)
+    for file in detail["files"]:
+        address = budget.take(run.file(file["path"]))
+        if address is not None:
+            files[file["path"]] = address
     return {"detail": detail, "curves": curves, "media": media, "files": files, "console": run.console(0, LINES)}
 
 

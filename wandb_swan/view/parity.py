@@ -73,7 +73,7 @@ class Comparisons:
             "reading": self._reading,
             "problem": self._problem,
             "pairs": [self._pair(pair) for pair in list(self._pairs)],
-            "left_out": [found._asdict() for found in list(self._left_out)],
+            "left_out": [{"what": found.what, "reason": found.reason} for found in list(self._left_out)],
         }
 
     def _pair(self, pair: Pair) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -228,9 +229,12 @@ def serve(
         config = uvicorn.Config(
             application(runs, token, verdicts), log_level="critical", access_log=False, timeout_graceful_shutdown=1
         )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises the signal again when it has ended
         ready(address)
         try:
             uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            pass
         finally:
             for run in runs.values():
                 run.leave()

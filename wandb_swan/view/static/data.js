@@ -96,7 +96,8 @@ class Embedded {
         ([at]) => at !== null && (begin === null || at >= begin) && (end === null || at <= end),
       );
       inside.sort((one, other) => one[0] - other[0]);
-      return { x: inside.map((point) => point[0]), y: inside.map((point) => point[1]), of: curve.of };
+      const of = begin === null ? curve.of : inside.length;
+      return { x: inside.map((point) => point[0]), y: inside.map((point) => point[1]), of };
     });
   }
 
