@@ -14,9 +14,6 @@ from pathlib import Path
 
 from ..exceptions import WandbSwanError
 from ..journal.models import BeginNote
-from ..parity.comparison import compare_runs
-from ..parity.logs import read_logs
-from ..parity.stored import StoredRun
 from ..stream.events import FileSaved
 from ..swan.files import own_copies
 
@@ -102,6 +99,10 @@ class WandbFolder:
         return f"{self._folder.name}, W&B's own folder of it, stays: {why}"
 
     def _differs(self, run_dir: Path) -> str | None:
+        from ..parity.comparison import compare_runs  # a third of a second, for who keeps wandb's folder
+        from ..parity.logs import read_logs
+        from ..parity.stored import StoredRun
+
         parity = compare_runs(read_logs([Path(str(self._begin.run.log))]), StoredRun(run_dir), self._folder.name)
         found = (*parity.differences(), *parity.not_mirrored, *parity.unseen)
         for what in found:
