@@ -81,3 +81,27 @@ def test_a_worker_that_uses_the_run(record: Record, start: str, way: str, logs: 
     assert swan.console().count("line 1") == swan.console().count("line 2") == 1
     assert ("line of the worker" in wandb.console) == ("line of the worker" in swan.console())
     assert logs == "no rows" or (swan.scalars["w"] and swan.kinds["table"] == "ECHARTS")
+
+
+OPEN_ROW = """
+import os, time
+import wandb_swan as wandb
+
+run = wandb.init(project="p", id="r1")
+run.log({"a": 1, "b": 0.5}, step=5)
+time.sleep(0.1)
+pid = os.fork()
+if not pid:
+    run.log({"w": 1})
+    os._exit(0)
+os.waitpid(pid, 0)
+run.finish()
+"""
+
+
+def test_a_worker_that_adds_to_a_row_gives_it_its_time(record: Record) -> None:
+    """wandb's row has the time of the last call that added to it; ours alone knows the training's."""
+    wandb, swan = record(OPEN_ROW).pair()
+    assert {"a", "b", "w"} <= wandb.rows[5].keys()
+    for key in ("a", "b", "w"):
+        assert abs(swan.times[key, 5] - wandb.timestamps[5]) < 1e-5

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -27,6 +27,8 @@ log = logging.getLogger("wandb_swan")
 
 READ_AHEAD, READ_AHEAD_BYTES = 5_000, 8_000_000
 """Rows of the log that are read at once, and about how large its records may be together."""
+CLOCK = 1e-5
+"""Seconds: two times of a row that are no further apart are the same."""
 WAITING = 200_000
 """Live rows without a row in the log, after which the log is taken to be not written at all."""
 
@@ -50,7 +52,7 @@ class Reconciler:
         """The first few differences, in words."""
         self.conflicts = 0
         """Values that SwanLab has otherwise than wandb's log."""
-        self._waiting: dict[int, Mapping[str, Any]] = {}
+        self._waiting: dict[int, HistoryRow] = {}
         self._early: deque[HistoryRow | ConsoleLine | Alert] = deque()
         self._decoder = Decoder()
         self._summary = LoggedSummary()
@@ -73,7 +75,7 @@ class Reconciler:
         """A row that was written from the journal."""
         if self.path is None or row.step is None:
             return
-        self._waiting[row.step] = row.values
+        self._waiting[row.step] = row
         if len(self._waiting) > WAITING:
             self.give_up()
 
@@ -123,7 +125,9 @@ class Reconciler:
         if self.path is None or not self.whole:
             return
         for step in sorted(self._waiting):
-            self._differ(f"step {step} was mirrored live, wandb's log does not have it", len(self._waiting[step]))
+            self._differ(
+                f"step {step} was mirrored live, wandb's log does not have it", len(self._waiting[step].values)
+            )
         self._waiting.clear()
 
     def the_rest(self) -> Iterator[Event]:
@@ -179,10 +183,10 @@ class Reconciler:
             yield row
             return
         self.compared += 1
-        if live == row.values:
+        if live.values == row.values:
             return
         missing: Tree = {}
-        seen = {_clean(path): value for path, value in leaves(live)}
+        seen = {_clean(path): value for path, value in leaves(live.values)}
         for path, value in leaves(row.values):
             if _clean(path) not in seen:
                 merge(missing, path, value)
@@ -191,6 +195,10 @@ class Reconciler:
         for path in seen:
             self._differ(f"{'.'.join(path)} at step {row.step} is not in wandb's log")
         if missing:
+            if live.timestamp and row.timestamp and abs(live.timestamp - row.timestamp) > CLOCK:
+                self._differ(
+                    f"step {row.step}: another process added to the row, which has its time now", len(live.values)
+                )
             self.added += 1
             yield row.changed(values=missing)
 
