@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from compat_tests.faults.conftest import LOOP, Train, Training, assert_whole, kill, preload_library, until
@@ -238,3 +239,15 @@ def test_the_only_whole_copy_is_kept_where_a_trainer_is_only_silent(train: Train
     store = assert_whole(training)
     assert store.state == "finished"
     assert len(WandbStore.read(training.wandb_dirs[0]).rows) == 62
+
+
+def test_a_mirror_gives_way_to_its_training(train: Train) -> None:
+    training = train()
+    mirrored_until(training, "middle")
+    (mirror,) = training.mirrors()
+    assert mirror.nice() == psutil.Process(training.process.pid).nice() + 10
+    group = Path(f"/proc/{mirror.pid}/autogroup")
+    if group.exists():  # Linux shares the processor between sessions first, and then within each
+        assert group.read_text().split()[-1] == "10"
+    training.end()
+    assert_whole(training.mirrored())
