@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from ..exceptions import WandbSwanError
 from . import NewFile
+
+if TYPE_CHECKING:
+    from ..parity.pairing import NotCompared, Pair
 
 
 @click.command()
@@ -46,12 +51,10 @@ def view(  # noqa: PLR0917  (one for each option)
     SWANLOG are SwanLab's log directories or run folders, of offline, local and online runs, also while they are
     written; ./swanlog if not given. The page is served to this machine alone, until Ctrl-C, and needs no network.
     """
-    from ..parity.pairing import pairs
     from ..settings import read_settings
     from ..view.page import page
     from ..view.parity import Comparisons
     from ..view.runs import found
-    from ..view.server import serve
 
     places = where or (Path(read_settings().log_dir),)
     runs = found(places)
@@ -62,14 +65,18 @@ def view(  # noqa: PLR0917  (one for each option)
         verdicts = Comparisons(runs)
     if html_file is not None:
         if verdicts is not None and wandb is not None:
-            verdicts.take(pairs(wandb, str(places[0])))
+            verdicts.take(_compared(wandb, places[0]))
         html_file.write_text(page(runs, verdicts, media_mb), "utf-8")
         click.echo(
             f"wandb-swan: written to {html_file} ({html_file.stat().st_size / 1e6:.1f} MB); open it in a browser"
         )
         return
+    try:
+        from ..view.server import serve
+    except ModuleNotFoundError as error:  # the package was upgraded without what it needs
+        raise WandbSwanError(f"{error.name} is not installed: type pip install wandb-swan, or give --html") from error
     if verdicts is not None and wandb is not None:
-        verdicts.take_meanwhile(pairs(wandb, str(places[0])))
+        verdicts.take_meanwhile(_compared(wandb, places[0]))
 
     def ready(address: str) -> None:
         count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
@@ -81,6 +88,14 @@ def view(  # noqa: PLR0917  (one for each option)
             webbrowser.open(address)
 
     serve(runs, port or 0, ready, verdicts)
+
+
+def _compared(wandb: str, swanlab: Path) -> Iterator[Pair | NotCompared]:
+    from ..parity.pairing import pairs
+    from ..sources.exports import kept_apart
+
+    with kept_apart():
+        yield from pairs(wandb, str(swanlab))
 
 
 def _has_screen() -> bool:

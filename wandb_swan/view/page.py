@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import plotly
+from . import STATIC, plotly
 from .parity import Comparisons
 from .points import curve
-from .runs import ViewedRun
-from .server import JSON, STATIC
+from .runs import JSON, ViewedRun
 
 POINTS = 2_000
 """Points of a curve that the file has, spikes included."""

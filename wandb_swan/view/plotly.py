@@ -6,9 +6,10 @@ The one shipped here (plotly.js-cartesian) has the charts with two axes, pies, a
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+
+from . import STATIC
 
 _FROM_CDN = re.compile(r'<script[^>]*\ssrc="https://cdn\.plot\.ly/plotly-[^"]*"[^>]*>\s*</script>')
 
@@ -20,14 +21,9 @@ def script_file() -> Path:
         installed = Path(folder) / "package_data" / "plotly.min.js"
         if installed.is_file():
             return installed
-    return Path(str(files(__package__) / "static" / "vendor" / "plotly-cartesian.min.js"))
+    return STATIC / "vendor" / "plotly-cartesian.min.js"
 
 
 def localized(page: str, address: str) -> str:
     """The page with plotly.js from `address` where it would load it from plotly's CDN."""
     return _FROM_CDN.sub(lambda _: f'<script src="{address}"></script>', page)
-
-
-def inlined(page: str, script: str) -> str:
-    """The page with plotly.js in it where it would load it from plotly's CDN."""
-    return _FROM_CDN.sub(lambda _: f"<script>{script}</script>", page)

@@ -9,11 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from ..exceptions import WandbSwanError
 from ..stream.series import Series
 from .points import Axis, Curve, curve
 from .reading import LARGE, GrowingRun
 
+JSON: TypeAdapter[Any] = TypeAdapter(Any)
+"""Anything as JSON; what is not finite as null."""
 _OF_US = frozenset({"wandb_run", "wandb_run_"})
 _PAGES = frozenset({"text", "echarts"})
 """Kinds whose items are sent as their content, not as an address."""

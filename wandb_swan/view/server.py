@@ -7,12 +7,11 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,13 +22,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ..exceptions import WandbSwanError
-from . import plotly
+from . import STATIC, plotly
 from .parity import Comparisons
-from .runs import ViewedRun
+from .runs import JSON, ViewedRun
 
-STATIC = Path(str(files(__package__) / "static"))
-JSON: TypeAdapter[Any] = TypeAdapter(Any)
-"""Anything as JSON; what is not finite as null."""
 PLOTLY = "/static/plotly.min.js"
 """For everybody: frames have no cookies, and it is no secret."""
 HOSTS = ["127.0.0.1", "localhost"]
