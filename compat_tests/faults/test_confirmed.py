@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -82,6 +83,7 @@ def test_the_experiment_was_interrupted(train: Train, cloud: SwanLabCloud, unhar
     if case == "away":
         cloud.vanish()
     else:
+        training.process.send_signal(signal.SIGSTOP)  # so that it does not start the next mirror meanwhile
         kill(training.mirrors()[0])
     cloud.silence = 0.0  # whatever time passes is too long
     time.sleep(1.2)
@@ -89,6 +91,7 @@ def test_the_experiment_was_interrupted(train: Train, cloud: SwanLabCloud, unhar
         cloud.come_back()
     until(lambda: requests.get(cloud.url + "/api", timeout=5) and cloud.experiment("r1").interrupted)
     cloud.silence = math.inf
+    training.process.send_signal(signal.SIGCONT)
     unharmed(training.end().mirrored())
     shown = cloud.experiment("r1" if cloud.reopens else "r1-continued-1")
     assert_cloud_has(shown, WandbStore.read(training.wandb_dirs[0]))
