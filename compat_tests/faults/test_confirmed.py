@@ -85,6 +85,7 @@ def test_the_experiment_was_interrupted(train: Train, cloud: SwanLabCloud, unhar
     else:
         training.process.send_signal(signal.SIGSTOP)  # so that it does not start the next mirror meanwhile
         kill(training.mirrors()[0])
+        time.sleep(1.0)  # what it sent last has come: to an experiment that runs
     cloud.silence = 0.0  # whatever time passes is too long
     time.sleep(1.2)
     if case == "away":
