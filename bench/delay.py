@@ -30,6 +30,8 @@ def delays(way: str, rows: int, start: int) -> list[float]:
                 seen.setdefault(logged, now)
         started.communicate()
         place.settle()
+        if way == "mirrored":
+            place.expect_mirrored(1)
         if store := next(iter(place.folder.glob("swanlog/run-*/run-*.swanlab")), None):
             for logged in stamps(store):
                 seen.setdefault(logged, time.time())

@@ -129,8 +129,6 @@ class Done(NamedTuple):
 
     wall: float
     """Seconds."""
-    cpu: float
-    """Seconds, with the children that it waited for."""
     peak: float
     """MB that its largest process had at most."""
     stdout: str
@@ -173,12 +171,20 @@ class Desk:
         if process.returncode:
             sys.exit(f"{' '.join(command)[-200:]} exited with {process.returncode}: {output[-3000:]}")
         self.settle()
-        return Done(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, output)
+        return Done(wall, used.ru_maxrss * 1024 / 1e6, output)
 
     def train(self, way: str, *, more: Mapping[str, str] | None = None, **given: Any) -> dict[str, Any]:
         """Runs `trainer.py` one of its ways: what it says of itself."""
         said = self.run(*training(way, **given), more=more).stdout
+        if way == "mirrored" and "WANDB_SWAN_MIRROR" not in (more or {}):
+            self.expect_mirrored(given.get("runs", 1))
         return dict(json.loads(said.splitlines()[-1]))
+
+    def expect_mirrored(self, runs: int) -> None:
+        """Raises SystemExit unless so many runs are whole in SwanLab: nothing is as fast as what is not done."""
+        states = [json.loads(file.read_text("utf-8"))["state"] for file in self.folder.rglob("*.status.json")]
+        if states != ["finished"] * runs:
+            sys.exit(f"{states.count('finished')} of {runs} runs are whole in SwanLab: {states}")
 
     def processes(self) -> list[psutil.Process]:
         """All that were started here and live."""

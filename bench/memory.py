@@ -61,6 +61,8 @@ def held(way: str, runs: int, seconds: float) -> list[float]:
         found = pss(place)
         process.communicate("\n")
         place.settle()
+        if way == "mirrored":
+            place.expect_mirrored(runs)
     return [found]
 
 

@@ -41,7 +41,7 @@ def measure(effort: Effort) -> list[Row]:
     rate: Samples = {
         "mirror": [[3 * points / max(more.wall - less.wall, 1e-3)] for less, more in
                    zip(found["short"], found["long"], strict=True)],
-        "swanlab convert": [[points / done.wall] for done in found["swanlab convert"]],
+        "swanlab convert, with its start": [[points / done.wall] for done in found["swanlab convert"]],
     }  # fmt: skip
     peak = {
         f"{count:,} rows": [[done.peak] for done in found[name]]

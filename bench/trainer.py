@@ -14,6 +14,13 @@ given = {"runs": 1, "rows": 5, "numbers": 1, "pause": 0, "work": 0, "stamp": Fal
 given.update(json.loads(sys.argv[1]))
 clock = time.perf_counter
 
+
+def busy(turns):
+    """As `loops.turns` counts them."""
+    for turn in range(turns):
+        turn * turn
+
+
 begin = clock()
 if given["way"] == "mirrored":
     import wandb_swan as wandb
@@ -27,7 +34,7 @@ else:
 said = {"import": clock() - begin, "init": [], "calls": [], "loop": [], "cpu": [], "finish": [], "run": []}
 
 settings = wandb.Settings(x_disable_stats=True, console="off")
-pause, work, stamp = given["pause"], given["work"], given["stamp"]
+pause, stamp = given["pause"], given["stamp"]
 rows = [{f"metric/{i}": math.sin(step / 50 + i) for i in range(given["numbers"])} for step in range(given["rows"])]
 for _ in range(given["runs"]):
     start = clock()
@@ -37,9 +44,7 @@ for _ in range(given["runs"]):
     for row in rows:
         if pause:
             time.sleep(pause)
-        turn = 0
-        for turn in range(work):
-            turn * turn
+        busy(given["work"])
         if stamp:
             row["metric/0"] = time.time()
         before = clock()

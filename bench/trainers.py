@@ -22,6 +22,8 @@ def at_once(way: str, count: int) -> list[float]:
         if failed := [process.returncode for process in started if process.returncode]:
             sys.exit(f"{len(failed)} of {count} trainings failed ({way})")
         place.settle()
+        if way == "mirrored":
+            place.expect_mirrored(count)
     return [seconds]
 
 
