@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_JSON ?= bench/results.json
 
-.PHONY: demo test lint coverage bench matrix docs clean
+.PHONY: demo test lint coverage bench bench-check bench-page matrix docs clean
 
 demo: $(VENV)/.demo-ready
 	rm -rf demo
@@ -27,8 +28,15 @@ coverage: $(VENV)/.test-ready
 	$(BIN)/coverage run -m pytest -q; code=$$?; \
 	$(BIN)/coverage combine -q && $(BIN)/coverage report && exit $$code
 
+# All subjects of bench/, or those of BENCH="convert view"; on a machine that does nothing else.
 bench: $(VENV)/.test-ready
-	$(BIN)/python bench/log_overhead.py
+	$(BIN)/python -m bench $(BENCH) --json $(BENCH_JSON)
+
+bench-check: $(VENV)/.test-ready  # which goals are not reached
+	$(BIN)/python -m bench.check $(BENCH_JSON)
+
+bench-page: $(VENV)/.test-ready  # the tables of docs/benchmarks.md and of the READMEs
+	$(BIN)/python -m bench.page $(BENCH_JSON)
 
 docs: $(VENV)/.test-ready  # into site/; --strict: a warning is a failure
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -1,101 +1,88 @@
-"""Conversion side by side with `swanlab convert`: points a second of wall time and of CPU, and peak memory.
+"""Conversions beside `swanlab convert`, from local folders: one run, eight runs on two workers, 300 small ones.
 
-`python bench/convert.py` makes the runs with real wandb first: 20,000 rows of 10 metrics, eight of them, and one run
-of a million points. `swanlab convert` asks for a login even offline; here that question is left out, nothing else.
+`swanlab convert` asks for a login even offline; here that question is left out, nothing else. A `million` of points is
+not among the figures: `python -m bench.convert --million` says its speed and its peak memory.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
+from functools import partial
 
-MAKE = """
-import math, sys, wandb
-run = wandb.init(project="bench", id=sys.argv[1], settings=wandb.Settings(x_disable_stats=True, console="off"))
-for step in range(int(sys.argv[2])):
-    run.log({f"m/{i}": math.sin(step / 50 + i) for i in range(10)})
-run.finish()
-"""
+from .frame import COMMAND, Desk, Done, Effort, Row, arguments, compared, desk, interleaved, single, text, training
+
 THEIRS = """
 import sys, swanlab
 swanlab.login = lambda **given: None
 from swanlab.converter import WandbLocalConverter
 WandbLocalConverter(project="bench", mode="offline", log_dir="theirs").run(sys.argv[1])
 """
+SIDE, OURS = "swanlab convert", "wandb-swan convert"
 
 
-def measure(name: str, points: int, *command: str, cwd: Path) -> tuple[float, float]:
-    """Points a second of wall time and of CPU; prints them with the largest process's peak memory."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    begin = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(cwd))
-    wall = time.perf_counter() - begin
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{name}: {done.stdout}{done.stderr}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"{name:44} {points / wall:9,.0f} points/s  {wall:6.2f} s  {points / cpu:9,.0f} points/CPU s  "
-          f"children's peak so far {after.ru_maxrss // 1024} MB", flush=True)  # fmt: skip
-    return points / wall, points / cpu
+def theirs(place: Desk) -> Done:
+    """`swanlab convert` on a desk's runs."""
+    return place.run(sys.executable, "-c", THEIRS, "wandb")
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Without the user's settings, and with compiled modules kept, as an installation has them."""
-    dropped = ("WANDB", "SWANLAB", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"HOME": str(folder), "WANDB_MODE": "offline", "SWANLAB_PROBE_REQUIREMENTS": "false"}
+def ours(place: Desk, *more: str) -> Done:
+    """`wandb-swan convert` on a desk's runs."""
+    return place.run(COMMAND, "convert", "-t", "wandb-local", "--mode", "offline", "--force", *more)
+
+
+def one(effort: Effort) -> list[Row]:
+    """One run: all ways of checking it."""
+    with desk() as place:
+        place.run(*training("bare", rows=effort.size(20_000, 20), numbers=10))
+        checks = {"--verify fast": ("--verify", "fast"), "--verify full": ("--verify", "full"),
+                  "--no-verify": ("--no-verify",)}  # fmt: skip
+        found = interleaved(effort.most(2), {
+            SIDE: partial(theirs, place),
+            **{name: partial(ours, place, *more) for name, more in checks.items()},
+        })  # fmt: skip
+    walls = {name: [[done.wall] for done in rounds] for name, rounds in found.items()}
+    keys = dict(zip(checks, ("convert_fast", "convert_full", "convert_none"), strict=True))
+    return [compared(key, {SIDE: walls[SIDE], name: walls[name]}, side=SIDE, to=name) for name, key in keys.items()]
+
+
+def several(effort: Effort, runs: int, length: int, numbers: int, *more: str) -> dict[str, list[list[float]]]:
+    """Seconds that several runs take, by side and round."""
+    with desk() as place:
+        place.run(*training("bare", runs=runs, rows=length, numbers=numbers))
+        found = interleaved(effort.most(1), {SIDE: partial(theirs, place), OURS: partial(ours, place, *more)})
+    return {name: [[done.wall] for done in rounds] for name, rounds in found.items()}
+
+
+def measure(effort: Effort) -> list[Row]:
+    found = one(effort)
+    eight = several(effort, effort.size(8, 2), effort.size(10_000, 20), 10, "--workers", "2")
+    count = effort.size(300, 3)
+    many = several(effort, count, effort.size(200, 5), 5, "--workers", "2")
+    each = {name: [[seconds / count for seconds in taken] for taken in rounds] for name, rounds in many.items()}
+    return [
+        *found,
+        compared("convert_eight", eight, side=SIDE, to=OURS),
+        compared("convert_many", many, side=SIDE, to=OURS),
+        single("convert_each", each, OURS),
+    ]
+
+
+def million() -> None:
+    """The speed and the memory of one run of a million points."""
+    with desk() as place:
+        place.run(*training("bare", rows=100_000, numbers=10))
+        done = ours(place)
+    print(f"a million points: {1e6 / done.wall:,.0f} points/s, {done.peak:.0f} MB at most")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--runs", type=int, default=8)
+    parser = arguments(__doc__)
+    parser.add_argument("--million", action="store_true", help="one run of a million points alone")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-
-        def make(place: str, run_id: str, rows: int) -> None:
-            (folder / place).mkdir(exist_ok=True)
-            command = [sys.executable, "-c", MAKE, run_id, str(rows)]
-            subprocess.run(command, cwd=folder / place, env=environment(folder), check=True, capture_output=True)
-
-        def ours(place: str, *more: str) -> list[str]:
-            script = Path(sys.executable).with_name("wandb-swan")
-            command = [str(script), "convert", "-t", "wandb-local", "--mode", "offline", "--force"]
-            return [*command, "--wb-dir", str(folder / place / "wandb"), *more]
-
-        def theirs(place: str) -> list[str]:
-            return [sys.executable, "-c", THEIRS, str(folder / place / "wandb")]
-
-        make("million", "million", 5 * given.rows)
-        measure("wandb-swan, 1 run of a million points", 50 * given.rows, *ours("million"), cwd=folder)
-        make("one", "one", given.rows)
-        for number in range(given.runs):
-            make("many", f"many{number}", given.rows)
-        ratios = []
-        for _ in range(given.rounds):  # interleaved: the machine's other load falls on both
-            they = measure("swanlab convert, 1 run", 10 * given.rows, *theirs("one"), cwd=folder)
-            plain = measure("wandb-swan, 1 run, --no-verify", 10 * given.rows, *ours("one", "--no-verify"), cwd=folder)
-            we = measure("wandb-swan, 1 run", 10 * given.rows, *ours("one"), cwd=folder)
-            ratios.append((we[0] / they[0], plain[0] / they[0], we[1] / they[1]))
-        many = 10 * given.rows * given.runs
-        they = measure(f"swanlab convert, {given.runs} runs", many, *theirs("many"), cwd=folder)
-        we = measure(f"wandb-swan, {given.runs} runs, --workers 2", many, *ours("many", "--workers", "2"), cwd=folder)
-        for wall, unverified, cpu in ratios:
-            print(
-                f"1 run: {wall:.2f} x the points/s ({unverified:.2f} x without verifying), {cpu:.2f} x per CPU second"
-            )
-        print(
-            f"{given.runs} runs, 2 workers: {we[0] / they[0]:.2f} x the points/s, "
-            f"{we[1] / they[1]:.2f} x per CPU second"
-        )
+    if given.million:
+        million()
+    else:
+        print(text(measure(Effort(given.rounds, given.tiny))))
 
 
 if __name__ == "__main__":

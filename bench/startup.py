@@ -1,71 +1,52 @@
-"""What `wandb_swan.pth` costs each start of Python, and what `import wandb_swan` adds to `import wandb`.
-
-python bench/startup.py        prints microseconds and milliseconds, median of many
-"""
+"""The start of a Python that uses nothing of the package, and of the commands that answer at once."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import site
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from .frame import COMMAND, Effort, Row, alone, desk, interleaved, single
 
 PTH = Path(__file__).parent.parent / "wandb_swan.pth"
 
 
-def line_cost(rounds: int = 2000) -> float:
-    """Microseconds for the line, as `site` executes it, with WANDB_SWAN unset."""
-    line = PTH.read_text()
+def file_cost(rounds: int) -> list[float]:
+    """Seconds for `site` to find, open, read and execute the `.pth` file, with WANDB_SWAN unset."""
+    kept = os.environ.pop("WANDB_SWAN", None)
     times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        exec(line)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
-
-
-def file_cost(rounds: int = 2000) -> float:
-    """Microseconds for `site` to find, open, read and execute the file, with WANDB_SWAN unset."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(PTH, folder)
-        times = []
         for _ in range(rounds):
             start = time.perf_counter()
             site.addpackage(folder, PTH.name, set())
             times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+    if kept is not None:
+        os.environ["WANDB_SWAN"] = kept
+    return times
 
 
-def import_costs(rounds: int = 15) -> dict[str, float]:
-    """Milliseconds of each import in a fresh Python, interleaved."""
-    environment = {name: value for name, value in os.environ.items() if name != "WANDB_SWAN"}
-    cases = {
-        "import wandb": ("wandb", {}),
-        "import wandb, under WANDB_SWAN=1": ("wandb", {"WANDB_SWAN": "1"}),
-        "import wandb_swan": ("wandb_swan", {}),
-    }
-    times: dict[str, list[float]] = {case: [] for case in cases}
-    for _ in range(rounds):
-        for case, (module, more) in cases.items():
-            code = f"import time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
-            command = [sys.executable, "-c", code]
-            done = subprocess.run(command, capture_output=True, check=True, env=environment | more)
-            times[case].append(float(done.stdout))
-    return {case: statistics.median(found) * 1e3 for case, found in times.items()}
-
-
-def main() -> None:
-    os.environ.pop("WANDB_SWAN", None)
-    print(f".pth, its line, WANDB_SWAN unset        {line_cost():9.1f} us")
-    print(f".pth, the whole file, WANDB_SWAN unset  {file_cost():9.1f} us")
-    for case, cost in import_costs().items():
-        print(f"{case:<40}{cost:9.1f} ms")
+def measure(effort: Effort) -> list[Row]:
+    with desk() as place:
+        place.train("mirrored")  # for `status`: a run that has ended
+        commands = {"wandb-swan --help": (COMMAND, "--help"), "wandb-swan status": (COMMAND, "status"),
+                    "swanlab --help": (COMMAND.replace("wandb-swan", "swanlab"), "--help")}  # fmt: skip
+        for command in commands.values():
+            place.run(*command)
+        done = interleaved(effort.size(3 * effort.rounds, 1), {
+            name: partial(place.run, *command) for name, command in commands.items()
+        })  # fmt: skip
+    found = {name: [[one.wall] for one in rounds] for name, rounds in done.items()}
+    return [
+        single("pth", {"wandb_swan.pth": [file_cost(effort.size(2000, 5))]}, "wandb_swan.pth"),
+        single("help", {name: found[name] for name in ("wandb-swan --help", "swanlab --help")}, "wandb-swan --help"),
+        single("status", {"wandb-swan status": found["wandb-swan status"]}, "wandb-swan status"),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    alone(__doc__, measure)

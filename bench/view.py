@@ -1,21 +1,21 @@
 """How long a page of a large run takes to open in headless Chromium: 300 metrics of 10,000 points, 3 million in all.
 
-`python bench/view.py` writes such a store, serves it, and times from the navigation to the first chart, to all charts
-of the first screen, and until the server has read every point. Needs the `dev` group and a Chromium on PATH.
+From the navigation to the first chart, to all charts of the first screen, and until the server has read every point.
+Needs a Chromium on PATH; without one there is no figure.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from .frame import COMMAND, Desk, Effort, Row, alone, desk, single
+
+SIDES = ("first chart", "first screen", "all read")
 
 
 def write_store(folder: Path, metrics: int, rows: int) -> None:
@@ -72,31 +72,27 @@ def opened(address: str, chromium: str) -> dict[str, float]:
     return seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", type=int, default=300)
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+def seconds(place: Desk, chromium: str) -> dict[str, float]:
+    """One opening of the page that a server of its own serves."""
+    with place.start(COMMAND, "view", "--no-open", "swanlog", stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        try:
+            return opened(server.stdout.readline().split()[-4], chromium)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def measure(effort: Effort) -> list[Row]:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
-        sys.exit("no Chromium on PATH")
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "swanlog"
-        write_store(folder, given.metrics, given.rows)
-        size = sum(file.stat().st_size for file in folder.rglob("*.swanlab"))
-        print(f"{given.metrics} metrics x {given.rows:,} points, {size / 1e6:.0f} MB, {os.cpu_count()} cores")
-        command: list[Any] = [Path(sys.executable).with_name("wandb-swan"), "view", "--no-open", folder]
-        for _ in range(given.rounds):
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-                assert server.stdout is not None
-                try:
-                    times = opened(server.stdout.readline().split()[-4], chromium)
-                finally:
-                    server.terminate()
-                    server.wait(30)
-            print("  ".join(f"{name} {seconds:5.2f} s" for name, seconds in times.items()), flush=True)
+        print("view: not measured, there is no Chromium on PATH", file=sys.stderr)
+        return []
+    with desk() as place:
+        write_store(place.folder / "swanlog", effort.size(300, 3), effort.size(10_000, 20))
+        found = [seconds(place, chromium) for _ in range(effort.rounds)]
+    return [single("view_open", {side: [[times[side]] for times in found] for side in SIDES}, "first screen")]
 
 
 if __name__ == "__main__":
-    main()
+    alone(__doc__, measure)
