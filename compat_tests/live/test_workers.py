@@ -24,7 +24,7 @@ def work(run):
     artifact = wandb.Artifact("of-worker", "dataset")
     artifact.add_file("w.txt")
     run.log_artifact(artifact)
-    print("line of the worker")
+    sys.stdout.write("line of the worker\\n")  # in one piece: of two, wandb may lose the last where the process ends
     sys.stdout.flush()
 
 def main():
