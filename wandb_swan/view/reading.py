@@ -20,7 +20,7 @@ from ..swan.sdk.store import parsed, store_file
 STRETCH = 4 << 20
 """Bytes read at a time: a second's worth of nothing that a page would miss."""
 LARGE = 24 << 20
-"""Bytes from which on several processes read."""
+"""Bytes from which on other processes read, one for each core but the one that the page is drawn on."""
 
 
 class GrowingRun(StoredRun):
@@ -93,7 +93,9 @@ class GrowingRun(StoredRun):
         from _wandb_swan_command import begin_worker
 
         pool = ProcessPoolExecutor(
-            min(len(bounds), os.cpu_count() or 1), mp_context=get_context("spawn"), initializer=begin_worker
+            min(len(bounds), max(1, (os.cpu_count() or 1) - 1)),
+            mp_context=get_context("spawn"),
+            initializer=begin_worker,
         )
         try:
             yield from pool.map(scan, repeat(self._file), *zip(*bounds, strict=True))
