@@ -5,7 +5,7 @@ folder it goes to, hold for the next. Blocks are told apart by their language:
 
 - `console`: lines that start with `$ ` are commands (up to the next such line, a command goes on behind a backslash),
   the others are what they print. Exit code 0 is expected. A line `...` stands for any number of lines, `…` for
-  anything within one, `/work` for the folder itself. A command with nothing below it may print anything.
+  anything within one, `/home/you/digits` for the folder itself. A command with nothing below it may print anything.
 - `python`: a program.
 - `yaml`, `json`, `bash`, `sh`: read, not run.
 
@@ -58,6 +58,8 @@ MASKS: tuple[tuple[str, str], ...] = (
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)``` *$", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"<!-- block: (?P<words>[^\n]*?) -->\s*\Z")
+FOLDER = "/home/you/digits"
+"""What pages call the folder in which their commands were typed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +224,7 @@ class Reader:
             text=True,
             timeout=self._timeout,
         )
-        self._printed = done.stdout.replace(str(self.work), "/work")
+        self._printed = done.stdout.replace(str(self.work), FOLDER)
         if self._show:
             print(f"$ {command}\n{self._printed}", f"(exit code {done.returncode})", sep="")
             return

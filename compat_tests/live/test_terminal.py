@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from compat_tests.conftest import Record, Recorded, wait_for_mirrors
+from compat_tests.faults.conftest import processes
 from compat_tests.stores import assert_same_values
 from compat_tests.terminal import CTRL_C, Terminal, at_a_terminal
 
@@ -67,11 +69,13 @@ COMMAND = Path(sys.executable).with_name("wandb-swan")
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
+def work(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "train.py").write_text(UNEDITED)
-    return tmp_path / "work"
+    yield tmp_path / "work"
+    for process in processes(tmp_path):  # of a test that failed: a mirror may be suspended
+        process.kill()
 
 
 @pytest.mark.parametrize("way", ["variable", "command"])

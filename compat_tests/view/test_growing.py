@@ -146,10 +146,6 @@ def test_a_large_run_is_read_by_several_processes(tmp_path: Path, monkeypatch: p
     assert viewed.soon().read <= 1
     viewed.wait()
     assert same(viewed.soon(), StoredRun(run)) and viewed.head()["read"] == 1
-    left = ViewedRun("r1", run)
-    left.soon()
-    left.leave()
-    left.wait()
 
 
 def test_a_stretch_takes_points_as_swanlab_reads_them(tmp_path: Path) -> None:

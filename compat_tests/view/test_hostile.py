@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,10 @@ class Store:
         self.write(started)
 
     def write(self, record: Record) -> None:
-        self._writer.write(record.SerializeToString())
+        self.write_bytes(record.SerializeToString())
+
+    def write_bytes(self, record: bytes) -> None:
+        self._writer.write(record)
 
     def column(self, key: str, kind: int) -> None:
         record = Record(num=1)
@@ -202,3 +206,32 @@ def test_torn_damaged_and_odd_stores_are_shown_as_far_as_they_go(look: Look, tmp
     steps = {column["key"]: (column["first"], column["last"], column["odd"]) for column in detail["columns"]}
     assert steps["x" * 200] == (-5, 6 * 2**40 - 5, 3) and steps["键\x01\n"] == (0, 6, 3)
     assert not looked.complaints
+
+
+def test_what_the_machine_did_has_a_tab_of_its_own(look: Look, tmp_path: Path) -> None:
+    store = Store(tmp_path / "work")
+    for step in range(4):
+        for at, key in enumerate(("loss", "system/gpu.0.temp", "__swanlab__.cpu.pct")):
+            store.scalar(key, step, 10.0 * at + step, 1_790_000_000 + step)
+    store.close()
+    looked = look(tmp_path / "work", "swanlog")
+    expect(looked.page.locator("[data-key]")).to_have_count(1)
+    looked.tab("System")
+    expect(looked.page.locator("[data-key]")).to_have_count(2)
+    plot = looked.card("__swanlab__.cpu.pct").locator(".plot")
+    expect(plot).to_have_attribute("aria-label", re.compile("4 points, from 20 to 23, last 23"))
+
+
+def test_a_key_that_is_no_text_hides_nothing_else(look: Look, tmp_path: Path) -> None:
+    store = Store(tmp_path / "work")
+    store.scalar("before", 1, 1.0)
+    point = Record(num=3)
+    point.timestamp.seconds, point.timestamp.nanos = 1_790_000_000, 5
+    point.scalar.key, point.scalar.step, point.scalar.type, point.scalar.value.number = "abc", 1, 1, 2.0
+    point.scalar.timestamp.seconds, point.scalar.timestamp.nanos = 1_790_000_000, 5
+    store.write_bytes(point.SerializeToString().replace(b"abc", b"a\xffc"))
+    store.scalar("behind", 1, 3.0)
+    store.close()
+    looked = look(tmp_path / "work", "swanlog")
+    for key in ("before", "a\ufffdc", "behind"):
+        expect(looked.card(key).locator("canvas")).to_be_visible()

@@ -25,8 +25,9 @@ FIRST_PAUSE, LAST_PAUSE = 1.0, 300.0
 """Seconds between the end of a mirror during its run and the start of the next one."""
 LOOKS = 20
 """Seconds for which a mirror that has been started is looked at: whether the user has to do something."""
-_DEFER = "from importlib import util; f = '_wandb_swan_command'; util.find_spec(f) and __import__(f).defer(); "
-"""A mirror needs wandb's protobuf messages, not its code, which takes half a CPU second and 25 MB."""
+DEFER = "from importlib import util; f = '_wandb_swan_command'; util.find_spec(f) and __import__(f).defer(); "
+"""Code that a process of ours runs first: it needs wandb's protobuf messages, not wandb's code, which takes half a CPU
+second and 25 MB."""
 LAST_TRIES = 2
 """How often a mirror that is killed after the end of its run is started again."""
 
@@ -97,7 +98,7 @@ def start(
     """
     given = [str(journal), *(f"--map={way}" for way in maps), *([f"--mode={mode}"] if mode else [])]
     log = journal.with_suffix(".log")
-    return start_python("wandb_swan.mirror.process", *given, log=log, before=_DEFER, interpreter=interpreter)
+    return start_python("wandb_swan.mirror.process", *given, log=log, before=DEFER, interpreter=interpreter)
 
 
 def let_go(process: subprocess.Popen[bytes]) -> None:

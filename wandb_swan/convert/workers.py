@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..capture.process import start_python
+from ..capture.process import DEFER, start_python
 from ..sources.exports import ExportCache
 
 RUNS_A_WORKER = 200
@@ -29,7 +29,7 @@ class Worker:
         self._process = start_python(
             "wandb_swan.convert.worker",
             log=log,
-            before="from _wandb_swan_command import defer; defer(); ",
+            before=DEFER,
             piped=True,
             base={**self._exports.env, "SWANLAB_PROBE_REQUIREMENTS": "false"},
         )

@@ -8,6 +8,7 @@ import math
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from ..parity.content import located
 from ..parity.content.verdict import same_value
 from ..parity.pairing import NotCompared, Pair
 from ..parity.parts import console_lines, visible
-from ..parity.recorded import Media, Recorded
+from ..parity.recorded import Media
 from ..parity.report import MetricParity, verdict
 from ..parity.stored import StoredRun
+from ..stream.nested import Path as NestedPath
 from ..stream.nested import Tree
 from ..stream.series import Series
 from ..swan.limits import clean_text
-from .points import Curve, curve
+from .points import curve
 from .runs import ViewedRun
 
 _STEP = re.compile(r"step (-?\d+)")
@@ -32,6 +34,30 @@ ROWS = 1_000
 """Rows of a table, and lines of a console, that are shown beside each other."""
 
 
+class _Recorded:
+    """wandb's side of a pair, by the names that the comparison has for its metrics."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._recorded = pair.recorded
+
+    @cached_property
+    def series(self) -> dict[tuple[bool, str], Series]:
+        """(Whether it is a system metric, name) -> points."""
+        held = ((False, self._recorded.scalars), (True, self._recorded.system))
+        return {(system, _name(path)): series for system, by_path in held for path, series in by_path.items()}
+
+    @cached_property
+    def paths(self) -> dict[str, NestedPath]:
+        """Name -> path, of texts and media; the table of a chart goes by the chart's name, too."""
+        recorded = self._recorded
+        charts = {_name(chart): path for path in recorded.media if (chart := recorded.chart_of(path))}
+        return {**charts, **{_name(path): path for path in (*recorded.media, *recorded.texts)}}
+
+
+def _name(path: NestedPath) -> str:
+    return clean_text(".".join(path))
+
+
 class Comparisons:
     """Comparisons as they come, and what they were made of."""
 
@@ -39,6 +65,7 @@ class Comparisons:
         """`runs`: those that the page shows, so that it can lead from one to the other."""
         self._names = {run.folder.resolve(): name for name, run in runs.items()}
         self._pairs: list[Pair] = []
+        self._recorded: dict[int, _Recorded] = {}
         self._left_out: list[NotCompared] = []
         self._reading = False
         self._problem = ""
@@ -101,9 +128,11 @@ class Comparisons:
             metric = found.parity.metrics[int(what)]
         except (IndexError, ValueError) as error:
             raise WandbSwanError(f"there is no comparison of {what}") from error
+        recorded = self._recorded.setdefault(pair, _Recorded(found))
         if metric.kind in ("scalar", "system"):
-            return _curves(found, metric, begin, end)
-        return {"steps": list(_Items(pair, found, metric).steps())}
+            ours = recorded.series.get((metric.kind == "system", metric.metric))
+            return _curves(ours, found.stored.scalars.get(metric.swanlab_key), begin, end)
+        return {"steps": list(_Items(found, metric, recorded.paths.get(metric.metric)).steps())}
 
     def file(self, pair: int, side: str, path: str) -> Path | None:
         """A media file of either side (wandb, swanlab), by the path that `side_by_side` told; None: there is none."""
@@ -115,27 +144,15 @@ class Comparisons:
         return next(filter(None, (located(folder, path) for folder in folders)), None)
 
 
-def _curves(pair: Pair, metric: MetricParity, begin: float | None, end: float | None) -> dict[str, Any]:
-    recorded, stored, _ = pair
-    ours = _series_of(recorded, metric)
-    theirs = stored.scalars.get(metric.swanlab_key)
+def _curves(ours: Series | None, theirs: Series | None, begin: float | None, end: float | None) -> dict[str, Any]:
     found: dict[str, Any] = {"wandb": None, "swanlab": None, "difference": None}
     if ours is not None:
-        found["wandb"] = _shaped(curve(ours, begin=begin, end=end))
+        found["wandb"] = curve(ours, begin=begin, end=end).shape()
     if theirs is not None:
-        found["swanlab"] = _shaped(curve(theirs, begin=begin, end=end))
+        found["swanlab"] = curve(theirs, begin=begin, end=end).shape()
     if ours is not None and theirs is not None:
-        found["difference"] = _shaped(curve(_difference(ours, theirs), begin=begin, end=end))
+        found["difference"] = curve(_difference(ours, theirs), begin=begin, end=end).shape()
     return found
-
-
-def _shaped(thinned: Curve) -> dict[str, Any]:
-    return {"x": thinned.x, "y": thinned.y, "of": thinned.of}
-
-
-def _series_of(recorded: Recorded, metric: MetricParity) -> Series | None:
-    held = recorded.system if metric.kind == "system" else recorded.scalars
-    return next((series for path, series in held.items() if clean_text(".".join(path)) == metric.metric), None)
 
 
 def _difference(ours: Series, theirs: Series) -> Series:
@@ -164,13 +181,11 @@ def _console(pair: Pair) -> dict[str, Any]:
 class _Items:
     """The items of a media or text metric on both sides."""
 
-    def __init__(self, number: int, pair: Pair, metric: MetricParity) -> None:
-        self._number = number
+    def __init__(self, pair: Pair, metric: MetricParity, path: NestedPath | None) -> None:
+        """`path`: where wandb has them."""
         self._recorded, self._stored = pair.recorded, pair.stored
         self._metric = metric
-        paths = {clean_text(".".join(path)): path for path in (*self._recorded.texts, *self._recorded.media)}
-        charts = {".".join(chart): path for path in self._recorded.media if (chart := self._recorded.chart_of(path))}
-        self._path = paths.get(metric.metric) or charts.get(metric.metric)
+        self._path = path
 
     def steps(self) -> Iterator[dict[str, Any]]:
         texts = self._recorded.texts.get(self._path, {}) if self._path else {}

@@ -6,7 +6,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..stream.series import Series
 
@@ -22,9 +22,9 @@ class Curve(NamedTuple):
     of: int
     """How many points the metric has in the range."""
 
-    @property
-    def thinned(self) -> bool:
-        return len(self.x) < self.of
+    def shape(self) -> dict[str, Any]:
+        """As the browser takes it."""
+        return {"x": self.x, "y": self.y, "of": self.of}
 
 
 def curve(  # noqa: PLR0917  (a range and a size)

@@ -18,7 +18,7 @@ from ..swan.sdk.scan import FILE_HEADER, Stretch, scan, stretches
 from ..swan.sdk.store import parsed, store_file
 
 STRETCH = 4 << 20
-"""Bytes read at a time: a second's worth of nothing that a page would miss."""
+"""Bytes read at a time: what has been read is shown meanwhile."""
 LARGE = 24 << 20
 """Bytes from which on other processes read, one for each core but the one that the page is drawn on."""
 

@@ -63,7 +63,7 @@ class ViewedRun:
     def _read_on(self) -> None:
         try:
             self.whole()
-        except (WandbSwanError, OSError, RuntimeError) as error:  # BrokenProcessPool is a RuntimeError
+        except (WandbSwanError, OSError, ValueError, RuntimeError) as error:  # BrokenProcessPool is a RuntimeError
             self.problem = str(error)
 
     def wait(self) -> None:
@@ -207,10 +207,11 @@ class ViewedRun:
     def console(self, begin: int, most: int) -> dict[str, Any]:
         """Console lines from the `begin`th on: text, whether it went to stderr, seconds since the epoch."""
         stored = self.soon()
-        lines = stored.lines[begin : begin + most]
-        times = stored.line_times[begin : begin + most]
+        with stored.held():
+            total = len(stored.lines)
+            lines, times = stored.lines[begin : begin + most], stored.line_times[begin : begin + most]
         return {
-            "total": len(stored.lines),
+            "total": total,
             "lines": [[text, err, at] for (text, err), at in zip(lines, times, strict=True)],
         }
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class _Pages:
             run.wait()
 
     def runs(self, _: Request) -> Response:
-        heads = [run.head() if run.begun else {**run.unread(), "reading": True} for run in self._runs.values()]
+        heads = [run.head() if run.begun else run.unread() for run in self._runs.values()]
         return _json({"runs": heads, "parity": self._verdicts is not None})
 
     def run(self, request: Request) -> Response:
@@ -87,7 +88,7 @@ class _Pages:
             for name, key in wanted.curves:
                 run = self._runs.get(name)
                 curve = run and run.points(key, wanted.axis, wanted.begin, wanted.end, wanted.most)
-                found.append({"x": curve.x, "y": curve.y, "of": curve.of} if curve else None)
+                found.append(curve and curve.shape())
             return found
 
         return _json(await run_in_threadpool(all_of_them))
@@ -140,10 +141,9 @@ def _json(content: Any) -> Response:
 def _sent(file: Path | None) -> Response:
     if file is None:
         raise HTTPException(404, "there is no such file")
-    response = FileResponse(file, headers={"Content-Security-Policy": _FILE_POLICY})
-    if not str(response.media_type).startswith(_SHOWN):
-        response = FileResponse(file, filename=file.name, headers={"Content-Security-Policy": _FILE_POLICY})
-    return response
+    shown = str(guess_type(file.name)[0]).startswith(_SHOWN)
+    policy = {"Content-Security-Policy": _FILE_POLICY}
+    return FileResponse(file, headers=policy, filename=None if shown else file.name)  # with a name, a download
 
 
 def _refused(_: Request, error: Exception) -> Response:

@@ -191,7 +191,7 @@ class _Reading:
                 times[stamp] = _seconds(stamp) if isinstance(stamp, bytes) else stamp
             numbers = array("d")
             numbers.frombytes(b"".join([value or zero for value in values]))
-            found.points[key.decode()] = (
+            found.points[key.decode("utf-8", "replace")] = (
                 array("q", map(steps.__getitem__, at)), numbers, array("d", map(times.__getitem__, stamps)),
             )  # fmt: skip
 

@@ -8,8 +8,7 @@ import { table } from "./tables.js";
 /** A card with the items of one media metric, of each selected run, at a step that a slider chooses. */
 export function mediaCard({ key, name, runs, kind }) {
   const shelf = h("div");
-  const wide = ["echarts", "html"].includes(kind) ? "card wide-media" : "card";
-  const card = h("article", { class: wide, "data-key": key, "data-kind": kind }, h("h3", {}, h("span", {}, name)), shelf);
+  const card = h("article", { class: "card", "data-key": key, "data-kind": kind }, h("h3", {}, h("span", {}, name)), shelf);
   whenSeen(card, () => fill(shelf, { key, name, runs }));
   return card;
 }
