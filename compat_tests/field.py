@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from compat_tests.conftest import Recorded, clean_environment
-from compat_tests.faults.conftest import cmdline, processes, until
+from compat_tests.faults.conftest import is_mirror, processes, until
 from compat_tests.stores import assert_same_values
 
 COMMAND = Path(sys.executable).with_name("wandb-swan")
@@ -115,7 +115,7 @@ class Field:
         return self.end(relay, expect=expect)
 
     def mirrors(self) -> list[Any]:
-        return [p for p in processes(self.work) if "wandb_swan.mirror.process" in " ".join(cmdline(p))]
+        return [p for p in processes(self.work) if is_mirror(p)]
 
     def close(self) -> None:
         """Ends what is left."""

@@ -109,7 +109,7 @@ class Training(Recorded):
         return sorted((self.dir / "swanlog").glob("journals/*.journal"))
 
     def mirrors(self) -> list[psutil.Process]:
-        return [process for process in processes(self.dir) if "wandb_swan.mirror.process" in " ".join(cmdline(process))]
+        return [process for process in processes(self.dir) if is_mirror(process)]
 
     def age(self, seconds: float = 60) -> Training:
         """Makes the mirrors' last words that much older: nobody waits for SwanLab's server to count them."""
@@ -135,6 +135,14 @@ class Training(Recorded):
         assert done.returncode == expect, f"{done.stdout}{done.stderr}{self.log()}"
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
+
+
+def is_mirror(process: psutil.Process) -> bool:
+    """Whether a process is a mirror: forked by a host, or one of its own."""
+    try:
+        return process.name() == "swan-mirror" or "wandb_swan.mirror.process" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def cmdline(process: psutil.Process) -> list[str]:

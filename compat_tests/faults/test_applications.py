@@ -60,7 +60,7 @@ def last(path):
     path = str(path)
     import psutil
     for process in psutil.Process().children(recursive=True):
-        if "wandb_swan.mirror.process" in " ".join(process.cmdline()):
+        if process.name() == "swan-mirror" or "wandb_swan.mirror.process" in " ".join(process.cmdline()):
             process.kill()
 """
 

@@ -24,14 +24,15 @@ from ..journal.writer import JournalWriter
 from ..switches import Switches, unknown_variables
 from ..switches import given as switches_given
 from ..versions import NEWEST_TESTED, installed, newer_than_tested
+from . import mirrors
 from .backlog import Backlog
 from .heartbeat import Heartbeat
 from .interpreter import NoInterpreter, find
 from .messages import warn
 from .places import log_folder, started_in
-from .process import Supervisor
 from .relayed import Relayed
 from .seams import python_core
+from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from ..swan.active import ActiveRun
@@ -101,6 +102,18 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
         whence = "comes from wandb's own log" if logged else "is in W&B alone: this run has no log of wandb's"
         capture.say(f"what run {stream_id} logged before this line {whence}")
     return capture
+
+
+def prepare(given: dict[str, Any]) -> None:
+    """Before a run exists: has a host import meanwhile what its mirror will need.
+
+    Raises:
+        WandbSwanError: a setting is wrong, which `begin` will say.
+        OSError: there can be no host, or no mirror, here.
+    """
+    settings = Switches(**switches_given(given))
+    if settings.enabled and settings.mode != "disabled" and settings.mirror != "relay" and not _active_swanlab_run():
+        mirrors.prepare(find(settings.python))
 
 
 def _absolute(settings: Switches, run: Any, switched: dict[str, Any], *, in_code: bool) -> Switches:

@@ -115,6 +115,15 @@ def not_mirrored(stream_id: str, error: Exception) -> None:
     warn(f"run {stream_id} is not mirrored to SwanLab ({short(error)}); wandb is not affected")
 
 
+def prepare() -> None:
+    """Begins what the mirror of a run that is about to start takes time for; what is wrong is said when it starts."""
+    if not switched_off():
+        with own_errors_suppressed(Exception):
+            from .launch import prepare as prepare_mirror
+
+            prepare_mirror({**process_wide, **(_given.get() or {})})
+
+
 def begin(stream_id: str, run: Any, *, joined_at: int | None = None) -> None:
     """Captures a run that starts, or has begun; nothing, where the settings say so. Raises as `launch.begin` does."""
     if switched_off():

@@ -14,7 +14,7 @@ from ..journal.status import is_whole, read_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .process import Supervisor
+    from .supervisor import Supervisor
 
     Start = Callable[[], Supervisor | None]
 

@@ -116,6 +116,13 @@ def stay_offline(init: Any, given: Any) -> None:
         given.mode = "offline"
 
 
+def seems_disabled(given: Any) -> bool:
+    """Whether a run that is prepared will be a disabled one, as far as that is seen at once; `given` as in
+    `stay_offline`."""
+    mode = given.get("mode") if isinstance(given, dict) else getattr(given, "mode", None)
+    return bool((mode or os.environ.get("WANDB_MODE")) == "disabled")
+
+
 def _is_disabled(arguments: Any) -> bool:
     """Whether a run is disabled, by what wandb 0.13 to 0.18 will make of the arguments of `init`."""
     import wandb

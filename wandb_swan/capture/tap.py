@@ -265,6 +265,8 @@ def _tap_login(original: Any) -> Any:
             if raised_by_handler(error):
                 raise
             warn(f"wandb_run=False could not be obeyed ({live.short(error)})")
+        if not seams.seems_disabled(init_settings):
+            live.prepare()
         return original(self, init_settings, *args, **kwargs)
 
     return maybe_login

@@ -28,11 +28,11 @@ BEAT = 30.0
 
 def identity() -> IdentityFields:
     """This process, so that any other can tell whether it still lives: JSON values, no secrets."""
-    process = _process(os.getpid())
+    process = process_of(os.getpid())
     return {
         "pid": os.getpid(),
         "started": process.started if process else None,
-        "boot": _boot(),
+        "boot": boot(),
         "namespace": _namespace(),
         "host": platform.node(),
         "time": time.time(),
@@ -45,11 +45,11 @@ def lives(who: Mapping[str, object]) -> bool | None:
     if not isinstance(pid, int) or pid <= 0:
         return None
     if who.get("boot"):
-        if (who["boot"], who.get("namespace")) != (_boot(), _namespace()):
+        if (who["boot"], who.get("namespace")) != (boot(), _namespace()):
             return None
-        process = _process(pid)
+        process = process_of(pid)
         if process is not None:
-            return process.started == who.get("started") and process.state not in "ZX"
+            return process.started == who.get("started") and process.runs
         return False if _gone(pid) else None  # there, but hidden from us (hidepid)
     if who.get("host") != platform.node():
         return None
@@ -84,24 +84,32 @@ def _lives_without_proc(pid: int, seen: object) -> bool | None:
         return None
 
 
-class _Process(NamedTuple):
+class Process(NamedTuple):
+    """What /proc says of a process."""
+
     state: str
     started: int
     """Clock ticks after the boot."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended: a zombie has."""
+        return self.state not in "ZX"
 
-def _process(pid: int) -> _Process | None:
+
+def process_of(pid: int) -> Process | None:
     """A process of this kernel; None where there is none, or no /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
         fields = stat[stat.rindex(b")") + 1 :].split()  # the name before may hold anything (proc(5))
-        return _Process(fields[0].decode(), int(fields[19]))
+        return Process(fields[0].decode(), int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
 
 
 @lru_cache(maxsize=1)
-def _boot() -> str:
+def boot() -> str:
+    """Which start of which kernel this is; "" where it does not say."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
-from ..capture.process import BUSY
+from ..capture.mirrors import BUSY
 from ..defaults import FINISH_TIMEOUT
 from ..exceptions import WandbSwanError
 from ..journal.life import Trainer

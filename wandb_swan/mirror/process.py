@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from ..capture.process import BUSY, block_signals
+from ..capture.mirrors import BUSY
+from ..capture.process import block_signals
 from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
 from .places import read_maps
@@ -21,6 +22,8 @@ from .session import Session, Superseded
 
 log = logging.getLogger("wandb_swan")
 
+MIRROR = "swan-mirror"
+"""What `ps` and `top` call a mirror (15 characters at most)."""
 NICE = 10
 """Of a mirror, and of its session."""
 
@@ -71,6 +74,12 @@ class Mirror:
         return code if code == BUSY or mirror.may_hold_a_run else 0
 
 
+def name(text: str) -> None:
+    """Names this process for `ps` and `top`, where there is such a name."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(text, "ascii")
+
+
 class _Unfailing(io.TextIOBase):
     """A text stream whose writes are lost where they fail."""
 
@@ -109,6 +118,7 @@ def main(arguments: list[str]) -> int:
     block_signals()
     if sys.platform != "win32":  # a training that ignores it hands that on: SwanLab's children would have no exit code
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    name(MIRROR)
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--map", action="append", default=[])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..capture.process import BUSY, FIRST_PAUSE, LAST_PAUSE, start
+from ..capture.mirrors import BUSY, MirrorProcess, kill, start
+from ..capture.supervisor import FIRST_PAUSE, LAST_PAUSE
 from ..exceptions import WandbSwanError
 from ..journal.claim import clear_dead, mirror_at
 from ..journal.life import SILENCE, Trainer
@@ -47,7 +44,7 @@ class Follow:
     trainer: Trainer
     seen: float
     """When (monotonic) it came."""
-    process: subprocess.Popen[bytes] | None = None
+    process: MirrorProcess | None = None
     live: bool = True
     """Whether its run could go on, at the last look."""
     failures: int = 0
@@ -311,7 +308,7 @@ class Relay:
     def _kill(self, follow: Follow) -> None:
         """Ends the mirror of a journal, if there is one."""
         if follow.process is not None:
-            _kill(follow.process)
+            kill(follow.process)
             follow.process = None
             clear_dead(follow.journal)
 
@@ -354,14 +351,3 @@ def _size(journal: Path) -> int:
     with suppress(OSError):
         return journal.stat().st_size
     return 0
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a mirror and what SwanLab has started for it. A mirror minds no other signal; whoever comes next to the
-    journal goes on where it was."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
-    process.wait()

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from ..capture.process import let_go
-from ..capture.process import start as start_mirror
+from ..capture.mirrors import MirrorProcess, let_go
+from ..capture.mirrors import start as start_mirror
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
@@ -21,7 +21,7 @@ from ..journal.paths import command, is_folder
 from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
 from .places import may_have_more, read_maps
 
-Start = Callable[[Path], "subprocess.Popen[bytes]"]
+Start = Callable[[Path], MirrorProcess]
 """Starts a mirror on a journal."""
 _LEFT_ALONE = "is being mirrored now, left alone"
 

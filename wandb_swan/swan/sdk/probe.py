@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from ...atomic_file import write_whole
 from . import capabilities
 from .capabilities import found
+
+
+def preload() -> None:
+    """Imports what SwanLab's probe needs, before a run asks for it."""
+    with suppress(ImportError):
+        import_module("swanlab.sdk.internal.probe_python")
+
+
+def keep_requirements(folder: Path) -> None:
+    """What is installed is listed once for all mirrors of a host, in its `folder`: SwanLab starts a `pip list` for it,
+    for half a CPU second. Its answer may be another one in another working folder (pixi, uv)."""
+    with suppress(ImportError, AttributeError):
+        requirements: Any = import_module("swanlab.sdk.internal.probe_python.environment.requirements")
+        list_anew = requirements.get
+        kept = folder / f"{sha256(os.fsencode(Path.cwd())).hexdigest()[:32]}.requirements"
+
+        def get() -> Any:
+            with suppress(OSError, ValueError):
+                return kept.read_text("utf-8")
+            told = list_anew()
+            if isinstance(told, str) and told:
+                with suppress(OSError, ValueError):
+                    write_whole(kept, told)
+            return told
+
+        requirements.get = get
 
 
 def describe(trainer: dict[str, Any], *, monitor: bool) -> None:

@@ -1,0 +1,184 @@
+"""Where those who want a mirror meet the host that forks it: one process that has imported what mirrors need.
+
+A host is there for all programs of a user that are alike: interpreter, import path, environment, rights, limits. It
+imports once, in one thread, and forks for each journal, so that a mirror is there in milliseconds and shares its
+memory. They meet in a folder that is the user's alone, and keep nothing open for it, since a program may close every
+descriptor:
+
+- `<name>.ask`: what is wanted; who removes it has taken it
+- `<name>.pid`, `<name>.code`: the mirror's process, and how it ended; without a code it was killed
+- `bell`: a FIFO that the host reads; where it has no reader, there is no host
+- `lock`: is held by the host, and by who starts one
+- `log`: what the host says
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..atomic_file import write_whole
+from ..journal.life import boot, process_of
+from .interpreter import Interpreter
+from .process import DEFER, command_of, environment, import_path_line, let_go, start_python
+
+MODULE = "wandb_swan.mirror.host"
+OF_ONE_PROGRAM = re.compile(r"WANDB_(?!SWAN|CACHE_DIR)\w*|_|PWD|OLDPWD|SHLVL")
+"""The variables that no mirror asks for, and that may differ between programs of one host."""
+_INSTALLED = ("site-packages", "dist-packages")
+_TOLD, _LINKED = ("cgroup", "limits", "oom_score_adj", "attr/current"), ("root", *(f"ns/{kind}" for kind in (
+    "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts",
+)))  # fmt: skip
+"""The files and links in which /proc tells what a process's children have from it."""
+_STATUS = re.compile(rb"^(Umask|Uid|Gid|Groups|Cap\w+|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed):.*$", re.MULTILINE)
+
+_started: list[tuple[int, int]] = []
+"""Process id and start of the hosts that are children of this process."""
+
+
+def _in_a_forked_child() -> None:
+    _started.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_forked_child)
+
+
+def folders() -> Path:
+    """The folder of all hosts of this user. Raises OSError where it is not theirs alone."""
+    folder = Path(tempfile.gettempdir()) / f"wandb-swan-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "is not this user's alone", str(folder))
+    return folder
+
+
+class Meeting:
+    """The meeting place with one host."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        """Raises OSError where there can be none: no Linux, no folder."""
+        if sys.platform != "linux":
+            raise OSError(errno.ENOTSUP, "no process is forked here")
+        self._interpreter = interpreter
+        self._environment = {
+            name: value for name, value in environment(interpreter).items() if not OF_ONE_PROGRAM.fullmatch(name)
+        }
+        self.folder = folders() / self._key()
+
+    def _key(self) -> str:
+        """Equal for processes whose mirrors would not differ but for what `ask` is given."""
+        line = import_path_line(self._interpreter)
+        told: list[Any] = [
+            command_of(self._interpreter, MODULE, before=DEFER),
+            line,
+            sorted(self._environment.items()),
+            os.getpriority(os.PRIO_PROCESS, 0),
+            os.sched_getscheduler(0),
+            platform.node(),
+            boot(),
+        ]
+        for entry in [*(json.loads(line) or []), self._interpreter.path]:
+            with contextlib.suppress(OSError):  # what was installed since is not what the host has imported
+                if Path(entry).name in _INSTALLED or entry == self._interpreter.path:
+                    told.append(os.stat(entry).st_mtime_ns)  # noqa: PTH116  (a string)
+        me = Path("/proc/thread-self")
+        for name in _TOLD:
+            with contextlib.suppress(OSError):
+                told.append(os.fsdecode((me / name).read_bytes()))
+        for name in _LINKED:
+            with contextlib.suppress(OSError):
+                told.append(os.readlink(me / name))
+        told.extend(found[0].decode() for found in _STATUS.finditer((me / "status").read_bytes()))
+        return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def ask(self, **wanted: Any) -> str:
+        """Leaves word of what is wanted, which must hold no secret. Returns its name. Raises OSError."""
+        name = f"{os.getpid()}-{secrets.token_hex(6)}"
+        me = process_of(os.getpid())
+        trainer = {"pid": os.getpid(), "started": me and me.started}
+        text = json.dumps({"trainer": trainer, **wanted})
+        for last in (False, True):
+            try:
+                self.folder.mkdir(mode=0o700, exist_ok=True)
+                write_whole(self.folder / f"{name}.ask", text, mode=0o600)
+            except FileNotFoundError:  # a host has ended just now, and has taken its folder along
+                if last:
+                    raise
+            else:
+                break
+        return name
+
+    def call(self, *, start: bool) -> bool:
+        """Wakes the host; where there is none, starts one if `start` says so. False: none will come.
+
+        Raises OSError where none can be started.
+        """
+        reap()
+        try:
+            bell = os.open(self.folder / "bell", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ENOENT):
+                raise
+            return self._start(wanted=start)
+        try:
+            with contextlib.suppress(OSError):  # it has been rung often enough; or the host has ended just now
+                os.write(bell, b"!")
+        finally:
+            os.close(bell)
+        return True
+
+    def _start(self, *, wanted: bool) -> bool:
+        import fcntl
+
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # somebody starts one, or one is ending: who asks again will see
+                return True
+            if not wanted:
+                return False
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(self.folder / "bell", 0o600)
+            process = start_python(
+                MODULE,
+                str(self.folder),
+                str(lock),
+                log=self.folder / "log",
+                before=DEFER,
+                base=self._environment,
+                interpreter=self._interpreter,
+                keep=[lock],
+            )
+        finally:
+            os.close(lock)
+        child = process_of(process.pid)
+        if child is not None:
+            _started.append((process.pid, child.started))
+        let_go(process)  # `reap` sees to it
+        return True
+
+
+def reap() -> None:
+    """Takes note of hosts of ours that have ended: none stays as a zombie."""
+    for pid, started in list(_started):
+        with contextlib.suppress(ChildProcessError):
+            child = process_of(pid)
+            if child is not None and child.started == started and os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        with contextlib.suppress(ValueError):  # another thread was faster
+            _started.remove((pid, started))
