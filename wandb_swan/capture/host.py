@@ -62,7 +62,7 @@ def folders() -> Path:
         folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(errno.EPERM, "is not this user's alone", str(folder))
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder))
     return folder
 
 
@@ -72,7 +72,7 @@ class Meeting:
     def __init__(self, interpreter: Interpreter) -> None:
         """Raises OSError where there can be none: no Linux, no folder."""
         if sys.platform != "linux":
-            raise OSError(errno.ENOTSUP, "no process is forked here")
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
         self._interpreter = interpreter
         self._environment = {
             name: value for name, value in environment(interpreter).items() if not OF_ONE_PROGRAM.fullmatch(name)

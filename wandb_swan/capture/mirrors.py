@@ -92,6 +92,8 @@ class _Forked:
     def __init__(self, meeting: Meeting, given: Sequence[str], log: Path, interpreter: Interpreter) -> None:
         """Raises OSError where there is no host, and none can be started."""
         self.returncode: int | None = None
+        self.trouble: OSError | None = None
+        """Why no mirror could be started; None: one could, or that is not known yet."""
         self._given, self._log, self._interpreter = given, log, interpreter
         self._meeting = meeting
         self._mine: subprocess.Popen[bytes] | None = None
@@ -117,15 +119,18 @@ class _Forked:
     def poll(self) -> int | None:
         """The exit code, once the mirror has ended."""
         reap()
-        if self.returncode is None:
-            if self._mine is not None:
-                self.returncode = self._mine.poll()
-            elif self._pid or self._has_come():
-                process = process_of(self._pid)
-                if process is None or process.started != self._begun or not process.runs:
-                    self.returncode = self._code()
-            else:
-                self._insist()
+        if self.returncode is not None:
+            return self.returncode
+        if self._mine is not None:
+            self.returncode = self._mine.poll()
+        elif not self._pid and not self._has_come():
+            self._insist()
+        elif not self._pid:  # the host got no process
+            self._start_own()
+        else:
+            process = process_of(self._pid)
+            if process is None or process.started != self._begun or not process.runs:
+                self.returncode = self._code()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -180,11 +185,14 @@ class _Forked:
                 will_come = self._meeting.call(start=False)
         if will_come:
             return
-        if not self._take_back():
-            if now - self._asked > 2 * PATIENCE and not self._has_come():  # its host was killed on the way
-                self.returncode = KILLED
-            return
+        if self._take_back():
+            self._start_own()
+        elif now - self._asked > 2 * PATIENCE and not self._has_come():  # its host was killed on the way
+            self.returncode = KILLED
+
+    def _start_own(self) -> None:
         try:
             self._mine = _cold(self._given, self._log, self._interpreter)
-        except OSError:
+        except OSError as error:
+            self.trouble = error
             self.returncode = KILLED

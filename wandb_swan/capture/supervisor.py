@@ -112,7 +112,10 @@ class Supervisor:
                 code = self._wait(self._process, deadline)
                 if code is None:
                     return False
+                self.trouble = getattr(self._process, "trouble", None)
                 self._process = None
+                if self.trouble is not None and not self._over.is_set():
+                    self._tell(f"no mirror could be started ({self.trouble}), it is tried again")
                 if self._over.is_set() and self._has_failed(code):
                     return True
             while mirror_at(self._journal) is not None:  # somebody typed `wandb-swan resume`
