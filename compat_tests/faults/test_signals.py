@@ -53,6 +53,7 @@ def test_a_signal_to_the_whole_job(train: Train, unharmed: Check) -> None:
     sent = 0
     while not (training.statuses and training.statuses[0].get("run_dir")):
         sent += send(training, signal.SIGUSR1, signal.SIGINT, signal.SIGTERM)
+        assert training.process.poll() is None, training.end(check=False).explain()
         time.sleep(0.01)
     assert sent, "the mirror had none while it started"
     training.at("middle")
