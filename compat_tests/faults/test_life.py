@@ -153,8 +153,10 @@ def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train, unharmed: Check)
         + STEPS
         + (
             "import signal, subprocess\n"
-            "mirror = __import__('psutil').Process().children(recursive=True)\n"
-            "mirror = [p for p in mirror if p.name() == 'swan-mirror']\n"
+            "import psutil\n"
+            "mirror = []\n"
+            "while not mirror:\n"
+            "    mirror = [p for p in psutil.Process().children(recursive=True) if p.name() == 'swan-mirror']\n"
             "[p.suspend() for p in mirror]\n"
             "import threading\n"
             "pressed = threading.Timer(3, lambda: os.kill(os.getpid(), 2))\n"

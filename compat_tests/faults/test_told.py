@@ -228,7 +228,9 @@ def test_a_backlog_is_told_at_once(train: Train) -> None:
         "run.finish()",
         """
 import psutil, threading
-mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
+mirrors = []
+while not mirrors:
+    mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
 [one.suspend() for one in mirrors]
 for i in range(8):
     run.log({"text": "x" * 1_000_000, "loss": i})

@@ -58,7 +58,9 @@ for i in range(100 if "long" in sys.argv else 3):
     time.sleep(0.1)
 if "slow" in sys.argv:  # the mirror is far behind
     import psutil
-    mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
+    mirrors = []
+    while not mirrors:
+        mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
     [one.suspend() for one in mirrors]
     open("mirror", "w").write(str(mirrors[0].pid))
     run.log({"text": "x" * 1_000_000})
