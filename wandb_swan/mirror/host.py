@@ -7,6 +7,7 @@ that has asked it has ended, with its last mirror; and after some idle minutes. 
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -113,6 +114,8 @@ class Host:
         """Forks mirrors until none is wanted any more. Returns None then; and in each forked child, what it is for."""
         _import_all()
         gc.collect()
+        with suppress(OSError, AttributeError):  # no glibc
+            ctypes.CDLL(None).malloc_trim(0)
         gc.freeze()  # the collector would write into every page that is shared
         while True:
             asked = self._take()
@@ -194,6 +197,9 @@ class Host:
 
 def _import_all() -> None:
     """What the mirror of a plain run imports on its way."""
+    from ..swan.sdk.deferred import put_off_charts
+
+    put_off_charts()
     from ..parity import readback  # noqa: F401
     from ..swan import sink, target  # noqa: F401
     from ..swan.sdk import probe

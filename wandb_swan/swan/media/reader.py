@@ -11,7 +11,6 @@ from ..limits import KeyNames
 from ..staged import Staged
 from . import tables
 from .item import Item
-from .kinds import converted
 from .tables import Lose, LoseAt
 
 
@@ -70,4 +69,6 @@ class MediaReader:
             key_of=self._names.name,
             links=self._links,
         )
+        from .kinds import converted  # with pyecharts, which few runs need
+
         yield from converted(item)
