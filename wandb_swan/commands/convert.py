@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ..convert.workers import warm
 from ..defaults import CONVERSION_MODE, GIVEN_MODES, LOG_DIR, MAX_ARTIFACT_GB, MAX_FILE_MB, WANDB_DIR
 from . import NewFile
 
@@ -144,6 +143,8 @@ def convert(**given: Any) -> None:
     if given["follow"] and (any(given[name] for name in ("dry_run", "strict", "dask", "quiet")) or not given["resume"]):
         raise click.UsageError("--follow goes without --dry-run, --strict, --force, --dask and --quiet")
     local = given["kind"] == "wandb-local" and FilePath(given["wb_dir"]).exists()
+    from ..convert.workers import warm
+
     with warm(FilePath(given["log_dir"]), now=local and not (given["dry_run"] or given["dask"])):
         _convert(given)
 

@@ -101,9 +101,9 @@ def status(where: Path | None, everything: bool, as_json: bool, quiet: bool) -> 
     record, or the heartbeat of a run that a relay mirrors.
     """
     from ..journal.paths import find_journals
-    from ..settings import read_settings
+    from ..switches import Switches, given
 
-    every = list(map(_known, find_journals(where or read_settings().journals)))
+    every = list(map(_known, find_journals(where or Switches(**given({})).journals)))
     shown = [known for known in every if everything or known.there or not known.done]
     if quiet:
         if any(not known.done and known.state != "empty" for known in every):
