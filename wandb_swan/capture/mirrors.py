@@ -129,8 +129,10 @@ class _Forked:
             self._start_own()
         else:
             process = process_of(self._pid)
-            if process is None or process.started != self._begun or not process.runs:
-                self.returncode = self._code()
+            dead = process is None or process.started != self._begun or not process.runs
+            self.returncode = self._code()  # its last word: an interpreter takes its time to end
+            if dead and self.returncode is None:
+                self.returncode = KILLED
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -157,14 +159,15 @@ class _Forked:
             return True
         return False
 
-    def _code(self) -> int:
-        code = KILLED
+    def _code(self) -> int | None:
+        """The exit code that the mirror has left, if it has."""
         with contextlib.suppress(OSError, ValueError):
             code = int(self._file.with_suffix(".code").read_text("ascii"))
-        for suffix in (".pid", ".code"):
-            with contextlib.suppress(OSError):
-                self._file.with_suffix(suffix).unlink()
-        return code
+            for suffix in (".pid", ".code"):
+                with contextlib.suppress(OSError):
+                    self._file.with_suffix(suffix).unlink()
+            return code
+        return None
 
     def _take_back(self) -> bool:
         """Whether nobody had taken what was asked, and nobody will."""

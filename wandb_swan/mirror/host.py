@@ -22,6 +22,7 @@ from typing import NamedTuple
 from ..atomic_file import write_whole
 from ..capture.host import folders
 from ..journal.life import process_of
+from .priority import give_way
 
 IDLE = 300.0
 """Seconds without a mirror after which a host gives its memory back, though a program is there that has asked it."""
@@ -54,7 +55,7 @@ class Asked(NamedTuple):
             raise
         finally:
             with suppress(OSError):  # who waits takes it for killed, and looks at the status
-                self.file.with_suffix(".code").write_text(str(code), "ascii")
+                write_whole(self.file.with_suffix(".code"), str(code))
         return code
 
     def become(self) -> None:
@@ -233,6 +234,7 @@ def main(arguments: list[str]) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    give_way()
     folder, lock = Path(arguments[0]), int(arguments[1])
     with suppress(OSError):
         os.chdir(folder)
