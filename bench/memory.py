@@ -57,7 +57,7 @@ def held(way: str, runs: int, seconds: float) -> list[float]:
         assert process.stdout is not None
         if "live\n" not in iter(process.stdout.readline, ""):  # SwanLab says more
             sys.exit(f"the training failed ({way})")
-        time.sleep(seconds)  # the mirrors have started, and have caught up
+        time.sleep(seconds)  # the mirrors have caught up, and their host has ended
         found = pss(place)
         process.communicate("\n")
         place.settle()
@@ -68,7 +68,7 @@ def held(way: str, runs: int, seconds: float) -> list[float]:
 
 def measure(effort: Effort) -> list[Row]:
     more = effort.size(4, 2)
-    seconds = effort.size(6, 1)
+    seconds = effort.size(13, 1)
     sides = {"bare": ("bare", 1), "mirrored": ("mirrored", 1), "sync": ("sync", 1),
              "bare, more runs": ("bare", more), "mirrored, more runs": ("mirrored", more)}  # fmt: skip
     found = interleaved(effort.most(2), {

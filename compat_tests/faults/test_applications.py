@@ -58,9 +58,9 @@ def test_an_application(train: Train, unharmed: Check, tmp_path: Path, applicati
 KILLED_AT_THE_END = """
 def last(path):
     path = str(path)
-    import psutil
-    for process in psutil.Process().children(recursive=True):
-        if process.name() == "swan-mirror" or "wandb_swan.mirror.process" in " ".join(process.cmdline()):
+    import os, psutil
+    for process in psutil.process_iter():
+        if process.name() == "swan-mirror" and process.cwd() == os.getcwd():
             process.kill()
 """
 

@@ -230,7 +230,7 @@ def test_a_backlog_is_told_at_once(train: Train) -> None:
 import psutil, threading
 mirrors = []
 while not mirrors:
-    mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
+    mirrors = [one for one in psutil.process_iter() if one.name() == "swan-mirror" and one.cwd() == os.getcwd()]
 [one.suspend() for one in mirrors]
 for i in range(8):
     run.log({"text": "x" * 1_000_000, "loss": i})

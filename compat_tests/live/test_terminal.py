@@ -49,7 +49,7 @@ def test_waiting_converting_and_resuming(record: Record, tmp_path: Path) -> None
 
 
 UNEDITED = """
-import time, sys
+import os, time, sys
 import wandb
 run = wandb.init(project="p", id="r1")
 for i in range(100 if "long" in sys.argv else 3):
@@ -60,7 +60,7 @@ if "slow" in sys.argv:  # the mirror is far behind
     import psutil
     mirrors = []
     while not mirrors:
-        mirrors = [one for one in psutil.Process().children(recursive=True) if one.name() == "swan-mirror"]
+        mirrors = [one for one in psutil.process_iter() if one.name() == "swan-mirror" and one.cwd() == os.getcwd()]
     [one.suspend() for one in mirrors]
     open("mirror", "w").write(str(mirrors[0].pid))
     run.log({"text": "x" * 1_000_000})

@@ -21,7 +21,7 @@ from .process import DEFER, start_python
 BUSY = 3
 """The mirror's exit code when another process has the journal."""
 KILLED = -int(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-"""What counts as the exit code of a forked mirror that has left none."""
+"""What counts as the exit code of a forked mirror that has left none: it was killed, or its host had ended before."""
 CALL_AGAIN, PATIENCE = 0.5, 30.0
 """Seconds between two calls for a host that has not answered, and in which it has to."""
 
@@ -133,6 +133,9 @@ class _Forked:
             self.returncode = self._code()  # its last word: an interpreter takes its time to end
             if dead and self.returncode is None:
                 self.returncode = KILLED
+            if dead:  # as process 1 of a container we inherit it where its host has ended
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self._pid, os.WNOHANG)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -149,7 +149,7 @@ class Supervisor:
 
     def _has_failed(self, code: int) -> bool:
         """Whether a mirror has ended by itself and could not bring its run to the end."""
-        if code == 0:  # nobody knows the code where the program ignores SIGCHLD, or waits for every child
+        if code <= 0:  # nobody knows the code where the program ignores SIGCHLD, or the mirror's host has ended
             return read_status(self._journal).get("state") == "failed"
         return code > 0 and code != BUSY
 

@@ -1,8 +1,8 @@
 """The host of mirrors: imports what they need once, in one thread, and forks one for each journal it is asked for.
 
-It never mirrors itself, so that each mirror starts as clean as it is after its imports. It ends when every program
-that has asked it has ended, with its last mirror; and after some idle minutes. What is left by then in its folder
-(`capture.host` says what there is) goes with it.
+It never mirrors itself, so that each mirror starts as clean as it is after its imports. It ends with the last program
+that has asked it, and when none has asked for a while: a mirror that runs for weeks has little in common with it by
+then, and needs no host. What is left in its folder (`capture.host` says what there is) goes with it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ..capture.host import folders
 from ..journal.life import process_of
 from .priority import give_way
 
-IDLE = 300.0
-"""Seconds without a mirror after which a host gives its memory back, though a program is there that has asked it."""
+IDLE = 10.0
+"""Seconds without a question after which a host gives its memory back."""
 LOOK = 1.0
 """Seconds between two looks at those programs, where Linux does not tell of their end (before 5.3)."""
 FORGOTTEN = 86_400.0
@@ -102,8 +102,7 @@ class Host:
         """`lock` is the descriptor of the folder's lock, which is held. Raises OSError where there is no bell."""
         self._folder = folder
         self._programs: dict[tuple[int, int], _Program] = {}
-        self._mirrors: set[int] = set()
-        self._busy_at = time.monotonic()
+        self._asked_at = time.monotonic()
         self._bell = os.open(folder / "bell", os.O_RDWR | os.O_NONBLOCK)
         self._ended, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._own = [lock, self._bell, self._ended, wake]
@@ -142,6 +141,7 @@ class Host:
                 path.unlink()
             except (OSError, ValueError):  # taken back; or not ours
                 continue
+            self._asked_at = time.monotonic()
             who = wanted["trainer"]["pid"], wanted["trainer"]["started"]
             if who not in self._programs:
                 self._programs[who] = _Program(*who)
@@ -160,7 +160,6 @@ class Host:
             asked.answer(0, 0)
             return False
         if pid:
-            self._mirrors.add(pid)
             return False
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -173,18 +172,16 @@ class Host:
     def _look(self) -> None:
         """Sees which mirrors and programs have ended."""
         with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-                self._mirrors.discard(ended)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         for who, program in list(self._programs.items()):
             if not program.lives:
                 del self._programs[who]
                 if program.descriptor >= 0:
                     os.close(program.descriptor)
-        if self._mirrors:
-            self._busy_at = time.monotonic()
 
     def _wanted(self) -> bool:
-        return bool(self._mirrors) or (bool(self._programs) and time.monotonic() - self._busy_at < IDLE)
+        return bool(self._programs) and time.monotonic() - self._asked_at < IDLE
 
     def leave(self) -> None:
         """Ends the host. Who has just asked finds no folder, and what was asked in it back in a new one."""
