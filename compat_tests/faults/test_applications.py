@@ -60,8 +60,11 @@ def last(path):
     path = str(path)
     import os, psutil
     for process in psutil.process_iter():
-        if process.name() == "swan-mirror" and process.cwd() == os.getcwd():
-            process.kill()
+        try:
+            if process.name() == "swan-mirror" and process.cwd() == os.getcwd():
+                process.kill()
+        except psutil.Error:
+            continue
 """
 
 

@@ -153,10 +153,7 @@ def test_ctrl_c_while_finish_waits_leaves_at_once(train: Train, unharmed: Check)
         + STEPS
         + (
             "import signal, subprocess\n"
-            "import psutil\n"
-            "mirror = []\n"
-            "while not mirror:\n"
-            "    mirror = [p for p in psutil.process_iter() if p.name() == 'swan-mirror' and p.cwd() == os.getcwd()]\n"
+            "mirror = mirrors()\n"
             "[p.suspend() for p in mirror]\n"
             "import threading\n"
             "pressed = threading.Timer(3, lambda: os.kill(os.getpid(), 2))\n"

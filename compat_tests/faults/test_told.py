@@ -227,10 +227,8 @@ def test_a_backlog_is_told_at_once(train: Train) -> None:
     script = LOOP.replace(
         "run.finish()",
         """
-import psutil, threading
-mirrors = []
-while not mirrors:
-    mirrors = [one for one in psutil.process_iter() if one.name() == "swan-mirror" and one.cwd() == os.getcwd()]
+import threading
+mirrors = mirrors()
 [one.suspend() for one in mirrors]
 for i in range(8):
     run.log({"text": "x" * 1_000_000, "loss": i})

@@ -60,7 +60,12 @@ if "slow" in sys.argv:  # the mirror is far behind
     import psutil
     mirrors = []
     while not mirrors:
-        mirrors = [one for one in psutil.process_iter() if one.name() == "swan-mirror" and one.cwd() == os.getcwd()]
+        for one in psutil.process_iter():
+            try:
+                if one.name() == "swan-mirror" and one.cwd() == os.getcwd():
+                    mirrors.append(one)
+            except psutil.Error:
+                continue
     [one.suspend() for one in mirrors]
     open("mirror", "w").write(str(mirrors[0].pid))
     run.log({"text": "x" * 1_000_000})
