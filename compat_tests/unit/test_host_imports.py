@@ -1,14 +1,20 @@
-"""SwanLab's charts are imported when one is drawn, and are then what they are."""
+"""What a host of mirrors imports: one thread, no random state, and SwanLab's charts when one is drawn, as they are."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-PROGRAM = """
-import sys
+from wandb_swan.capture.process import DEFER
+
+PROGRAM = (
+    DEFER
+    + """
+import os, sys
 from wandb_swan.mirror.host import _import_all
 _import_all()
+assert sys.platform != "linux" or len(os.listdir("/proc/self/task")) == 1, "it forks, and has threads"
+assert "numpy" not in sys.modules, "it has a random state that a fork does not renew"
 import swanlab
 from swanlab.sdk.internal.run.components.consumer import builder
 assert "pyecharts" not in sys.modules, "the host has imported the charts"
@@ -22,6 +28,7 @@ assert not isinstance("text", builder._EchartsType)
 assert swanlab.echarts.Bar is Bar and swanlab.plot.__name__.endswith(".plot")
 print("whole")
 """
+)
 
 
 def test_charts_are_put_off_until_one_is_drawn() -> None:
