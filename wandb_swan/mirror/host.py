@@ -7,17 +7,21 @@ then, and needs no host. What is left in its folder (`capture.host` says what th
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import json
+import logging
 import os
 import select
 import shutil
 import signal
+import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from ..atomic_file import write_whole
 from ..capture.host import folders
@@ -41,8 +45,12 @@ class Asked(NamedTuple):
     log: str
     cwd: str | None
 
-    def run(self) -> int:
-        """In the forked child: what a mirror of its own Python does. Returns the exit code."""
+    def run(self) -> NoReturn:
+        """In the forked child: what a mirror of its own Python does, and the end of it.
+
+        The interpreter is not taken down: that would write into every page that is shared, for as much CPU time as a
+        short run takes.
+        """
         from ..swan.sdk.probe import keep_requirements
         from .process import main
 
@@ -52,11 +60,16 @@ class Asked(NamedTuple):
             code = main(self.arguments)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
-            raise
-        finally:
-            with suppress(OSError):  # who waits takes it for killed, and looks at the status
-                write_whole(self.file.with_suffix(".code"), str(code))
-        return code
+        except BaseException:
+            traceback.print_exc()
+        with suppress(OSError):  # who waits takes it for killed, and looks at the status
+            write_whole(self.file.with_suffix(".code"), str(code))
+        with suppress(BaseException):
+            atexit._run_exitfuncs()
+        with suppress(BaseException):
+            logging.shutdown()
+            sys.stderr.flush()
+        os._exit(code)
 
     def become(self) -> None:
         """Makes the forked child what a started process is: session, output, working folder, name."""
@@ -238,7 +251,7 @@ def main(arguments: list[str]) -> int:
     host = Host(folder, lock)
     asked = host.run()
     if asked is not None:
-        return asked.run()
+        asked.run()
     host.leave()
     _sweep()
     return 0
