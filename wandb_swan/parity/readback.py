@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,10 @@ class Expected:
         if points is None:
             points = self.scalars[key] = Points()
         points.add_number(step, number)
+
+    def row(self, keys: Sequence[str], step: int, numbers: Sequence[float]) -> None:
+        for key, number in zip(keys, numbers, strict=True):
+            self.scalar(key, step, number)
 
     def items(self, key: str, step: int, content: Hashable) -> None:
         self.media.setdefault(key, Points()).add(step, content)
