@@ -20,6 +20,7 @@ from ..exceptions import WandbSwanError
 from ..stream.state import State
 from ..swan import limits
 from ..swan.sdk.store import kind_of, records, state_name, state_on_disk
+from ..yaml_file import load_yaml
 from .stored import config_json
 
 Steps: Any
@@ -99,7 +100,7 @@ class Expected:
                     found.line(record.log.line)
                 elif kind == "finish":
                     ended = state_name(record.finish.state)
-            config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
+            config = load_yaml((run_dir / "files" / "config.yaml").read_text("utf-8"))
         except (WandbSwanError, OSError, yaml.YAMLError) as error:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
         if ended != state_on_disk(state):

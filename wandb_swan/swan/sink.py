@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import swanlab
 from typing_extensions import assert_never
@@ -48,10 +48,12 @@ from .media.tables import is_table
 from .parts import Part
 from .run import SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
-from .sdk.uploads import Uploads
 from .sdk.writer import Writer, writer_for
 from .target import Target
 from .values import Check, Values
+
+if TYPE_CHECKING:
+    from .sdk.uploads import Uploads
 
 log = logging.getLogger("wandb_swan")
 
