@@ -12,7 +12,6 @@ from ..parity.answers import noted
 from ..parity.cloud import CloudStored
 from ..parity.comparison import compare_runs
 from ..parity.recorded import Recorded
-from ..parity.report import Parity
 from ..parity.stored import StoredRun, checked
 from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
@@ -28,6 +27,7 @@ from ..swan.sdk.store import can_be_read
 from ..swan.sent import Continuation, Sent
 from ..swan.sink import Sink
 from ..swan.target import Target
+from .checker import Checker, compared, facts_of
 from .jobs import CaughtUp, Job, Word
 from .replacement import check
 from .report import Lost
@@ -55,9 +55,16 @@ def source_of(reference: RunReference, options: Options) -> Source:
 class Conversion:
     """One run on its way into SwanLab."""
 
-    def __init__(self, job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        progress: Callable[[int], None],
+        caught_up: Callable[[CaughtUp], Word],
+        checker: Checker | None = None,
+    ) -> None:
         """`progress` is told how many points are written. `caught_up` is asked what to do when all that there is by now
-        of a run that grows is on its way to SwanLab."""
+        of a run that grows is on its way to SwanLab. `checker` compares, where a processor is free for it."""
+        self._checker = checker if job.beside and not job.follow and job.options.mode != "online" else None
         self._job = job
         self._options = job.options
         self._progress = progress
@@ -74,6 +81,7 @@ class Conversion:
             WandbSwanError: what the user can do something about; and whatever SwanLab raises.
         """
         for _ in range(EXPERIMENTS):
+            self._beside = False
             sink = Sink(self._target())
             try:
                 return self._converted(sink)
@@ -81,6 +89,8 @@ class Conversion:
                 log.warning("%s: the run is read again, into an experiment that runs", error)
                 sink.abandon()
             finally:
+                if self._beside and self._checker is not None:
+                    self._checker.forget()
                 if sink.uploads is not None:
                     self.sent.sent_at = max(self.sent.sent_at, sink.uploads.sent_at)
                     self.sent.refused = dict(sink.uploads.refused)
@@ -106,6 +116,7 @@ class Conversion:
         selection = Selection(options)
         depth = options.verify if self._online or can_be_read() else "none"
         recorded = noted(source) if depth != "none" else None
+        self._beside = recorded is not None and self._checker is not None and self._checker.begin(source)
         events = selection.of(source.growing() if job.follow else source.events())
         original = next(events)
         assert isinstance(original, RunStarted)
@@ -157,9 +168,11 @@ class Conversion:
         }
         if recorded is None or closed:  # it is compared when it has ended
             return facts
-        theirs = recorded()
-        theirs.about["id"] = started.run_id
-        return facts | (self._compared_online(theirs, sink) if self._online else self._compared(theirs))
+        if self._online:
+            theirs = recorded()
+            theirs.about["id"] = started.run_id
+            return facts | self._compared_online(theirs, sink)
+        return facts | self._compared(recorded, started.run_id)
 
     def _write(self, sink: Sink, source: Source, events: Iterator[Event | None]) -> tuple[RunFinished | None, bool]:
         """Writes what comes, to the end of a run that grows too. Returns its exit, and whether it was left before."""
@@ -218,18 +231,17 @@ class Conversion:
 
     # -- compared with its source ----------------------------------------------------------------------------------
 
-    def _compare(self, recorded: Recorded, stored: StoredRun | CloudStored) -> Parity:
+    def _compared(self, recorded: Callable[[], Recorded], run_id: str) -> dict[str, Any]:
         depth = self._options.verify
         assert depth != "none"
-        source = self._job.reference.source
-        return compare_runs(recorded, stored, source, depth=depth, system=True, same_source=True)
-
-    def _compared(self, recorded: Recorded) -> dict[str, Any]:
-        depth = self._options.verify
-        parity = self._compare(recorded, StoredRun(self._run_dir))
+        what = self._run_dir, self._job.reference.source, run_id, depth
+        found = self._checker.finish(*what) if self._beside and self._checker is not None else None
+        self._beside = False
+        if found is None:
+            found = compared(recorded(), *what)
         how = f"compared with its source ({depth})"
-        amend_metadata(self._run_dir, parity=checked(how=how, identical=parity.identical))
-        return _facts(parity, depth, parity.unseen)
+        amend_metadata(self._run_dir, parity=checked(how=how, identical=found["identical"]))
+        return found
 
     def _compared_online(self, recorded: Recorded, sink: Sink) -> dict[str, Any]:
         """Against what SwanLab's cloud has: the local folder holds only what this try has sent."""
@@ -240,16 +252,7 @@ class Conversion:
             Sent(sent_at=sink.uploads.sent_at).wait_until_counted()
         try:
             stored = CloudStored(place)
-            parity = self._compare(recorded, stored)
+            parity = compare_runs(recorded, stored, self._job.reference.source, system=True, same_source=True)
         except WandbSwanError as error:  # e.g. a self-hosted SwanLab without that API
             return {"not_compared": (f"all of it: SwanLab's cloud gives nothing back: {error}",)}
-        return _facts(parity, "counts", (*parity.unseen, *stored.unreadable))
-
-
-def _facts(parity: Parity, verified: str, not_compared: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "identical": parity.identical,
-        "differences": parity.differences(),
-        "verified": verified,
-        "not_compared": not_compared,
-    }
+        return facts_of(parity, "counts", (*parity.unseen, *stored.unreadable))

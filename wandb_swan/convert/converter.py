@@ -12,7 +12,6 @@ from ..defaults import CONVERSION_MODE, LOG_DIR, MODES, MODES_ALLOWED, WANDB_DIR
 from ..exceptions import WandbSwanError
 from ..settings import read_settings
 from ..sources import local_discovery
-from ..sources.artifact_store import check_folder
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from .report import Report, RunReport
@@ -84,6 +83,8 @@ class Converter:
             raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
         self._options = Options.model_validate({**given, **options})
         if self._options.artifacts is not None:
+            from ..sources.artifact_store import check_folder
+
             check_folder(self._options.artifacts)
         self._disabled = mode == "disabled"
         self._force = force
@@ -205,6 +206,8 @@ def plan(references: Sequence[RunReference]) -> Report:
 
 def ready(mode: str) -> None:
     """Raises WandbSwanError, saying what to do, where SwanLab cannot record in this mode."""
+    if mode == "offline":  # SwanLab need not be asked, which takes half a second
+        return
     from ..swan.target import obstacle
 
     why = obstacle(mode)

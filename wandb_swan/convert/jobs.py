@@ -32,6 +32,8 @@ class Job(BaseModel):
     """It goes on until the run has ended, or somebody says `close`."""
     force: bool = False
     """It may hold less."""
+    beside: bool = False
+    """A processor is free: what is compared may be read by another process meanwhile."""
 
 
 Word = Literal["more", "end", "close"]

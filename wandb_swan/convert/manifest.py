@@ -15,7 +15,6 @@ from ..exceptions import WandbSwanError
 from ..journal.claim import Claim
 from ..journal.paths import shown
 from ..parity.stored import metadata_of
-from ..sources.artifact_files import OVER
 from ..sources.reference import RunReference
 from ..sources.selection import Options
 from ..swan import limits
@@ -246,6 +245,8 @@ def _has_artifacts(entry: Entry, options: Options) -> bool:
         return True
     if entry.artifacts != str(options.artifacts) or entry.report is None:
         return False
+    from ..sources.artifact_files import OVER
+
     over = any(lost.reason.startswith(OVER) for lost in entry.report.lost)
     gone = entry.report.counts.get("artifact files") and not options.artifacts.is_dir()
     return not gone and not (over and options.max_artifact_gb > entry.max_artifact_gb)

@@ -102,6 +102,8 @@ def convert_all(
         if jobs:
             manifest.save()
             workers = min(workers, len(jobs))
+            if workers < (os.cpu_count() or 1) and dask is None:
+                jobs = [job.model_copy(update={"beside": True}) for job in jobs]
             pool.open()
             executor, shut = _executor(workers, dask)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -16,16 +17,22 @@ from typing import IO, Any, cast
 
 from ..exceptions import WandbSwanError
 from ..sources import exports
+from .checker import Checker
 from .conversion import Conversion
 from .jobs import WORDS, CaughtUp, Job, Word
 from .replacement import Poorer
 from .report import RunReport
 
+_GARBAGE = 50_000, 20, 50
+"""Python looks for garbage after 700 new objects, more often than a row of them is written."""
 log = logging.getLogger("wandb_swan")
 
 
 def convert(
-    job: Job, progress: Callable[[int], None], caught_up: Callable[[CaughtUp], Word] = lambda said: "close"
+    job: Job,
+    progress: Callable[[int], None],
+    caught_up: Callable[[CaughtUp], Word] = lambda said: "close",
+    checker: Checker | None = None,
 ) -> RunReport:
     """Converts one run (`Conversion`). What goes wrong is in the report; nothing is raised."""
     begin = time.monotonic()
@@ -37,7 +44,7 @@ def convert(
         "project": reference.project,
         "run_dir": job.run_dir,
     }
-    conversion = Conversion(job, progress, caught_up)
+    conversion = Conversion(job, progress, caught_up, checker)
     try:
         facts |= conversion.convert()
     except WandbSwanError as error:
@@ -64,6 +71,9 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # SwanLab prints pictures of floppy disks
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    gc.freeze()  # what was imported stays: nobody has to look through it for garbage
+    gc.set_threshold(*_GARBAGE)
+    checker = Checker.forked(out.fileno(), sys.stdin.fileno())
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(jobs, sys.stdin), daemon=True).start()
 
@@ -79,7 +89,7 @@ def main() -> int:
         line = jobs.get()
         if json.loads(line) in WORDS:  # for a conversion that had just ended
             continue
-        report = convert(Job.model_validate_json(line), lambda points: say(points=points), caught_up)
+        report = convert(Job.model_validate_json(line), lambda points: say(points=points), caught_up, checker)
         exports.forget()
         say(report=report.model_dump(mode="json"))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..stream.series import Series
-from ..swan.sdk.cloud_reader import CloudExperiment, CloudItem
 from .stored import SYSTEM_PREFIX, metadata_in
+
+if TYPE_CHECKING:
+    from ..swan.sdk.cloud_reader import CloudItem
 
 
 class CloudStored:
@@ -18,6 +20,8 @@ class CloudStored:
         Raises:
             WandbSwanError: it cannot be read; the text says what to do.
         """
+        from ..swan.sdk.cloud_reader import CloudExperiment  # a tenth of a second, for those alone whose run is there
+
         experiment = CloudExperiment(path)
         self.dir = experiment.path
         """workspace/project/run-id."""

@@ -5,22 +5,29 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Any
 
 from ..journal.kinds import LEFT_OUT_RECORDS
 from ..stream.nested import Path, Tree
 from ..stream.series import Series
-from ..stream.wire import record_field
+from ..stream.wire import content_at, record_field
 from . import plain
+from .numbers import changes_of, texts_of
 from .recorded import OF_TABLES, Content, Line, Recorded
 
 _NUMBER_STARTS = frozenset("-0123456789")
 OF_WANDB_ALONE = ("requirements.txt", "conda-environment.yaml", "wandb-metadata.json", "config.yaml")
 """Files of wandb's own that SwanLab has in its own form."""
-_RUN = 17
-"""Its field number in `wandb_internal.Record`."""
+_HISTORY, _SUMMARY, _RUN = 2, 3, 17
+"""Their field numbers in `wandb_internal.Record`."""
+_KINDS, _ROWS = 500, 2_000
+"""Kinds of summary records whose last one is held, and rows that are, at most."""
+_SHORT = 100
+"""Bytes of a summary record that is likely to come again, such as that of wandb's runtime."""
 
 
 def read_logs(logs: list[FilePath]) -> Recorded:
@@ -54,6 +61,9 @@ class _Reading:
         self._summary: dict[Path, tuple[int, str]] = {}
         """Path -> number of the record, JSON."""
         self._summaries = 0
+        self._changed: dict[bytes | frozenset[Any], tuple[int, Mapping[Any, str]]] = {}
+        """The keys that a record of the summary sets, or all of a short one -> the last one's number, what it sets."""
+        self._rows = _Rows(self._series_of)
         self._series: dict[str, Series] = {}
         """By key; most values are numbers under a key that is not nested."""
         self._run: Any = None
@@ -81,6 +91,9 @@ class _Reading:
         }
         self._to.exit_code = None
         for payload in plain.payloads(self._log):
+            field = record_field(payload)
+            if (field == _HISTORY and self._numbers(payload)) or (field == _SUMMARY and self._changes(payload)):
+                continue
             try:
                 record = plain.parsed(payload)
             except ValueError as error:
@@ -91,6 +104,8 @@ class _Reading:
                 take[kind](getattr(record, kind))
             elif kind not in LEFT_OUT_RECORDS and (kind or record_field(payload)):
                 self._to.not_understood[kind or f"record field {record_field(payload)}", "no handler"] += 1
+        self._rows.write()
+        self._put_changes_down()
         for stderr, rest in self._console.items():
             if rest.strip("\r"):
                 self._line(rest, stderr)
@@ -106,6 +121,7 @@ class _Reading:
                 self._to.not_understood[".".join(path), type(error).__name__] += 1
 
     def _on_run(self, run: Any) -> None:
+        self._rows.write()
         to = self._to
         for item in run.config.update:
             # When its name changes, wandb's core writes the run again, in its own words: 0.0 as 0, no empty dict, no
@@ -151,7 +167,29 @@ class _Reading:
         for item in body.update:
             self._set(self._to.config, item)
 
+    def _changes(self, payload: bytes) -> bool:
+        """Takes a summary record that sets what many others do, or comes again and again; False: it is another one."""
+        content = payload[content_at(payload) :]
+        short = len(content) <= _SHORT
+        known = self._changed.get(content) if short else None
+        texts: Mapping[Any, str] | None = known[1] if known is not None else changes_of(payload)
+        if texts is None:
+            return False
+        what = content if short else frozenset(texts)
+        self._summaries += 1
+        self._changed[what] = self._summaries, texts
+        if len(self._changed) > _KINDS:
+            self._put_changes_down()
+        return True
+
+    def _put_changes_down(self) -> None:
+        for number, texts in sorted(self._changed.values(), key=itemgetter(0)):
+            for path, text in texts.items():
+                self._summary[(path,) if isinstance(path, str) else path] = number, text
+        self._changed.clear()
+
     def _on_summary(self, body: Any) -> None:
+        self._put_changes_down()
         held = self._summary
         self._summaries = number = self._summaries + 1
         for item in body.remove:
@@ -159,11 +197,31 @@ class _Reading:
         for item in body.update:
             held[tuple(item.nested_key) or (item.key,)] = number, item.value_json
 
+    def _numbers(self, payload: bytes) -> bool:
+        """Takes a row of numbers under keys that are not nested; False: it is another one."""
+        read = None if self._cut else texts_of(payload)
+        if read is None:
+            return False
+        texts, step = read
+        stamp, told = texts.pop("_timestamp", "0"), texts.pop("_step", None)
+        for key in plain.OF_WANDB:
+            texts.pop(key, None)
+        try:
+            time = float(stamp)
+            step = int(told) if step is None and told is not None else step
+            numbers = self._rows.numbers(texts)
+        except ValueError:  # texts and media, or no JSON
+            return False
+        time = time if 0 < time < 1e11 else 0.0
+        self._rows.add(self._to.step_of(step), time, numbers)
+        self._to.happened(time)
+        return True
+
     def _on_history(self, body: Any) -> None:
+        self._rows.write()
         to = self._to
         tree: Tree = {}
         numbers: list[tuple[Series, float]] = []
-        known = self._series
         step: int | None = body.step.num if body.HasField("step") else None
         time = 0.0
         for item in body.item:
@@ -181,7 +239,7 @@ class _Reading:
                 elif key == "_step":
                     step = int(text) if step is None else step
                 elif key not in plain.OF_WANDB:
-                    numbers.append((known.get(key) or self._series_of(key), float(text)))
+                    numbers.append((self._series_of(key), float(text)))
             except (ValueError, RecursionError) as error:
                 to.not_understood[".".join(nested) or item.key, type(error).__name__] += 1
         if not 0 < time < 1e11:
@@ -199,7 +257,9 @@ class _Reading:
         to.happened(time)
 
     def _series_of(self, key: str) -> Series:
-        series = self._series[key] = self._to.scalars.setdefault((key,), Series())
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._to.scalars.setdefault((key,), Series())
         return series
 
     def _on_stats(self, body: Any) -> None:
@@ -242,6 +302,43 @@ class _Reading:
 
     def _on_use_artifact(self, body: Any) -> None:
         self._to.artifacts.append((body.name or body.id, "", True))
+
+
+class _Rows:
+    """Rows of numbers under the same keys, which are added column by column."""
+
+    def __init__(self, series_of: Callable[[str], Series]) -> None:
+        self._series_of = series_of
+        self._keys: list[str] = []
+        self._held: set[str] = set()
+        self._steps, self._times = array("q"), array("d")
+        self._numbers: list[list[float]] = []
+
+    def numbers(self, texts: dict[str, str]) -> list[float]:
+        """The numbers of a row in the order of the keys. Raises ValueError where one is none."""
+        if texts.keys() != self._held:
+            self.write()
+            self._keys, self._held = list(texts), set(texts)
+        return list(map(float, map(texts.__getitem__, self._keys)))
+
+    def add(self, step: int, time: float, numbers: list[float]) -> None:
+        """Adds a row whose numbers are those that `numbers` was asked for last."""
+        self._steps.append(step)
+        self._times.append(time)
+        self._numbers.append(numbers)
+        if len(self._numbers) >= _ROWS:
+            self.write()
+
+    def write(self) -> None:
+        """Brings what is held into the series."""
+        if not self._numbers:
+            return
+        for key, column in zip(self._keys, zip(*self._numbers, strict=True), strict=bool(self._keys)):
+            series = self._series_of(key)
+            series.steps.extend(self._steps)
+            series.times.extend(self._times)
+            series.values.extend(column)
+        self._steps, self._times, self._numbers = array("q"), array("d"), []
 
 
 def _listed(manifest: Any, ran_in: FilePath) -> dict[str, Content] | str:

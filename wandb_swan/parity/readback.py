@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ..exceptions import WandbSwanError
 from ..stream.state import State
 from ..swan import limits
 from ..swan.sdk.store import kind_of, records, state_name, state_on_disk
+from ..yaml_file import load_yaml
 from .stored import config_json
 
 Steps: Any
@@ -68,6 +69,10 @@ class Expected:
             points = self.scalars[key] = Points()
         points.add_number(step, number)
 
+    def row(self, keys: Sequence[str], step: int, numbers: Sequence[float]) -> None:
+        for key, number in zip(keys, numbers, strict=True):
+            self.scalar(key, step, number)
+
     def items(self, key: str, step: int, content: Hashable) -> None:
         self.media.setdefault(key, Points()).add(step, content)
 
@@ -95,7 +100,7 @@ class Expected:
                     found.line(record.log.line)
                 elif kind == "finish":
                     ended = state_name(record.finish.state)
-            config = yaml.safe_load((run_dir / "files" / "config.yaml").read_text("utf-8"))
+            config = load_yaml((run_dir / "files" / "config.yaml").read_text("utf-8"))
         except (WandbSwanError, OSError, yaml.YAMLError) as error:
             return f"the SwanLab run cannot be read back: {' '.join(str(error).split())}"
         if ended != state_on_disk(state):

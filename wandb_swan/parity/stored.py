@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from array import array
 from pathlib import Path
@@ -12,8 +13,14 @@ import yaml
 
 from ..stream.series import Series
 from ..swan import limits
-from ..swan.sdk.store import is_error, kind_of, records, state_name
+from ..swan.sdk.store import is_error, kind_of, parsed, raw_payloads, state_name
+from ..yaml_file import load_yaml
+from .numbers import point_of
 
+_NUMBER = struct.Struct("<xd").unpack
+"""ScalarValue.number = 1."""
+_TIMES = 10_000
+"""Times that are kept as they are in the store, at most: the points of a row share theirs."""
 SYSTEM_PREFIX = "__swanlab__."
 """SwanLab's own monitor: nothing that came from wandb."""
 
@@ -61,19 +68,32 @@ class StoredRun:
         self._read()
 
     def _read(self) -> None:
-        for record in records(self.dir):
-            if record.HasField("scalar"):  # almost every record is one
-                point = record.scalar
-                key = point.key
-                series = self.scalars.get(key)
-                if series is None:
-                    series = self.series(key)
-                stamp = point.timestamp
-                series.steps.append(point.step)
-                series.values.append(point.value.number)
-                series.times.append(stamp.seconds + stamp.nanos / 1e9)
+        held: dict[str, Series] = {}
+        times: dict[bytes, float] = {}
+        for payload in raw_payloads(self.dir):
+            try:
+                point = point_of(payload)
+            except ValueError:
+                point = None
+            if point is None:
+                self.take(parsed(payload))
+                continue
+            key, stamp, value = point.key, point.timestamp, point.value
+            series = held.get(key)
+            time = times.get(stamp)
+            if series is None or time is None or len(value) != 9 or value[0] != 9:  # as SwanLab's own messages have it
+                whole = parsed(payload).scalar
+                series = held[key] = self.series(whole.key)
+                time = whole.timestamp.seconds + whole.timestamp.nanos / 1e9
+                if len(times) > _TIMES:
+                    times.clear()
+                times[stamp] = time
+                number = whole.value.number
             else:
-                self.take(record)
+                (number,) = _NUMBER(value)
+            series.steps.append(point.step)
+            series.values.append(number)
+            series.times.append(time)
         self.config = config_of(self.dir)
         offset = self.step_offset
         if offset:  # a part of a run that goes on behind another one: wandb's steps again
@@ -165,7 +185,7 @@ def checked(*, how: str, identical: bool) -> dict[str, Any]:
 def config_of(run_dir: Path) -> dict[str, Any]:
     """The config of a run folder. Raises OSError, ValueError or yaml.YAMLError."""
     file = run_dir / "files" / "config.yaml"
-    whole = (yaml.safe_load(file.read_text("utf-8")) or {}) if file.exists() else {}
+    whole = (load_yaml(file.read_text("utf-8")) or {}) if file.exists() else {}
     return {key: item.get("value") for key, item in whole.items() if isinstance(item, dict)}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict
@@ -21,9 +21,11 @@ from ..stream.events import Artifact, Event, HistoryRow, RunChanged, RunFinished
 from ..stream.records import Decoder
 from ..stream.summary import SUMMARY, LoggedSummary
 from ..stream.wire import record_field
-from .local_artifacts import LocalArtifacts
 from .reference import RunReference
 from .selection import Options
+
+if TYPE_CHECKING:
+    from .local_artifacts import LocalArtifacts
 
 IDLE = 1800.0
 """Seconds in which a log that says no end of its run may be silent before the run is taken as killed: an epoch may
@@ -122,7 +124,11 @@ class LocalRun:
 
     def __init__(self, logs: list[FilePath], number: int = 1, options: Options | None = None) -> None:
         self.logs = logs
-        self._artifacts = LocalArtifacts(options) if options is not None and options.artifacts is not None else None
+        self._artifacts: LocalArtifacts | None = None
+        if options is not None and options.artifacts is not None:
+            from .local_artifacts import LocalArtifacts  # with all that brings files: seldom asked for
+
+            self._artifacts = LocalArtifacts(options)
         self.number = number
         """Over 1 where the run id was used before, for another run."""
         self.notices: list[str] = []

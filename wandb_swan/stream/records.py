@@ -38,6 +38,7 @@ from .events import (
 )
 from .items import NUMBER_STARTS, item_path, item_value, number, spelled_path
 from .nested import merge, why_not
+from .plain_rows import PlainRow, PlainRows
 from .python_steps import PythonSteps
 from .steps import INTERNAL, Steps, history_row
 from .wire import first_field, record_field
@@ -78,6 +79,7 @@ class Decoder:
         """What the last artifact holds (`wandb_internal.ArtifactManifest`); None of one that the run used."""
         self._left: list[NotRead] = []
         """Values of the present record that cannot be read."""
+        self._plain = PlainRows()
         self._steps = Steps()
         self._described: RunChanged | None = None
         self._config_as_given: Any = None
@@ -102,6 +104,17 @@ class Decoder:
         note = parse_note(payload)
         if note is not None:
             self._note(note)
+            return
+        call = self._plain.partial(payload)
+        row = self._plain.history(payload) if call is None else None
+        if call is not None or row is not None:
+            try:
+                if call is not None:
+                    yield from self._steps.partial(*call)
+                elif row is not None:
+                    yield from self._on_plain_history(row)
+            except Exception as error:
+                yield self._not_read(("request" if call else "history",), error)
             return
         try:
             record = pb.Record.FromString(payload)
@@ -262,10 +275,22 @@ class Decoder:
                     merge(row, tuple(nested) or (item.key,), value)
             except (ValueError, RecursionError) as error:
                 self._left.append(self._not_read(spelled_path(item), error))
+        yield from self._row(row, message.step.num if message.HasField("step") else None)
+
+    def _on_plain_history(self, plain: PlainRow) -> Iterator[HistoryRow | MetricDefined]:
+        if isinstance(plain.values, dict):
+            row = plain.values
+        else:
+            row = {}
+            for path, value in plain.values:
+                merge(row, path, value)
+        yield from self._row(row, plain.step)
+
+    def _row(self, row: Tree, step: Any) -> Iterator[HistoryRow | MetricDefined]:
+        """A row of wandb's log, with the step that its record says."""
         row.pop("", None)
-        step = row.get("_step")
-        if message.HasField("step"):
-            step = message.step.num
+        if step is None:
+            step = row.get("_step")
         if self.rows_from_core and TENSORBOARD_STEP in row:
             yield from self._on_tensorboards_axis(row)
         if row:

@@ -50,19 +50,24 @@ class Steps:
         self._axes.define(name, step_metric, step_sync=step_sync, overwrite=overwrite)
 
     def partial(
-        self, items: Iterable[tuple[Path, Any]], step: int | None = None, flush: bool | None = None
+        self, items: Tree | Iterable[tuple[Path, Any]], step: int | None = None, flush: bool | None = None
     ) -> Iterator[Event]:
-        """One call of `log()`. Yields the rows that it commits, or the RowDropped."""
+        """One call of `log()`: values by path, or by key where none is nested. Yields the rows that it commits, or the
+        RowDropped."""
         if self._shared:
             step, flush = None, flush is None or flush
         if step is not None and step > self.current:
             yield from self._emit()
             self.current = step
         elif step is not None and step < self.current:
-            keys = tuple(path[0] for path, _ in items if path[0] not in INTERNAL)
+            names = items if isinstance(items, dict) else (path[0] for path, _ in items)
+            keys = tuple(name for name in names if name not in INTERNAL)
             yield RowDropped(step=step, current=self.current, keys=keys)
             return
-        self._add(items)
+        if isinstance(items, dict):
+            self._row.update(items)
+        else:
+            self._add(items)
         if flush or (flush is None and step is None):
             yield from self._next()
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2 as pb
 
 from .events import NotRead, Path, SummaryChanged
 from .nested import why_not
+from .plain_rows import PlainRows
+from .wire import content_at
 
 SUMMARY = 3
 """Its field number in `wandb_internal.Record`."""
+_SHORT = 100
+"""Bytes of a record that comes again and again, such as wandb's runtime."""
+_KINDS = 500
+"""Kinds of records whose last one is kept, at most."""
 
 
 class LoggedSummary:
@@ -20,10 +28,30 @@ class LoggedSummary:
 
     def __init__(self) -> None:
         self._items: dict[Path, tuple[int, str]] = {}
+        """Path -> the number of the record, JSON."""
         self._records = 0
         self._not_read: list[NotRead] = []
+        self._plain = PlainRows()
+        self._last: dict[bytes | frozenset[Hashable], tuple[int, Sequence[Path | str], Sequence[bytes]]] = {}
+        """What a record sets (its keys, or its bytes) -> of the last one: its number, paths or keys, their JSON."""
 
     def take(self, payload: bytes) -> None:
+        content = payload[content_at(payload) :]
+        again = self._last.get(content) if len(content) < _SHORT else None
+        if again is not None:
+            self._records += 1
+            self._last[content] = self._records, *again[1:]
+            return
+        plain = self._plain.summary(payload)
+        if plain is not None:
+            self._records += 1
+            names: Sequence[Any] = list(self._plain.paths(plain)) if self._plain.nested(plain) else plain.names
+            kind = content if len(content) < _SHORT else frozenset(names)
+            self._last[kind] = self._records, names, plain.texts
+            if len(self._last) > _KINDS:
+                self._put_down()
+            return
+        self._put_down()
         try:
             summary = pb.Record.FromString(payload).summary
         except DecodeError as error:
@@ -36,7 +64,14 @@ class LoggedSummary:
         for item in summary.update:
             items[tuple(item.nested_key) or (item.key,)] = number, item.value_json
 
+    def _put_down(self) -> None:
+        for number, names, texts in sorted(self._last.values(), key=itemgetter(0)):
+            for name, text in zip(names, texts, strict=True):
+                self._items[(name,) if isinstance(name, str) else name] = number, text.decode()
+        self._last.clear()
+
     def events(self) -> Iterator[SummaryChanged | NotRead]:
+        self._put_down()
         update = []
         # The latest last: it wins over what lies above or below it in the tree.
         for path, (_, text) in sorted(self._items.items(), key=lambda item: item[1][0]):

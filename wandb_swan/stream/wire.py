@@ -11,7 +11,21 @@ _BESIDE = frozenset({1, 16, 19, 200})
 
 def record_field(payload: bytes) -> int:
     """The field number of a Record's content, one unknown to the installed wandb too; 0 if there is none."""
+    at = content_at(payload)
+    tag = payload[at : at + 1]
+    if at and b"\0" < tag < b"\x80" and tag[0] >> 3 not in _BESIDE:
+        return tag[0] >> 3
     return first_field(payload, _BESIDE)
+
+
+def content_at(payload: bytes) -> int:
+    """Where the content of a Record begins that begins with its number, as wandb's core writes them; 0 of others."""
+    if payload[:1] != b"\x08":
+        return 0
+    at = 1
+    while payload[at : at + 1] >= b"\x80":
+        at += 1
+    return at + 1
 
 
 def first_field(data: bytes, beside: frozenset[int] = frozenset()) -> int:

@@ -16,6 +16,7 @@ from ..stream.config import apply
 from ..stream.events import ConfigChanged, Path, RunChanged, RunStarted, SummaryChanged, Tree
 from ..stream.steps import INTERNAL
 from ..stream.values import classified, items
+from ..yaml_file import dump_yaml, load_yaml
 from . import limits
 from .sdk.session import Session
 
@@ -114,10 +115,10 @@ def amend_metadata(run_dir: FilePath, **metadata: Any) -> None:
     """Adds to `wandb_run` in the config of a SwanLab run folder that is closed. Never raises: it is a help."""
     path = run_dir / "files" / "config.yaml"
     try:
-        config = yaml.safe_load(path.read_text("utf-8"))
+        config = load_yaml(path.read_text("utf-8"))
         entry = config.get("wandb_run_") or config["wandb_run"]
         entry["value"] |= metadata
-        write_whole(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+        write_whole(path, dump_yaml(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         log.warning("%s does not say %s: %s", run_dir, metadata, error)
 

@@ -6,7 +6,7 @@ import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import swanlab
 
@@ -20,8 +20,10 @@ from .sdk.description import rewrite, show_in_dashboard, update_experiment
 from .sdk.presence import Presence
 from .sdk.session import Session
 from .sdk.survey import survey
-from .sdk.uploads import Uploads
 from .target import Target
+
+if TYPE_CHECKING:
+    from .sdk.uploads import Uploads
 
 log = logging.getLogger("wandb_swan")
 
@@ -100,6 +102,8 @@ class SwanLabRun:
             dashboard.mend(self.session)
             if target.mode != "online":
                 break
+            from .sdk.uploads import Uploads
+
             self.uploads = Uploads(self.session, target.patience)
             presence = self.uploads.presence
             if presence is None or presence.runs():

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from ..stream.events import RunStarted
 from ..stream.state import State
 from .parts import Part
-from .sdk.unacknowledged import SERVER_LAG
 
 if TYPE_CHECKING:
     from .sdk.uploads import Uploads
@@ -45,6 +44,8 @@ class Sent(BaseModel):
 
     def wait_until_counted(self) -> None:
         """Waits until SwanLab's server counts what it got: who continues an experiment sooner sends it again."""
+        from .sdk.unacknowledged import SERVER_LAG  # with SwanLab's client's library
+
         time.sleep(max(0.0, min(SERVER_LAG, self.sent_at + SERVER_LAG - time.time())))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import swanlab
 from typing_extensions import assert_never
@@ -48,13 +48,16 @@ from .media.tables import is_table
 from .parts import Part
 from .run import SwanLabRun
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
-from .sdk.uploads import Uploads
 from .sdk.writer import Writer, writer_for
 from .target import Target
 from .values import Check, Values
 
+if TYPE_CHECKING:
+    from .sdk.uploads import Uploads
+
 log = logging.getLogger("wandb_swan")
 
+_NUMBERS = frozenset({float, int, bool})
 _MEDIA_FILE = re.compile(r"media/.*_\d+_[0-9a-f]{20}\.")
 """Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
 _NUMBERED = re.compile(r'media/[^"]*_\d+_\d+\.[^"]*')
@@ -86,6 +89,9 @@ class Sink:
         self._axes = ChartAxes(self._names)
         self._config: RunConfig
         self._last: dict[Path, Any] = {}
+        """Path -> the value that was logged last, but for those in rows of numbers alone."""
+        self._last_numbers: dict[str, Any] = {}
+        """Key -> the last one, where it came in such a row."""
         self._samples = 0
         self._numbered: set[str] = set()
         """Files with such names that no row has named yet."""
@@ -123,7 +129,7 @@ class Sink:
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         self._swan.open(started)
-        self._writer = writer_for(self._swan.session, bulk=self._target.past and self._target.mode == "offline")
+        self._writer = writer_for(self._swan.session, bulk=self._swan.own and self._target.mode == "offline")
         self._values = Values(
             self._writer,
             names=self._names,
@@ -202,7 +208,7 @@ class Sink:
             last_words: Metadata that are right when SwanLab's cloud has all of it, that line too.
         """
         assert self._writer is not None
-        self._config.add_summary(self._last)
+        self._config.add_summary(self._last | {(key,): value for key, value in self._last_numbers.items()})
         for path in sorted(self._numbered):
             self._save((path,), path, "now")
         if self.part.step_offset:
@@ -307,15 +313,19 @@ class Sink:
             for path, value, _, _, media in event.leaves:
                 self.losses.add(path, "the step is outside SwanLab's 0 to 2**48", str(step))
                 if media:  # the summary has them by their files alone; of all else it has the value, which stays there
-                    self._last[path] = value
+                    self._keep_last(path, value)
             return
         self.counts["rows"] += 1
         self._numbering.reached(step)
         self._now = timestamp = event.timestamp
-        last, values = self._last, self._values
+        values = self._values
+        if _NUMBERS.issuperset(map(type, event.values.values())):  # almost every row
+            self._last_numbers.update(event.values)
+            values.row(event.values, step, timestamp)
+            return
         tables = []
         for path, value, number, text, media in event.leaves:
-            last[path] = value
+            self._keep_last(path, value)
             if number is not None:
                 values.scalar(path, number, step, timestamp)
                 continue
@@ -329,6 +339,11 @@ class Sink:
                 values.media(path, media, step, timestamp)
         for path, media in tables:
             values.media(path, media, step, timestamp)
+
+    def _keep_last(self, path: Path, value: Any) -> None:
+        self._last[path] = value
+        if len(path) == 1:
+            self._last_numbers.pop(path[0], None)
 
     def _on_dropped(self, event: RowDropped) -> None:
         log.warning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import swanlab
 from ..stream.events import ConsoleLine, Path, Tree
 from ..stream.nested import spelled
 from ..stream.state import State
+from ..stream.values import number_of
 from . import limits
 from .chart_axes import ChartAxes
 from .files import UnusableError
@@ -32,6 +33,8 @@ class Check(Protocol):
     files: set[str]
 
     def scalar(self, key: str, step: int, number: float) -> None: ...
+
+    def row(self, keys: Sequence[str], step: int, numbers: Sequence[float]) -> None: ...
 
     def items(self, key: str, step: int, content: Hashable) -> None: ...
 
@@ -66,19 +69,50 @@ class Values:
         self._online = online
         self._check = check
         self._keep_file = keep_file
+        self._row_names: dict[str, str] = {}
+        """wandb's key of a number that is not nested -> SwanLab's."""
 
     def scalar(self, path: Path, number: float, step: int, timestamp: float) -> None:
         """Writes a number; `timestamp` in seconds since the epoch, as in all of these, 0.0 means now."""
-        key = self._names.get(path, "scalar")
-        if key is None:
-            key = self._names.name(path, "scalar")
-            self._axes.declare(path, key, self._writer)
-        if self._online and math.isinf(number):
-            self._losses.add(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
+        key = self._scalar_key(path)
+        if self._online:
+            self._lose_infinity(path, number, step)
         self._writer.scalar(key, step, timestamp, number)
         if self._check is not None:
             self._check.scalar(key, step, number)
         self._counts["scalars"] += 1
+
+    def _scalar_key(self, path: Path) -> str:
+        """SwanLab's key of a metric, whose column is declared before its first value."""
+        key = self._names.get(path, "scalar")
+        if key is None:
+            key = self._names.name(path, "scalar")
+            self._axes.declare(path, key, self._writer)
+        return key
+
+    def row(self, values: Mapping[str, float | int], step: int, timestamp: float) -> None:
+        """Writes a row of numbers under keys that are not nested, all at once."""
+        names = self._row_names
+        try:
+            keys = list(map(names.__getitem__, values))
+        except KeyError:
+            names.update((name, self._scalar_key((name,))) for name in values)
+            keys = list(map(names.__getitem__, values))
+        try:
+            numbers = list(map(float, values.values()))
+        except OverflowError:
+            numbers = [number for value in values.values() if (number := number_of(value)) is not None]
+        if self._online and not all(map(math.isfinite, numbers)):
+            for name, number in zip(values, numbers, strict=True):
+                self._lose_infinity((name,), number, step)
+        self._writer.row(keys, step, timestamp, numbers)
+        if self._check is not None:
+            self._check.row(keys, step, numbers)
+        self._counts["scalars"] += len(keys)
+
+    def _lose_infinity(self, path: Path, number: float, step: int) -> None:
+        if math.isinf(number):
+            self._losses.add(path, "SwanLab's cloud has NaN where an infinity was logged", f"step {step}: {number}")
 
     def text(self, path: Path, text: str, step: int, timestamp: float) -> None:
         """Writes a text, cut to SwanLab's 10 MB."""

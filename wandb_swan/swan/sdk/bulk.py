@@ -1,8 +1,8 @@
-"""A writer for runs of the past: scalar records encoded straight into SwanLab's store.
+"""A writer for offline runs: scalar records encoded straight into SwanLab's store.
 
-SwanLab's core builds two protobuf messages, two timestamps and one bitmap entry a point. For a run that nobody
-follows, written once and offline, the bytes are all that stays. They are the same bytes: when the writer opens it
-compares its encoding with SwanLab's own message classes, and gives way to `CoreWriter` where they differ.
+SwanLab's core builds two protobuf messages, two timestamps and one bitmap entry a point. Of a run that is recorded
+offline the bytes are all that stays. They are the same bytes: when the writer opens it compares its encoding with
+SwanLab's own message classes, and gives way to `CoreWriter` where they differ.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
 from ...journal.framing import BLOCK, CHUNK_HEADER, FULL, frame
-from .core_writer import BATCH, CoreWriter
+from .core_writer import BATCH, CoreWriter, store_failure
 from .session import Session
 
 _SCALAR_FIELD = b"\x6a"  # Record.scalar = 13, length-delimited
@@ -23,7 +24,7 @@ _NUMBER = struct.Struct("<BBBd").pack
 _VALUE_HEAD = (0x2A, 9, 0x09)  # ScalarRecord.value = 5, nine bytes, ScalarValue.number = 1
 _ZERO = b"\x2a\x00"  # proto3 leaves a zero out; -0.0 is none
 _BYTES = [bytes((byte,)) for byte in range(256)]
-_HEADER = CHUNK_HEADER.pack
+_HEADER, _HEADER_SIZE = CHUNK_HEADER.pack, CHUNK_HEADER.size
 _CRC_FULL = crc32(bytes((FULL,)))
 
 
@@ -39,24 +40,21 @@ class BulkWriter(CoreWriter):
         self._counter = self._core._counter
         self._keys: dict[str, tuple[bytes, Any]] = {}
         self._points: list[bytes] = []
-        self._row = (0, 0.0, b"")
         compare(self._core)
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
-        known = self._keys.get(key)
-        if known is None:
-            known = self._declare(key)
-        encoded, steps = known
-        if step in steps:  # as SwanLab does: the first value of a step stays
-            return
-        steps.add(step)
-        row_step, row_time, where = self._row
-        if step != row_step or timestamp != row_time or timestamp <= 0:
-            where = _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
-            self._row = (step, timestamp, where)
-        value = _NUMBER(*_VALUE_HEAD, number) if number else _value(number)
-        self._points.append(encoded + where + value)
-        if len(self._points) >= BATCH:
+        self.row((key,), step, timestamp, (number,))
+
+    def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
+        where = _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
+        known, points = self._keys, self._points
+        for key, number in zip(keys, numbers, strict=True):
+            encoded, steps = known.get(key) or self._declare(key)
+            if step in steps:  # as SwanLab does: the first value of a step stays
+                continue
+            steps.add(step)
+            points.append(encoded + where + (_NUMBER(*_VALUE_HEAD, number) if number else _value(number)))
+        if len(points) >= BATCH:
             self.flush()
 
     def _declare(self, key: str) -> tuple[bytes, Any]:
@@ -78,18 +76,32 @@ class BulkWriter(CoreWriter):
         with self._lock:
             num = self._counter.inc(len(points)) - len(points)
             offset = self._store._index
+            room = BLOCK - offset % BLOCK
+            upper = b""
             for point in points:
                 num += 1
+                if not num & 0x7F or not upper:
+                    upper = (_varint(num >> 7) if num >= 0x80 else b"") + built
                 length = len(point)
                 size = _BYTES[length] if length < 0x80 else _varint(length)
-                number = _BYTES[num & 0x7F | 0x80] + _varint(num >> 7) if num >= 0x80 else _BYTES[num]
-                data = b"\x08" + number + built + size + point
-                end = offset % BLOCK + CHUNK_HEADER.size + len(data)
-                # `frame` is for what does not fit into the block; a call of it for each point would be felt.
-                data = _HEADER(crc32(data, _CRC_FULL), len(data), FULL) + data if end <= BLOCK else frame(data, offset)
-                offset += len(data)
+                lower = _BYTES[num & 0x7F | 0x80 if num >= 0x80 else num]
+                data = b"\x08" + lower + upper + size + point
+                length = len(data)
+                if length + _HEADER_SIZE <= room:
+                    # `frame` is for what does not fit into the block; a call of it for each point would be felt.
+                    data = _HEADER(crc32(data, _CRC_FULL), length, FULL) + data
+                    room -= length + _HEADER_SIZE
+                    offset += length + _HEADER_SIZE
+                else:
+                    data = frame(data, offset)
+                    offset += len(data)
+                    room = BLOCK - offset % BLOCK
                 framed.append(data)
-            self._store._fp.write(b"".join(framed))
+            try:
+                self._store._fp.write(b"".join(framed))
+            except OSError as error:
+                self.failure = store_failure(error)
+                return
             self._store._index = offset
 
 

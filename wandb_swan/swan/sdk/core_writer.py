@@ -7,7 +7,7 @@ with their protobuf messages: whatever core is behind it, in Python or in a proc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -131,7 +131,7 @@ class CoreWriter:
             try:
                 return original(*args)
             except OSError as error:
-                self.failure = f"SwanLab's store of the run cannot be written: {error.strerror or error}"
+                self.failure = store_failure(error)
                 raise
 
         return noted
@@ -150,6 +150,10 @@ class CoreWriter:
         )
         if len(self._scalars) >= BATCH:
             self.flush()
+
+    def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
+        for key, number in zip(keys, numbers, strict=True):
+            self.scalar(key, step, timestamp, number)
 
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         if self._build_media is None:
@@ -226,6 +230,11 @@ class CoreWriter:
         show = getattr(self._session.callbacks, name, None)
         if show is not None:
             show(records)
+
+
+def store_failure(error: OSError) -> str:
+    """Why SwanLab's store of a run is not whole."""
+    return f"SwanLab's store of the run cannot be written: {error.strerror or error}"
 
 
 def _new_line(line: str, timestamp: float, *, error: bool) -> Any:

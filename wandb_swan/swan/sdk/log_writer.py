@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from . import capabilities
@@ -21,6 +22,10 @@ class LogWriter:
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
         self._run.log({key: number}, step=step)
         self._count_time(key, timestamp)
+
+    def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
+        for key, number in zip(keys, numbers, strict=True):
+            self.scalar(key, step, timestamp, number)
 
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         self._run.log({key: items}, step=step)

@@ -36,16 +36,20 @@ def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
     Raises:
         WandbSwanError: there is none, or one that cannot be read, by this SwanLab or at all.
     """
+    for payload in raw_payloads(run_dir):
+        yield payload, parsed(payload)
+
+
+def raw_payloads(run_dir: Path) -> Iterator[bytes]:
+    """Every record of a run folder's store as its bytes. Raises as `payloads`."""
     file = store_file(run_dir)
-    from swanlab.proto.swanlab.record.v1.record_pb2 import Record
     from swanlab.sdk.internal.core_python.store import DataStoreReader
 
     reader = DataStoreReader()
     try:
         reader.open(str(file))
-        for payload in reader:
-            yield payload, Record.FromString(payload)
-    except Exception as error:  # SwanLab's DataStoreError, protobuf's DecodeError, a disk that fails
+        yield from reader
+    except Exception as error:  # SwanLab's DataStoreError, a disk that fails
         raise WandbSwanError(f"{file} cannot be read: {error}") from error
     finally:
         reader.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from . import capabilities
@@ -30,6 +31,9 @@ class Writer(Protocol):
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None: ...
 
+    def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
+        """The numbers of one step."""
+
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         """Returns how many of the items SwanLab takes."""
 
@@ -45,7 +49,7 @@ class Writer(Protocol):
 def writer_for(session: Session, *, bulk: bool = False) -> Writer:
     """The best writer for this run: CoreWriter where SwanLab has what it needs, else LogWriter.
 
-    With `bulk`, BulkWriter before them: for an offline run that is written once and that nobody follows.
+    With `bulk`, BulkWriter before them: for an offline run of our own, of which the store is all that there is.
     """
     if bulk:
         from .bulk import BulkWriter
