@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..exceptions import ExperimentEnded, WandbSwanError
 from ..journal.reader import LogReader
+from ..journal.wake import sleep_until_woken
 from ..stream.events import Event, HistoryRow, RunChanged
 from .ending import Ending
 from .opening import Opening
@@ -90,7 +91,7 @@ class Follower:
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
                 session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
                 if drained and not logged:
-                    time.sleep(POLL)
+                    sleep_until_woken(POLL)
 
     def _held_up(self, *, alive: bool) -> bool:
         """Whether SwanLab's server is so far behind that the journal has to wait for it.
