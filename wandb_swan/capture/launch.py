@@ -20,6 +20,7 @@ from ..journal.life import clock_ahead, identity, mark_ended, mark_live, remove_
 from ..journal.paths import command, shown
 from ..journal.relays import relay_at
 from ..journal.status import failure, outcome, read_status, resume_command, unfinished
+from ..journal.wake import wake_mirror
 from ..journal.writer import JournalWriter
 from ..switches import Switches, unknown_variables
 from ..switches import given as switches_given
@@ -382,6 +383,7 @@ class Capture:
         if self.mirror is None and not isinstance(self.journal, JournalWriter):
             return noted
         marked = mark_ended(self.journal.path)
+        wake_mirror(self.journal.path)
         if self.mirror is not None:
             self.mirror.run_is_over()
         return noted or marked

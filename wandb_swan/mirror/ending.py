@@ -19,13 +19,15 @@ from ..stream.state import state_of
 from ..swan.config import amend_metadata
 from ..swan.files import MISSING
 from .places import Places
-from .session import POLL, Session
+from .session import Session
 from .wandb_folder import WandbFolder
 
 log = logging.getLogger("wandb_swan")
 
 LOG_PATIENCE = 5.0
 """Seconds that wandb's core has, after a finished run, to write the end of its own log."""
+LOG_POLL = 0.004
+"""Seconds between two looks at it: somebody waits in `finish()`."""
 
 
 class Ending:
@@ -87,7 +89,7 @@ class Ending:
             if checks.read_ahead():
                 self._session.replay.take_from_log(drained=True)
             elif finished and checks.active and not checks.whole and time.monotonic() < deadline:
-                time.sleep(POLL / 5)
+                time.sleep(LOG_POLL)
             else:
                 return
 

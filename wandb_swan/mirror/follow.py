@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ..exceptions import ExperimentEnded, WandbSwanError
 from ..journal.reader import LogReader
+from ..journal.wake import sleep_until_woken
 from ..stream.events import Event, HistoryRow, RunChanged
+from . import pace
 from .ending import Ending
 from .opening import Opening
-from .session import POLL, Session
+from .pace import POLL, Pace
+from .session import Session
 
 log = logging.getLogger("wandb_swan")
 
@@ -41,6 +44,7 @@ class Follower:
         self._session = session
         self._opening = Opening(session, mirror_earlier)
         self._ending = Ending(session)
+        self._pace = Pace()
         self._unread: float | None = None
         """Since when (monotonic) the journal cannot be read."""
         self._held: list[Event] = []
@@ -80,8 +84,9 @@ class Follower:
                 if self._held_up(alive=alive):
                     time.sleep(POLL)
                     continue
-                logged = replay.checks.read_ahead()
-                drained = self._turn(reader, alive=alive)
+                size = pace.BYTES_A_TURN if alive else BYTES_A_TURN
+                logged = replay.checks.read_ahead(size)
+                drained = self._turn(reader, size, alive=alive)
                 if replay.is_open:
                     replay.take_from_log(drained=drained)
                 if drained and (replay.decoder.ended or not alive):
@@ -89,8 +94,10 @@ class Follower:
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
                 session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
-                if drained and not logged:
-                    time.sleep(POLL)
+                all_read = drained and not logged
+                rest = self._pace.rest(all_read=all_read) if alive else POLL * all_read
+                if rest:
+                    sleep_until_woken(rest)
 
     def _held_up(self, *, alive: bool) -> bool:
         """Whether SwanLab's server is so far behind that the journal has to wait for it.
@@ -107,8 +114,8 @@ class Follower:
         self._session.report("running", reason=reason)
         return True
 
-    def _turn(self, reader: LogReader, *, alive: bool) -> bool:
-        """Reads what is there, at most some thousand records. Returns whether the journal has no more."""
+    def _turn(self, reader: LogReader, most: int, *, alive: bool) -> bool:
+        """Reads what is there, some thousand records of `most` bytes or so. Returns whether the journal has no more."""
         replay = self._session.replay
         events: list[Event] = []
         size = 0
@@ -116,7 +123,7 @@ class Follower:
         for count, payload in enumerate(reader, 1):
             size += len(payload)
             events.extend(replay.decoder.feed(payload))
-            if count >= RECORDS_A_TURN or size >= BYTES_A_TURN:
+            if count >= RECORDS_A_TURN or size >= most:
                 whole = False
                 break
         if replay.decoder.rows_from_core:

@@ -24,9 +24,10 @@ from ..settings import read_settings
 from ..stream.events import RunStarted
 from ..swan.parts import Part, after
 from ..swan.sent import Continuation
+from .pace import POLL
 from .places import Places
 from .reconcile import Reconciler
-from .session import POLL, Session
+from .session import Session
 
 if TYPE_CHECKING:
     from ..swan.sink import Sink

@@ -104,8 +104,8 @@ class Reconciler:
                 yield from self._match(first)
             self._early.popleft()
 
-    def read_ahead(self) -> bool:
-        """Reads what wandb's core has flushed, at most some thousand rows; whether there was any."""
+    def read_ahead(self, most: int = READ_AHEAD_BYTES) -> bool:
+        """Reads what wandb's core has flushed, some thousand rows of about `most` bytes; whether there was any."""
         if self._early:
             return True
         self._read = 0
@@ -114,7 +114,7 @@ class Reconciler:
                 self._early.append(event)
                 if self.unlogged is not None:
                     self.unlogged.logged(event)
-                if len(self._early) >= READ_AHEAD or self._read >= READ_AHEAD_BYTES:
+                if len(self._early) >= READ_AHEAD or self._read >= most:
                     break
             else:
                 self.rest.logged(event)

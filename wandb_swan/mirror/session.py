@@ -23,8 +23,6 @@ from ..swan.parts import part_of
 from ..swan.sent import Sent
 from .replay import Replay
 
-POLL = 0.1
-"""Seconds between two looks at a journal that has nothing new."""
 STATUS_INTERVAL = 1.0
 """Seconds between two writes of the status file."""
 
