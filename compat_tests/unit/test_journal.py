@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wandb_swan.capture import live
-from wandb_swan.journal import framing, handlers
+from wandb_swan.journal import framing, handlers, held_file
 from wandb_swan.journal import writer as journal_writer
 from wandb_swan.journal.framing import BLOCK
 from wandb_swan.journal.reader import LogReader
@@ -178,7 +178,7 @@ def test_a_ctrl_c_between_a_write_and_its_count(tmp_path: Path, monkeypatch: pyt
     assert read(writer.path) == [b"a" * 40_000, b"b"]
 
 
-OURS = {module.__file__ for module in (framing, handlers, journal_writer)}
+OURS = {module.__file__ for module in (framing, handlers, held_file, journal_writer)}
 
 
 class FromAHandler(Exception):
@@ -275,15 +275,15 @@ def test_signals_while_it_appends(tmp_path: Path) -> None:
 def test_its_number_belongs_to_another_file(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / "a.journal")
     writer.append(b"one")
-    number = writer._fd
+    number = writer._file.fd
     assert number > 2
     os.close(number)
     theirs = os.open(tmp_path / "checkpoint", os.O_RDWR | os.O_CREAT)
     os.dup2(theirs, number)
     writer.append(b"two")  # the journal is opened again
-    assert writer._fd != number
-    os.close(writer._fd)
-    os.dup2(theirs, writer._fd)
+    assert writer._file.fd != number
+    os.close(writer._file.fd)
+    os.dup2(theirs, writer._file.fd)
     writer.path.unlink()
     with pytest.raises(OSError):
         writer.append(b"three")
@@ -297,7 +297,7 @@ def test_its_number_belongs_to_another_file(tmp_path: Path) -> None:
 def test_a_close_that_fails_is_a_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.close
     writer = JournalWriter(tmp_path / "a.journal")
-    number = writer._fd
+    number = writer._file.fd
 
     def failing(fd: int) -> None:
         real(fd)
@@ -319,7 +319,7 @@ def test_standard_streams_are_closed(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from wandb_swan.journal.writer import JournalWriter\n"
         "for n in range(3): os.close(n)\n"
-        "writer = JournalWriter(Path(sys.argv[1])); writer.append(b'one'); assert writer._fd > 2\n"
+        "writer = JournalWriter(Path(sys.argv[1])); writer.append(b'one'); assert writer._file.fd > 2\n"
         "writer.append(b'two'); writer.close()\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.journal"], check=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import secrets
 import threading
 from collections import deque
 from pathlib import Path
@@ -13,11 +10,11 @@ from typing import Any, Final
 
 from .framing import FILE_HEADER, frame
 from .handlers import own_errors_suppressed, raised_by_handler
+from .held_file import HeldFile
 from .notes import encode_note
 
 PATIENCE: Final = 1.0
 """Seconds that an append waits for another one, which can itself be waiting for this thread."""
-_PWRITE: Final = hasattr(os, "pwrite")
 
 
 class _Pending:
@@ -38,10 +35,6 @@ class JournalWriter:
     No fsync and no O_APPEND: what was written survives the death of this process, and each append costs no round
     trip on a network file system. An append may be left by an exception, or come in the middle of another one: writing
     a record again puts the same bytes in the same place.
-
-    The program around us may close any descriptor (`os.closerange`), and the kernel then gives its number to the next
-    file. The journal's open file is known by its file position, a secret that `pwrite` does not move: nothing is done
-    with the number before it was seen there. (`fstat` would tell as well, but makes NFS send what it has not sent yet.)
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,14 +45,11 @@ class JournalWriter:
         self._closed = False
         self._busy = 0
         """How many times `_drain` is running: in itself, from signal handlers."""
-        self._fd = _high(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600))
-        stat = os.fstat(self._fd)
-        self._file = stat.st_dev, stat.st_ino
-        self._mark = self._set_mark()
+        self._file = HeldFile(path)
         self._ends = [len(FILE_HEADER)]
         """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""
         try:
-            self._put(FILE_HEADER, 0)
+            self._file.put(FILE_HEADER, 0)
         except OSError:
             self._close()
             path.unlink()
@@ -98,7 +88,7 @@ class JournalWriter:
             offset = self.length
             data = frame(payload, offset)
             with own_errors_suppressed(OSError):
-                self._put(data, offset)
+                self._file.put(data, offset)
                 self._ends.append(offset + len(data))
             self._drain()  # who waited for us in vain has left its record
         finally:
@@ -116,7 +106,7 @@ class JournalWriter:
 
     def forget(self) -> None:
         """In a forked child: the journal is the parent's."""
-        self._closed = True
+        self._file.closed = self._closed = True
         self._queue.clear()
 
     def _drain(self) -> None:
@@ -132,7 +122,7 @@ class JournalWriter:
                         record.offset = length
                     data = frame(record.payload, record.offset)
                     # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-                    self._put(data, record.offset)
+                    self._file.put(data, record.offset)
                     ends.append(record.offset + len(data))
                     record.written = True
                 with contextlib.suppress(ValueError):  # removed meanwhile
@@ -151,83 +141,9 @@ class JournalWriter:
         finally:
             self._busy -= 1
             if self._closed:
-                self._give_back()
-
-    def _put(self, data: bytes, offset: int) -> None:
-        fd = self._fd
-        if fd < 0 or not self._is_ours(fd):
-            fd = self._reopen()
-        if self._closed:  # by a handler, or this is a child that one has forked
-            return
-        if _PWRITE:
-            count = os.pwrite(fd, data, offset)
-        else:
-            os.lseek(fd, offset, os.SEEK_SET)
-            count = os.write(fd, data)
-        if count != len(data):
-            with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
-                os.ftruncate(fd, offset)
-            raise OSError(errno.ENOSPC, f"only {count} of {len(data)} bytes fitted on the disk")
-
-    def _is_ours(self, fd: int) -> bool:
-        if not _PWRITE:
-            return _identity(fd) == self._file
-        try:
-            return os.lseek(fd, 0, os.SEEK_CUR) == self._mark
-        except OSError as error:
-            if raised_by_handler(error):  # a TimeoutError is an OSError
-                raise
-            return False
-
-    def _set_mark(self) -> int:
-        return os.lseek(self._fd, (1 << 39) + secrets.randbits(39), os.SEEK_SET) if _PWRITE else 0
-
-    def _reopen(self) -> int:
-        """The number is not the journal's any more: opens the journal again. Raises OSError if it is gone."""
-        self._fd = -1  # never to be closed by us: it is another file, or none
-        if self._closed:
-            return -1
-        fresh = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        if _identity(fresh) != self._file:
-            os.close(fresh)
-            raise OSError(errno.ESTALE, "another file has the journal's name")
-        self._fd = _high(fresh)
-        self._mark = self._set_mark()
-        return self._fd
+                self._file.give_back()
 
     def _close(self) -> None:
-        self._closed = True
+        self._file.closed = self._closed = True
         if not self._busy:  # else in a signal handler: who is in the middle of a write gives the number back
-            self._give_back()
-
-    def _give_back(self) -> None:
-        fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is gone
-        if fd >= 0 and self._is_ours(fd):
-            with own_errors_suppressed(OSError):
-                os.close(fd)
-
-
-def _identity(fd: int) -> tuple[int, int] | None:
-    """Which file a descriptor is; None if it is closed."""
-    stat = None
-    with own_errors_suppressed(OSError):
-        stat = os.fstat(fd)
-    return (stat.st_dev, stat.st_ino) if stat else None
-
-
-def _high(fd: int) -> int:
-    """The same open file under a number that programs seldom get to, and never as 0, 1 or 2."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return fd
-    for lowest in (500, 3):
-        high = -1
-        with own_errors_suppressed(OSError):  # over the limit of open files
-            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        if high < 0:
-            continue
-        with own_errors_suppressed(OSError):
-            os.close(fd)
-        return high
-    return fd
+            self._file.give_back()
