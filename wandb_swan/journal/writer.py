@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .framing import FILE_HEADER, frame
 from .handlers import own_errors_suppressed, raised_by_handler
 from .held_file import HeldFile
+from .life import mark_ended
 from .notes import encode_note
 
 PATIENCE: Final = 1.0
 """Seconds that an append waits for another one, which can itself be waiting for this thread."""
+SLOW: Final = 0.01
+"""Seconds from which on a write is slow. It lets go of the GIL: another thread that computes can keep that for 5 ms."""
+SLOW_WRITES, FORGIVEN = 3.0, 1 / 16
+"""How many slow writes are too many, and how much of one a write that is not slow makes up for."""
+CATCH_UP: Final = 30.0
+"""Seconds that an append waits for the journal to have all of a spool that takes no more."""
+
+
+class Relief(Protocol):
+    """What a journal whose writes are slow turns to, once."""
+
+    def spool(self, seconds: float) -> HeldFile | None:
+        """A file that takes the next bytes, each at its place in the journal, and that another process copies into it;
+        None: there is none. `seconds` is what the last write took."""
+
+    def failed(self, error: OSError) -> None:
+        """The file takes no more; the journal is written itself again."""
+
+    def forget(self) -> None:
+        """In a forked child: all of it is the parent's."""
 
 
 class _Pending:
@@ -32,6 +54,9 @@ class _Pending:
 class JournalWriter:
     """Appends records, one `pwrite()` each, from any thread of the process that opened it, and from signal handlers.
 
+    Where the journal's disk is slow, its `relief` gives a spool: a file with a hole where the journal has bytes
+    already, so that each byte has the same place in both, and the journal's length says how far it was copied.
+
     No fsync and no O_APPEND: what was written survives the death of this process, and each append costs no round
     trip on a network file system. An append may be left by an exception, or come in the middle of another one: writing
     a record again puts the same bytes in the same place.
@@ -45,7 +70,14 @@ class JournalWriter:
         self._closed = False
         self._busy = 0
         """How many times `_drain` is running: in itself, from signal handlers."""
-        self._file = HeldFile(path)
+        self._file = self._out = HeldFile(path)
+        """The journal, and the file that takes its next bytes: the same, or its spool."""
+        self.relief: Relief | None = None
+        self._last = self._slow = 0.0
+        """Seconds of the last write; how many were slow of late."""
+        self._relieved = False
+        """Whether that was done: a journal never goes back and forth."""
+        self._spool: HeldFile | None = None
         self._ends = [len(FILE_HEADER)]
         """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""
         try:
@@ -63,6 +95,8 @@ class JournalWriter:
             return
         try:
             self._drain()
+            if self._slow >= SLOW_WRITES and not self._relieved and not self._busy:
+                self._turn_to_relief()
         finally:
             self._lock.release()
 
@@ -74,6 +108,11 @@ class JournalWriter:
     def length(self) -> int:
         """Bytes that the journal has."""
         return max(list(self._ends))
+
+    @property
+    def spooled(self) -> Path | None:
+        """The spool that has, or had, what was written last; None: there was none."""
+        return None if self._spool is None else self._spool.path
 
     def append_if_idle(self, payload: bytes) -> None:
         """Adds a record that may be left out: it is, while others are written and where the disk has no room.
@@ -88,7 +127,7 @@ class JournalWriter:
             offset = self.length
             data = frame(payload, offset)
             with own_errors_suppressed(OSError):
-                self._file.put(data, offset)
+                self._out.put(data, offset)
                 self._ends.append(offset + len(data))
             self._drain()  # who waited for us in vain has left its record
         finally:
@@ -106,8 +145,10 @@ class JournalWriter:
 
     def forget(self) -> None:
         """In a forked child: the journal is the parent's."""
-        self._file.closed = self._closed = True
+        self._close_files()
         self._queue.clear()
+        if self.relief is not None:
+            self.relief.forget()
 
     def _drain(self) -> None:
         """Writes every record of the queue. May come in the middle of itself: each step can be repeated."""
@@ -122,7 +163,10 @@ class JournalWriter:
                         record.offset = length
                     data = frame(record.payload, record.offset)
                     # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-                    self._file.put(data, record.offset)
+                    began = time.monotonic()
+                    self._put(data, record.offset)
+                    self._last = time.monotonic() - began
+                    self._slow = self._slow + 1.0 if self._last > SLOW else max(0.0, self._slow - FORGIVEN)
                     ends.append(record.offset + len(data))
                     record.written = True
                 with contextlib.suppress(ValueError):  # removed meanwhile
@@ -141,9 +185,57 @@ class JournalWriter:
         finally:
             self._busy -= 1
             if self._closed:
-                self._file.give_back()
+                self._give_back()
+
+    def _put(self, data: bytes, offset: int) -> None:
+        out = self._out
+        try:
+            out.put(data, offset)
+        except OSError as error:
+            if out is self._file or raised_by_handler(error):
+                raise
+            self._leave_spool(offset, error)
+            self._file.put(data, offset)
+
+    def _turn_to_relief(self) -> None:
+        """What follows goes to a spool, if there is one. What comes in the middle of this is written as before."""
+        self._relieved = True
+        if self.relief is None:
+            return
+        with own_errors_suppressed(Exception):
+            self._spool = self.relief.spool(self._last)
+            if self._spool is not None:
+                self._out = self._spool
+        if self._closed and self._spool is not None:  # by a handler, meanwhile
+            self._close()
+            mark_ended(self._spool.path)
+
+    def _leave_spool(self, offset: int, error: OSError) -> None:
+        """Waits until the journal has all that was spooled, up to a byte offset, and then goes on there.
+
+        Raises `error` where that takes too long.
+        """
+        deadline = time.monotonic() + CATCH_UP
+        while self.path.stat().st_size < offset:
+            if time.monotonic() > deadline:
+                raise error
+            time.sleep(0.02)
+        if self._out is not self._file:
+            self._out = self._file
+            if self.relief is not None:
+                self.relief.failed(error)
 
     def _close(self) -> None:
-        self._file.closed = self._closed = True
+        self._close_files()
         if not self._busy:  # else in a signal handler: who is in the middle of a write gives the number back
-            self._file.give_back()
+            self._give_back()
+
+    def _close_files(self) -> None:
+        self._file.closed = self._closed = True
+        if self._spool is not None:
+            self._spool.closed = True
+
+    def _give_back(self) -> None:
+        self._file.give_back()
+        if self._spool is not None:
+            self._spool.give_back()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..exceptions import ExperimentEnded, WandbSwanError
+from ..journal.life import is_spooled
 from ..journal.reader import LogReader
 from ..stream.events import Event, HistoryRow, RunChanged
 from .ending import Ending
@@ -84,7 +85,7 @@ class Follower:
                 drained = self._turn(reader, alive=alive)
                 if replay.is_open:
                     replay.take_from_log(drained=drained)
-                if drained and (replay.decoder.ended or not alive):
+                if drained and (not alive or (replay.decoder.ended and not is_spooled(session.journal))):
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
