@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compat_tests.faults.conftest import LOOP, Train, Training, assert_whole, cmdline, kill, processes, until
+from compat_tests.faults.conftest import Train, Training, assert_whole, cmdline, kill, processes, until
 from compat_tests.field import Field, namespaces
 from compat_tests.stores import SwanStore
 
@@ -66,9 +66,23 @@ def half_way(train: Train, slow: dict[str, str]) -> Training:
     return training
 
 
+AHEAD = """
+run = wandb.init(project="p", id="r1")
+for i in range(500):
+    run.log({"loss": 1 / (i + 1)})
+    if i == 5:
+        gate("middle")
+two_blocks()
+time.sleep(1)
+gate("end")
+run.finish()
+"""
+"""A training whose rows are in wandb's own log before they are in the journal, where who copies is suspended."""
+
+
 def left_behind(train: Train, slow: dict[str, str], *also: str) -> Training:
     """A training that was killed with who copies for it, when that had not copied all; and with its mirror (`also`)."""
-    training = train(LOOP.replace("if i == 30:", "if i == 5: gate('middle')\n    if i == 30:"), **slow)
+    training = train(AHEAD, **slow)
     training.at("middle")
     until(lambda: training.statuses and training.statuses[0].get("run_dir"))
     (copier,) = copiers(training.dir)
@@ -84,10 +98,10 @@ def left_behind(train: Train, slow: dict[str, str], *also: str) -> Training:
     return training
 
 
-def assert_crashed_with_all_rows(training: Training) -> None:
+def assert_crashed_with_all_rows(training: Training, rows: int) -> None:
     (folder,) = training.swan_dirs()
     swan = SwanStore.read(folder)
-    assert [value for _, value in sorted(swan.scalars["loss"].items())] == [1 / (i + 1) for i in range(60)]
+    assert [value for _, value in sorted(swan.scalars["loss"].items())] == [1 / (i + 1) for i in range(rows)]
     assert swan.state == "crashed"
     assert training.journals == []
 
@@ -117,7 +131,7 @@ def test_the_trainer_is_killed(train: Train, slow: dict[str, str], tmp_path: Pat
     training.at("end")
     kill(training.process)
     training.end(expect=-signal.SIGKILL).mirrored()
-    assert_crashed_with_all_rows(training)
+    assert_crashed_with_all_rows(training, 60)
     until(lambda: not spools(tmp_path))
 
 
@@ -145,7 +159,7 @@ def test_who_copies_is_killed(train: Train, unharmed: Check, slow: dict[str, str
 )
 def test_both_are_killed(train: Train, slow: dict[str, str], tmp_path: Path) -> None:
     training = left_behind(train, slow).mirrored()
-    assert_crashed_with_all_rows(training)
+    assert_crashed_with_all_rows(training, 500)
     assert not spools(tmp_path)
 
 
@@ -163,10 +177,10 @@ def test_all_three_are_killed(train: Train, slow: dict[str, str], tmp_path: Path
         until(lambda: not spools(tmp_path))
         training.command("resume")
         whole = [SwanStore.read(folder) for folder in training.swan_dirs()]
-        assert [len(swan.scalars["loss"]) for swan in whole if swan.start.id == "r1"] == [60]
+        assert [len(swan.scalars["loss"]) for swan in whole if swan.start.id == "r1"] == [500]
     else:
         training.command("resume")
-        assert_crashed_with_all_rows(training)
+        assert_crashed_with_all_rows(training, 500)
     assert not spools(tmp_path)
     assert training.journals == []
 

@@ -82,15 +82,16 @@ class Follower:
                     time.sleep(POLL)
                     continue
                 logged = replay.checks.read_ahead()
+                behind = is_spooled(session.journal)  # wandb's log may have rows that are not here yet
                 drained = self._turn(reader, alive=alive)
                 if replay.is_open:
-                    replay.take_from_log(drained=drained)
-                if drained and (not alive or (replay.decoder.ended and not is_spooled(session.journal))):
+                    replay.take_from_log(drained=drained and not behind)
+                if drained and (not alive or (replay.decoder.ended and not behind)):
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
                 session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
-                if drained and not logged:
+                if drained and (behind or not logged):
                     time.sleep(POLL)
 
     def _held_up(self, *, alive: bool) -> bool:
