@@ -26,7 +26,7 @@ CHUNK: Final = 1 << 20
 """Bytes that are copied at once."""
 SYNC: Final = 8 << 20
 """Bytes after which the journal's file system has to say that it has them."""
-POLL: Final = 0.05
+POLL: Final = 0.1
 """Seconds between two looks at a spool that has nothing new."""
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 """Seconds between two tries where the journal cannot be written."""

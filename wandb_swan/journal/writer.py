@@ -163,8 +163,14 @@ class JournalWriter:
                         record.offset = length
                     data = frame(record.payload, record.offset)
                     # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-                    began = time.monotonic()
-                    self._put(data, record.offset)
+                    out, began = self._out, time.monotonic()
+                    try:
+                        out.put(data, record.offset)
+                    except OSError as error:
+                        if out is self._file or raised_by_handler(error):
+                            raise
+                        self._leave_spool(record.offset, error)
+                        self._file.put(data, record.offset)
                     self._last = time.monotonic() - began
                     self._slow = self._slow + 1.0 if self._last > SLOW else max(0.0, self._slow - FORGIVEN)
                     ends.append(record.offset + len(data))
@@ -186,16 +192,6 @@ class JournalWriter:
             self._busy -= 1
             if self._closed:
                 self._give_back()
-
-    def _put(self, data: bytes, offset: int) -> None:
-        out = self._out
-        try:
-            out.put(data, offset)
-        except OSError as error:
-            if out is self._file or raised_by_handler(error):
-                raise
-            self._leave_spool(offset, error)
-            self._file.put(data, offset)
 
     def _turn_to_relief(self) -> None:
         """What follows goes to a spool, if there is one. What comes in the middle of this is written as before."""
