@@ -12,13 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..journal.framing import FILE_HEADER
 from ..journal.handlers import own_errors_suppressed, raised_by_handler
 from ..journal.held_file import HeldFile
 from ..journal.life import is_spooled, mark_ended, mark_live
 from ..journal.paths import shown
 from ..journal.spool import left, mark, spool_of, unmark
-from ..journal.writer import SLOW
 from .interpreter import find, is_borrowed
 from .process import DEFER, let_go, start_python
 
@@ -29,7 +27,9 @@ ROOM: Final = 64 << 20
 """Bytes that a local disk has free, at least: the program needs some of it, too."""
 FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0
 """Seconds between the end of a process that copies before all is there, and the start of the next one."""
-_NONE_IS_FASTER: Final = "no local disk is faster"
+ROUNDS, PROBES = 3, 4
+"""How often the journal's disk has to be slow, and the local one so many times fast right after it: where it is the
+machine that is slow, or other threads, both are."""
 
 
 class SlowDisk:
@@ -45,25 +45,30 @@ class SlowDisk:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._forgotten = False
+        self._complained = False
 
-    def spool(self, seconds: float) -> HeldFile | None:
+    def spool(self, journal: HeldFile, seconds: float) -> HeldFile | None:
         """As `Relief`. A signal handler may come in the middle, and leave it by an exception."""
         took = 1000 * seconds
         spool: HeldFile | None = None
         try:
-            spool = _local_file()
+            spool = _local_file(journal)
+            if spool is None:  # it is the machine that is slow, or nothing can be done about it
+                return None
             self._begin(spool.path)
         except BaseException as error:
             if spool is not None:
                 self._drop(spool)
             if not isinstance(error, OSError) or raised_by_handler(error):
                 raise
-            if str(error) == _NONE_IS_FASTER:  # it is the machine that is slow, or there is nothing to be done
+            if self._forgotten:  # a forked child, whose parent goes on with this
                 return None
-            self._say(
-                f"each log() of run {self._run} waits {took:.0f} ms for the disk of {shown(self._journal)}, which "
-                f"cannot be spooled ({error}): set WANDB_SWAN_JOURNAL_DIR to a faster one"
-            )
+            if not self._complained:
+                self._complained = True
+                self._say(
+                    f"each log() of run {self._run} waits {took:.0f} ms for the disk of {shown(self._journal)}, which "
+                    f"cannot be spooled ({error}): set WANDB_SWAN_JOURNAL_DIR to a faster one"
+                )
             return None
         self._say(
             f"writing to {shown(self._journal)} takes {took:.0f} ms: run {self._run} is spooled in "
@@ -100,9 +105,9 @@ class SlowDisk:
 
     def _begin(self, spool: Path) -> None:
         """Says where the spool is, and starts who copies it. Raises OSError."""
+        if self._forgotten:
+            raise ChildProcessError
         mark_live(spool)
-        if self._forgotten:  # a forked child, whose parent goes on with this
-            raise OSError(_NONE_IS_FASTER)
         mark(self._journal, spool)
         self._process = _start(self._journal, spool, self._python)
         self._thread = threading.Thread(target=self._keep, name="wandb_swan-spool", daemon=True)
@@ -113,9 +118,11 @@ class SlowDisk:
 
     def _drop(self, spool: HeldFile) -> None:
         """It is not used after all."""
-        unmark(self._journal)
         spool.closed = True
         spool.give_back()
+        if self._forgotten:
+            return
+        unmark(self._journal)
         mark_ended(spool.path)  # a process that was started ends, and takes the folder away
         if self._process is None:
             shutil.rmtree(spool.path.parent, ignore_errors=True)
@@ -156,36 +163,48 @@ def _start(journal: Path, spool: Path, python: Path | None) -> subprocess.Popen[
     return start_python("wandb_swan.journal.spool", str(journal), log=log, before=DEFER, interpreter=interpreter)
 
 
-def _local_file() -> HeldFile:
-    """A new file in a folder of its own, on a disk that is not slow. Raises OSError where there is none."""
-    reason = _NONE_IS_FASTER
-    if not hasattr(os, "pwrite") or not Path("/proc/self/stat").exists():  # who lives is not told for sure
-        raise OSError(reason)
+def _local_file(journal: HeldFile) -> HeldFile | None:
+    """A new file in a folder of its own, on a local disk that is faster than the journal's; None: there is none now.
+
+    Raises OSError where there might be one.
+    """
+    trouble = None
+    if not Path("/proc/self/stat").exists():  # who lives is not told for sure
+        return None
     # Not `tempfile.gettempdir()`: what it finds, it keeps for the program.
     for place in dict.fromkeys([os.environ.get("TMPDIR") or "/tmp", "/var/tmp"]):
-        folder = None
         try:
-            disk = os.statvfs(place)
-            if disk.f_bavail * disk.f_frsize < ROOM:
-                reason = f"{place} is full"
-                continue
-            folder = Path(tempfile.mkdtemp(prefix="wandb-swan-", dir=place))
-            file = HeldFile(folder / "spooled.journal")
-            if _is_fast(file):
-                return file
-            file.give_back()
+            file = _file_in(place, journal)
         except OSError as error:
-            reason = str(error)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-    raise OSError(reason)
+            if raised_by_handler(error):
+                raise
+            trouble = trouble or error
+        else:
+            if file is not None:
+                return file
+    if trouble is not None:
+        raise trouble
+    return None
 
 
-def _is_fast(file: HeldFile) -> bool:
-    """Whether each of some writes is; where only this process is slow, all of them are not."""
-    for _ in range(3):
-        began = time.monotonic()
-        file.put(FILE_HEADER, 0)  # as the journal begins
-        if time.monotonic() - began > SLOW:
-            return False
-    return True
+def _file_in(place: str, journal: HeldFile) -> HeldFile | None:
+    """The same in one place. Raises OSError where it is full or has no locks."""
+    import fcntl
+
+    disk = os.statvfs(place)
+    if disk.f_bavail * disk.f_frsize < ROOM:
+        raise OSError(f"{place} is full")
+    me = os.getpid()  # a signal handler may fork: the folder is the parent's
+    folder, file, good = Path(tempfile.mkdtemp(prefix="wandb-swan-", dir=place)), None, False
+    try:
+        file = HeldFile(folder / "spooled.journal")
+        fcntl.flock(file.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file.fd, fcntl.LOCK_UN)
+        good = all(not journal.is_fast() and all(file.is_fast() for _ in range(PROBES)) for _ in range(ROUNDS))
+        return file if good else None
+    finally:
+        if not good:
+            if file is not None:
+                file.give_back()
+            if os.getpid() == me:
+                shutil.rmtree(folder, ignore_errors=True)

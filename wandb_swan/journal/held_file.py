@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Final
 
+from .framing import FILE_HEADER
 from .handlers import own_errors_suppressed, raised_by_handler
 
+SLOW: Final = 0.02
+"""Seconds from which on a write is slow. It lets go of the GIL: another thread that computes can keep that for 5 ms."""
 _PWRITE: Final = hasattr(os, "pwrite")
 
 
@@ -50,6 +54,13 @@ class HeldFile:
             with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
                 os.ftruncate(fd, offset)
             raise OSError(errno.ENOSPC, f"only {count} of {len(data)} bytes fitted on the disk")
+
+    def is_fast(self) -> bool:
+        """Whether a write is done in less than `SLOW` seconds: of the journal's first bytes, which are the same again.
+        Raises OSError as `put`."""
+        began = time.monotonic()
+        self.put(FILE_HEADER, 0)
+        return time.monotonic() - began < SLOW
 
     def give_back(self) -> None:
         """Closes the descriptor, if it still is this file's."""

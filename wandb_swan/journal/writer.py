@@ -11,26 +11,26 @@ from typing import Any, Final, Protocol
 
 from .framing import FILE_HEADER, frame
 from .handlers import own_errors_suppressed, raised_by_handler
-from .held_file import HeldFile
+from .held_file import SLOW, HeldFile
 from .life import mark_ended
 from .notes import encode_note
 
 PATIENCE: Final = 1.0
 """Seconds that an append waits for another one, which can itself be waiting for this thread."""
-SLOW: Final = 0.01
-"""Seconds from which on a write is slow. It lets go of the GIL: another thread that computes can keep that for 5 ms."""
 SLOW_WRITES, FORGIVEN = 3.0, 1 / 16
 """How many slow writes are too many, and how much of one a write that is not slow makes up for."""
+TRIES: Final = 3
+"""How often a journal asks for relief: what was slow may have been the machine, for a moment."""
 CATCH_UP: Final = 30.0
 """Seconds that an append waits for the journal to have all of a spool that takes no more."""
 
 
 class Relief(Protocol):
-    """What a journal whose writes are slow turns to, once."""
+    """What a journal whose writes are slow turns to."""
 
-    def spool(self, seconds: float) -> HeldFile | None:
+    def spool(self, journal: HeldFile, seconds: float) -> HeldFile | None:
         """A file that takes the next bytes, each at its place in the journal, and that another process copies into it;
-        None: there is none. `seconds` is what the last write took."""
+        None: there is none that is faster. `seconds` is what the last write took."""
 
     def failed(self, error: OSError) -> None:
         """The file takes no more; the journal is written itself again."""
@@ -75,8 +75,8 @@ class JournalWriter:
         self.relief: Relief | None = None
         self._last = self._slow = 0.0
         """Seconds of the last write; how many were slow of late."""
-        self._relieved = False
-        """Whether that was done: a journal never goes back and forth."""
+        self._tries = TRIES
+        """How often relief may still be asked for; never after it was given, a journal does not go back and forth."""
         self._spool: HeldFile | None = None
         self._ends = [len(FILE_HEADER)]
         """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""
@@ -95,7 +95,7 @@ class JournalWriter:
             return
         try:
             self._drain()
-            if self._slow >= SLOW_WRITES and not self._relieved and not self._busy:
+            if self._slow >= SLOW_WRITES and self._tries and not self._busy:
                 self._turn_to_relief()
         finally:
             self._lock.release()
@@ -195,12 +195,14 @@ class JournalWriter:
 
     def _turn_to_relief(self) -> None:
         """What follows goes to a spool, if there is one. What comes in the middle of this is written as before."""
-        self._relieved = True
+        tries, self._tries, self._slow = self._tries, 0, 0.0  # what comes in the middle does not ask again
         if self.relief is None:
             return
         with own_errors_suppressed(Exception):
-            self._spool = self.relief.spool(self._last)
-            if self._spool is not None:
+            self._spool = self.relief.spool(self._file, self._last)
+            if self._spool is None:
+                self._tries = tries - 1
+            else:
                 self._out = self._spool
         if self._closed and self._spool is not None:  # by a handler, meanwhile
             self._close()
