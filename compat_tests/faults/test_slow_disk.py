@@ -240,9 +240,8 @@ for i in range(60):
     if i % 20 == 10:
         child = os.fork()
         if not child:
-            run.log({"loss": -1.0})
-            os._exit(0)
-        os.waitpid(child, 0)
+            os._exit(len(__import__("wandb_swan").capture.live.captured))
+        assert os.waitpid(child, 0)[1] == 0, "it would write to its parent's journal"
 run.finish()
 print("done")
 """
@@ -253,11 +252,13 @@ print("done")
     "equal stores; the workers are silent",
 )
 def test_forked_workers(train: Train, unharmed: Check, slow: dict[str, str], tmp_path: Path) -> None:
-    script = FORKS.replace('run.log({"loss": -1.0})', "__import__('wandb_swan').capture.live.captured and os.abort()")
-    training = train(script, gates=False, **slow).end()
-    unharmed(training, script)
+    journals = str(tmp_path / "journals")
+    training = train(FORKS, gates=False, **slow | {"WANDB_SWAN_JOURNAL_DIR": journals, "SLOW": journals}).end()
+    unharmed(training, FORKS)
     assert assert_whole(training).state == "finished"
+    assert any("is spooled in" in line for line in training.said)
     until(lambda: not spools(tmp_path))
+    assert {path.suffix for path in Path(journals).iterdir()} == {".json", ".log"}
 
 
 @pytest.mark.fault(

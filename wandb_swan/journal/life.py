@@ -153,7 +153,7 @@ def ended_before(journal: Path) -> float | None:
 
 def is_spooled(journal: Path) -> bool:
     """Whether records of a journal are still on their way to it; `.ended` comes when the last one is there."""
-    spooled = _is_there(journal.with_suffix(".spool"), else_=False)
+    spooled = _is_there(journal.with_suffix(".spool"), else_=True)
     return spooled and not _is_there(journal.with_suffix(".ended"), else_=False)
 
 
