@@ -181,10 +181,14 @@ def _folder() -> Iterator[Finding]:
 
 
 def _journals() -> Iterator[Finding]:
+    from .journal import spool
     from .journal.status import unfinished
     from .settings import read_settings
 
-    left = unfinished(read_settings().journals.expanduser())
+    folder = read_settings().journals.expanduser()
+    for journal in spool.left(folder):
+        spool.bring(journal)
+    left = unfinished(folder)
     waiting = f"{left} not finished: type `wandb-swan resume`"
     yield _finding(not left, "journals", waiting if left else "none unfinished")
 

@@ -93,7 +93,7 @@ def test_over_quota_at_close(train: Train, unharmed: Check, quota: str) -> None:
 OWN = """
 def number():
     import wandb_swan.capture.live as live
-    return live.captured["r1"].journal._fd if live.captured else os.open("/dev/null", os.O_RDONLY)
+    return live.captured["r1"].journal._file.fd if live.captured else os.open("/dev/null", os.O_RDONLY)
 """
 """The number of the journal's descriptor; without us, any."""
 

@@ -18,11 +18,26 @@ from compat_tests.terminal import CTRL_C, Terminal, at_a_terminal
 
 pytestmark = pytest.mark.live
 
+SUSPEND = """
+import os, psutil
+mirrors = []
+while not mirrors:
+    for one in psutil.process_iter():
+        try:
+            if one.name() == "swan-mirror" and one.cwd() == os.getcwd():
+                mirrors.append(one)
+        except psutil.Error:
+            continue
+[one.suspend() for one in mirrors]
+"""
 TRAIN = """
+import threading
 import wandb_swan as wandb
 run = wandb.init(project="p", id="r1")
 for i in range(3):
     run.log({"loss": i})
+exec(open("suspend.py").read())
+threading.Timer(2, lambda: [one.resume() for one in mirrors]).start()
 run.finish()
 """
 
@@ -32,6 +47,7 @@ def test_waiting_converting_and_resuming(record: Record, tmp_path: Path) -> None
     work = tmp_path / "work"
     work.mkdir()
     (work / "train.py").write_text(TRAIN)
+    (work / "suspend.py").write_text(SUSPEND)
     said = at_a_terminal(tmp_path, sys.executable, "train.py")
     assert "SwanLab is catching up" in said
     assert "SwanLab run saved" in said
@@ -49,7 +65,7 @@ def test_waiting_converting_and_resuming(record: Record, tmp_path: Path) -> None
 
 
 UNEDITED = """
-import os, time, sys
+import time, sys
 import wandb
 run = wandb.init(project="p", id="r1")
 for i in range(100 if "long" in sys.argv else 3):
@@ -57,16 +73,7 @@ for i in range(100 if "long" in sys.argv else 3):
     print("epoch", i)
     time.sleep(0.1)
 if "slow" in sys.argv:  # the mirror is far behind
-    import psutil
-    mirrors = []
-    while not mirrors:
-        for one in psutil.process_iter():
-            try:
-                if one.name() == "swan-mirror" and one.cwd() == os.getcwd():
-                    mirrors.append(one)
-            except psutil.Error:
-                continue
-    [one.suspend() for one in mirrors]
+    exec(open("suspend.py").read())
     open("mirror", "w").write(str(mirrors[0].pid))
     run.log({"text": "x" * 1_000_000})
 run.finish()
@@ -80,6 +87,7 @@ def work(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "train.py").write_text(UNEDITED)
+    (tmp_path / "work" / "suspend.py").write_text(SUSPEND)
     yield tmp_path / "work"
     for process in processes(tmp_path):  # of a test that failed: a mirror may be suspended
         process.kill()

@@ -19,10 +19,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wandb_swan.capture import live
-from wandb_swan.journal import framing, handlers
+from wandb_swan.journal import framing, handlers, held_file
+from wandb_swan.journal import spool as journal_spool
 from wandb_swan.journal import writer as journal_writer
 from wandb_swan.journal.framing import BLOCK
+from wandb_swan.journal.held_file import HeldFile
+from wandb_swan.journal.life import is_spooled, mark_ended, mark_live
 from wandb_swan.journal.reader import LogReader
+from wandb_swan.journal.spool import bring, mark
 from wandb_swan.journal.writer import JournalWriter
 from wandb_swan.stream.records import Decoder
 
@@ -178,7 +182,7 @@ def test_a_ctrl_c_between_a_write_and_its_count(tmp_path: Path, monkeypatch: pyt
     assert read(writer.path) == [b"a" * 40_000, b"b"]
 
 
-OURS = {module.__file__ for module in (framing, handlers, journal_writer)}
+OURS = {module.__file__ for module in (framing, handlers, held_file, journal_writer)}
 
 
 class FromAHandler(Exception):
@@ -275,15 +279,15 @@ def test_signals_while_it_appends(tmp_path: Path) -> None:
 def test_its_number_belongs_to_another_file(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / "a.journal")
     writer.append(b"one")
-    number = writer._fd
+    number = writer._file.fd
     assert number > 2
     os.close(number)
     theirs = os.open(tmp_path / "checkpoint", os.O_RDWR | os.O_CREAT)
     os.dup2(theirs, number)
     writer.append(b"two")  # the journal is opened again
-    assert writer._fd != number
-    os.close(writer._fd)
-    os.dup2(theirs, writer._fd)
+    assert writer._file.fd != number
+    os.close(writer._file.fd)
+    os.dup2(theirs, writer._file.fd)
     writer.path.unlink()
     with pytest.raises(OSError):
         writer.append(b"three")
@@ -297,7 +301,7 @@ def test_its_number_belongs_to_another_file(tmp_path: Path) -> None:
 def test_a_close_that_fails_is_a_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.close
     writer = JournalWriter(tmp_path / "a.journal")
-    number = writer._fd
+    number = writer._file.fd
 
     def failing(fd: int) -> None:
         real(fd)
@@ -319,7 +323,7 @@ def test_standard_streams_are_closed(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from wandb_swan.journal.writer import JournalWriter\n"
         "for n in range(3): os.close(n)\n"
-        "writer = JournalWriter(Path(sys.argv[1])); writer.append(b'one'); assert writer._fd > 2\n"
+        "writer = JournalWriter(Path(sys.argv[1])); writer.append(b'one'); assert writer._file.fd > 2\n"
         "writer.append(b'two'); writer.close()\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.journal"], check=True)
@@ -353,6 +357,188 @@ def test_a_handler_ends_the_run_at_any_point_of_an_append(tmp_path: Path, raises
             size = writer.path.stat().st_size
             writer.append(b"late")
             assert writer.path.stat().st_size == size
+
+
+class Spooled:
+    """A `Relief` that has a spool for every journal, and copies it when it is asked to."""
+
+    def __init__(self, journal: Path) -> None:
+        self.journal = journal
+        self.path = journal.with_name(f"{journal.stem}.d") / "spooled.journal"
+        self.forgotten = False
+        self.full: OSError | None = None
+
+    def spool(self, journal: HeldFile, seconds: float) -> HeldFile | None:
+        if self.forgotten:
+            return None
+        self.path.parent.mkdir()
+        mark_live(self.path)
+        mark(self.journal, self.path)
+        return HeldFile(self.path)
+
+    def failed(self, error: OSError) -> None:
+        self.full = error
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+    def bring(self) -> None:
+        """As who copies does when the run has ended."""
+        mark_ended(self.path)
+        bring(self.journal)
+        assert not self.path.parent.exists()
+
+
+def on_a_slow_disk(path: Path) -> tuple[JournalWriter, Spooled]:
+    """A journal with one record, that turns to a spool after the next one."""
+    writer = JournalWriter(path)
+    writer.append(b"first")
+    relief = writer.relief = Spooled(path)
+    writer._slow = 2 * journal_writer.SLOW_WRITES
+    return writer, relief
+
+
+@pytest.mark.parametrize("size", [3, 3 * BLOCK])
+def test_a_spooled_journal_has_the_bytes_that_it_would_have_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(journal_spool, "SYNC", 2 * BLOCK)  # what was copied is cut out of the spool
+    records = [b"first", *(bytes([n]) * (size + n) for n in range(20))]
+    writer, relief = on_a_slow_disk(tmp_path / "a.journal")
+    for record in records[1:]:
+        writer.append(record)
+        bring(writer.path)  # who copies was started again and again
+    writer.close()
+    assert relief.path.exists() and is_spooled(writer.path)
+    relief.bring()
+    (tmp_path / "b").mkdir()
+    assert writer.path.read_bytes() == written(tmp_path / "b", records).read_bytes()
+    assert not is_spooled(writer.path)
+
+
+def test_who_copies_goes_on_where_a_killed_one_was(tmp_path: Path) -> None:
+    """Killed after any byte, also in the middle of a record."""
+    writer, relief = on_a_slow_disk(tmp_path / "a.journal")
+    writer.append(b"second")
+    before = writer.path.stat().st_size
+    for n in range(3):
+        writer.append(bytes([n]) * 50)
+    writer.close()
+    spool = relief.path.read_bytes()
+    for end in range(before, len(spool)):
+        with writer.path.open("r+b") as journal:
+            journal.truncate(before)
+            journal.seek(before)
+            journal.write(spool[before:end])
+        bring(writer.path)
+        assert read(writer.path) == [b"first", b"second", b"\0" * 50, b"\1" * 50, b"\2" * 50]
+    relief.bring()
+
+
+def test_a_spool_that_takes_no_more(tmp_path: Path) -> None:
+    writer, relief = on_a_slow_disk(tmp_path / "a.journal")
+    writer.append(b"second")
+    writer.append(b"third")
+    os.close(writer._out.fd)
+    relief.path.rename(relief.path.with_name("elsewhere"))  # it cannot be opened again
+    copier = threading.Timer(0.3, lambda: writer.path.write_bytes(relief.path.with_name("elsewhere").read_bytes()))
+    with writer.path.open("rb") as journal:
+        begin = journal.read()
+    with relief.path.with_name("elsewhere").open("r+b") as spool:
+        spool.write(begin)
+    copier.start()
+    writer.append(b"fourth")  # waits until all that was spooled is there
+    writer.append(b"fifth")
+    writer.close()
+    assert read(writer.path) == [b"first", b"second", b"third", b"fourth", b"fifth"]
+    assert isinstance(relief.full, FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spooled"),
+    [
+        ([0.05] * 3, True),
+        ([0.0001] * 50 + [0.05] * 3, True),
+        ([0.05, 0.0001, 0.0001] * 3 + [0.05], True),
+        ([30.0, *[0.0001] * 40] * 5, False),  # a hiccup now and then
+        ([0.01] * 100, False),
+    ],
+)
+def test_when_a_disk_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: list[float], spooled: bool
+) -> None:
+    writer = JournalWriter(tmp_path / "a.journal")
+    writer.relief = Spooled(writer.path)
+    clock, left = [0.0], [*seconds]
+    monkeypatch.setattr(journal_writer.time, "monotonic", lambda: clock[0])
+    put = HeldFile.put
+
+    def slow(self: HeldFile, data: bytes, offset: int) -> None:
+        clock[0] += left.pop(0)
+        put(self, data, offset)
+
+    monkeypatch.setattr(HeldFile, "put", slow)
+    while left:
+        assert writer.spooled is None
+        writer.append(b"a")
+    assert (writer.spooled is not None) is spooled
+    writer.close()
+
+
+@pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")
+@pytest.mark.parametrize("act", ["append", "raise", "end", "fork"])
+def test_a_handler_at_any_point_of_the_way_to_a_spool(tmp_path: Path, act: str) -> None:
+    number, goes_on = 0, True
+    while goes_on:
+        number += 1 if act != "fork" else 7
+        writer, relief = on_a_slow_disk(tmp_path / f"{number}.journal")
+        live.captured["r"] = SimpleNamespace(journal=writer)  # type: ignore[assignment]
+        children: list[int] = []
+
+        def handle(writer: JournalWriter = writer, children: list[int] = children) -> None:
+            if act == "fork":
+                children.append(os.fork())
+                return
+            if act != "raise":
+                writer.append(b"inner")
+            if act == "end":
+                writer.close()
+            if act == "raise":
+                raise FromAHandler
+
+        try:
+            with contextlib.suppress(FromAHandler):
+                goes_on = at_every_bytecode(handle, lambda w=writer: w.append(b"outer"), number)
+            if children and children[0] == 0:
+                writer.append(b"child")
+                writer.close()
+        finally:
+            if children and children[0] == 0:
+                os._exit(0)
+        live.captured.clear()
+        for child in children:
+            os.waitpid(child, 0)
+        writer.append(b"last")
+        writer.close()
+        if writer.spooled is not None:
+            relief.bring()
+        found = read(writer.path)
+        assert found[0] == b"first"
+        expected = {
+            "append": [b"inner", b"last", b"outer"],
+            "end": [b"inner", b"outer"],
+            "fork": [b"last", b"outer"],
+            "raise": [b"last", b"outer"],
+        }[act]
+        if not goes_on:
+            expected = [b"last", b"outer"]
+        may_lack = [b"outer"] if act in ("raise", "end") else []
+        assert sorted(found[1:]) in (expected, [one for one in expected if one not in may_lack]), number
+        if act in ("raise", "fork"):  # what is left in the middle may cost a descriptor
+            continue
+        open_files = [os.fspath(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()]
+        assert not [name for name in open_files if str(tmp_path) in name], number
+    assert number > 100
 
 
 @pytest.mark.skipif("coverage" in sys.modules, reason="one trace function at a time")

@@ -6,18 +6,23 @@ import json
 import os
 import re
 import shlex
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from wandb_swan import doctor
 from wandb_swan.commands import status as command
 from wandb_swan.journal import paths
 from wandb_swan.journal.claim import Claim, mirror_at
 from wandb_swan.journal.life import identity, mark_ended, mark_live
+from wandb_swan.journal.notes import parse_note
+from wandb_swan.journal.reader import LogReader
 from wandb_swan.journal.status import failure, outcome, unfinished, waits, write_status
 from wandb_swan.journal.writer import JournalWriter
 
@@ -240,3 +245,66 @@ def test_the_table_while_a_mirror_removes_the_journal(
     done = CliRunner().invoke(command.status, [str(journal.parent), "--all"])
     assert done.exception is None and done.exit_code == 0
     assert ("r1" in done.output and "0 unfinished" in done.output) or not left
+
+
+@pytest.fixture
+def spooled(journal: Path) -> Path:
+    """The spool that a trainer of this machine, which is dead, has left with the second half of its journal."""
+    spool = journal.parent / "local" / "spooled.journal"
+    spool.parent.mkdir()
+    journal.unlink()
+    writer = JournalWriter(journal)
+    writer.note(type="begin", format=1, trainer={**identity(), "started": 1})
+    half = writer.length
+    writer.note(type="end", exit_code=0)
+    writer.close()
+    whole = journal.read_bytes()
+    spool.write_bytes(bytes(half) + whole[half:])
+    os.truncate(journal, half)
+    mark_live(journal)
+    mark_live(spool)
+    journal.with_suffix(".spool").write_text(json.dumps({**identity(), "started": 1, "path": str(spool)}))
+    return spool
+
+
+def looked_at_by_status(journal: Path) -> None:
+    CliRunner().invoke(command.status, [str(journal.parent)], catch_exceptions=False)
+
+
+def looked_at_by_doctor(journal: Path) -> None:
+    assert list(doctor._journals())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="spools need /proc")
+@pytest.mark.parametrize("look", [looked_at_by_status, looked_at_by_doctor])
+def test_who_looks_brings_over_what_a_killed_run_has_spooled(
+    journal: Path, spooled: Path, look: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_SWAN_JOURNAL_DIR", str(journal.parent))
+    with spooled.open("r+b") as other:
+        pytest.importorskip("fcntl").flock(other, 2)  # another process is at it
+        look(journal)
+        assert spooled.exists() and journal.with_suffix(".spool").exists()
+    look(journal)
+    assert not spooled.parent.exists() and not journal.with_suffix(".spool").exists()
+    with LogReader(journal) as reader:
+        assert [(parse_note(payload) or {})["type"] for payload in reader] == ["begin", "end"]
+
+
+def test_records_that_are_on_another_machine(journal: Path, spooled: Path) -> None:
+    mark = json.loads(journal.with_suffix(".spool").read_text())
+    other = {**mark, "path": "/nowhere/spooled.journal", "host": "node7", "boot": "another"}
+    journal.with_suffix(".spool").write_text(json.dumps(other))
+    write_status(journal, {"state": "finished", "mode": "offline", "run_dir": "LOGS/run-1"})
+    assert failure(journal, ended=True) == (
+        "the run is not whole in SwanLab, its last records are in /nowhere/spooled.journal on node7: type "
+        "`wandb-swan resume r1-20260101_000000.journal` there"
+    )
+    looked_at_by_status(journal)
+    assert journal.with_suffix(".spool").exists()
+    os.utime(journal, (0, 0))
+    looked_at_by_status(journal)
+    assert journal.with_suffix(".spool").exists(), "however long ago: it may be there"
+    journal.with_suffix(".spool").write_text(json.dumps({**other, "host": mark["host"]}))
+    looked_at_by_status(journal)  # this machine was started anew, and its temporary folder was emptied
+    assert not journal.with_suffix(".spool").exists()

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from ..journal.fields import StatusFields
+from ..journal.life import is_spooled
 from ..journal.status import points_of, read_status
 
 _LONG_BYTES, _LONG_POINTS = 5_000_000, 20_000
@@ -37,6 +38,8 @@ class Backlog:
             said.append(f"it cannot be reached ({status.get('reason')})")
         elif status.get("reason"):
             said.append(str(status["reason"]))
+        if is_spooled(self._journal):
+            said.append("the last records are on their way to the journal, whose disk is slow")
         unread, read, unsent = self._unread(status), status.get("offset") or 0, status.get("unsent") or 0
         points = points_of(status.get("counts") or {})
         if unread and not (read and points):
@@ -45,7 +48,7 @@ class Backlog:
             left = unread * points / max(1, read) + unsent
             said.append(f"about {left:,.0f} points left")
             said += self._time_left(left, points - unsent)
-        elif read:
+        elif read and not is_spooled(self._journal):
             said.append("all points are read, the SwanLab run is being completed")
         return ", ".join(said)
 

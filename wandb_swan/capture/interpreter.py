@@ -74,10 +74,15 @@ def obstacle() -> str | None:
         with contextlib.suppress(ValueError):  # a module without a spec: it is there
             if name not in sys.modules and find_spec(name) is None:
                 return f"{name} is not installed"
-    package = sys.modules[__name__.partition(".")[0]].__spec__
-    if package is not None and package.loader_state == "borrowed":
+    if is_borrowed():
         return "wandb-swan is not installed"
     return ", ".join(below_declared("wandb", "swanlab", "pydantic", "protobuf")) or None
+
+
+def is_borrowed() -> bool:
+    """Whether this Python has the package of another one (`boot`): no other process of it finds the package."""
+    package = sys.modules[__name__.partition(".")[0]].__spec__
+    return package is not None and package.loader_state == "borrowed"
 
 
 def this_python() -> str:

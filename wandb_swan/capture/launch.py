@@ -32,6 +32,7 @@ from .interpreter import NoInterpreter, find
 from .messages import warn
 from .places import log_folder, started_in
 from .relayed import Relayed
+from .relief import SlowDisk, bring_what_is_left
 from .seams import python_core
 from .supervisor import Supervisor
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _unknown: list[str] | None = None
 """What is to be said of variables that are no switch, once a process; None: nobody has looked."""
 
+SETTLE = 2.0
+"""Seconds that who has copied the journal has to end, once the mirror is done."""
 SAY_AFTER, SAY_AGAIN = 0.5, 30.0
 """Seconds of waiting in `finish()` before the user is told, and between two words of it."""
 
@@ -84,6 +87,7 @@ def begin(stream_id: str, run: Any, given: dict[str, Any], *, joined_at: int | N
         if joined_at is not None:
             capture.say(f"what run {stream_id} logged before this line is in W&B alone")
         return capture
+    bring_what_is_left(settings.journals, settings.python)
     left = unfinished(settings.journals)
     journal = _open_journal(settings, stream_id)
     capture = Capture(stream_id, run, journal, settings, silent=silent)
@@ -237,6 +241,7 @@ class Capture:
         self.has_relay = False
         """Whether a relay looks after the journal's folder."""
         self._heartbeat: Heartbeat | None = None
+        self._slow_disk: SlowDisk | None = None
         self._broken = False
         self._backlog = Backlog(journal.path)
 
@@ -250,6 +255,8 @@ class Capture:
     def start_mirror(self) -> None:
         """Leaves the journal to a relay, where the settings say so or one is there; else starts the mirror. Says so."""
         path = self.journal.path
+        if isinstance(self.journal, JournalWriter):
+            self.journal.relief = self._slow_disk = SlowDisk(path, self.stream_id, self.say, self.settings.python)
         wanted = self.settings.mirror
         relay = None if wanted == "here" else relay_at(path.parent, time.time() + clock_ahead(path))
         self.has_relay = relay is not None
@@ -331,6 +338,8 @@ class Capture:
             with contextlib.suppress(KeyboardInterrupt):  # one Ctrl-C ends the wait, not the mirror
                 ended = self._wait(self.mirror)
         self._tell(self.mirror, ended=ended or not self.mirror.at_work)
+        if self._slow_disk is not None and ended:
+            self._slow_disk.settle(SETTLE)
 
     def _tell(self, mirror: Supervisor | Relayed, *, ended: bool) -> None:
         """Where the SwanLab run is. Who wants no lines is told what is wrong alone."""
@@ -382,7 +391,11 @@ class Capture:
             self.broken(f"{type(error).__name__}: {error}")
         if self.mirror is None and not isinstance(self.journal, JournalWriter):
             return noted
-        marked = mark_ended(self.journal.path)
+        spool = self.journal.spooled if isinstance(self.journal, JournalWriter) else None
+        if spool is not None and self._slow_disk is not None:  # who copies the last of it says so
+            marked = self._slow_disk.over(spool)
+        else:
+            marked = mark_ended(self.journal.path)
         wake_mirror(self.journal.path)
         if self.mirror is not None:
             self.mirror.run_is_over()

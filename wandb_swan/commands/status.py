@@ -68,8 +68,10 @@ def _known(journal: Path) -> _Known:
     from ..journal.life import Trainer
     from ..journal.models import MirrorStatus
     from ..journal.paths import last_written
+    from ..journal.spool import bring, spool_of
     from ..journal.status import is_whole, points_of, waits
 
+    bring(journal)
     said = MirrorStatus.of(journal)
     state = said.state or "not started"
     there, waiting = journal.exists(), False
@@ -83,6 +85,8 @@ def _known(journal: Path) -> _Known:
             state = "starting"
         elif state != "failed":
             state = "interrupted"
+            if (spool := spool_of(journal)) is not None:
+                said.reason = f"its last records are in {spool['path']} on {spool.get('host')}"
         waiting = state != "starting"
     silent_for = time.time() - last_written(journal)
     host = Trainer.of(journal).host if there else ""

@@ -79,6 +79,14 @@ class IdentityFields(TypedDict):
     """Seconds since the epoch at which this was noted."""
 
 
+class SpoolFields(IdentityFields):
+    """What is said beside a journal whose last records are elsewhere (`spool`): the process that writes them, and
+    where."""
+
+    path: str
+    """The file, on that process's machine."""
+
+
 class TrainerFields(IdentityFields):
     """The training process."""
 

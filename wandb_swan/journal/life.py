@@ -3,7 +3,8 @@
 A process is found again by its pid, its start time (a reused pid is another process), the kernel's boot id and the pid
 namespace. Where another kernel or container hides it, the journal itself is the sign: as long as it grows, somebody
 writes it. Two empty files beside a journal say the rest: `.live` is there from the run's start and becomes `.ended`
-when its process has closed the journal; a rename needs no room on a disk that is full.
+when its process has closed the journal; a rename needs no room on a disk that is full. A third one, `.spool`, says
+that the journal's last records are not there yet, and where they are (`spool`).
 """
 
 from __future__ import annotations
@@ -158,8 +159,14 @@ def ended_before(journal: Path) -> float | None:
     return None
 
 
+def is_spooled(journal: Path) -> bool:
+    """Whether records of a journal are still on their way to it; `.ended` comes when the last one is there."""
+    spooled = _is_there(journal.with_suffix(".spool"), else_=True)
+    return spooled and not _is_there(journal.with_suffix(".ended"), else_=False)
+
+
 def remove_marks(journal: Path) -> None:
-    for suffix in (".live", ".ended"):
+    for suffix in (".live", ".ended", ".spool"):
         with contextlib.suppress(OSError):
             journal.with_suffix(suffix).unlink()
 
@@ -206,15 +213,20 @@ class Trainer:
         """Whether the process is seen to live, whatever it does with the journal."""
         return lives(self._who) is True
 
+    def is_gone(self) -> bool:
+        """Whether the process is seen not to live, even if records of it are on their way."""
+        return lives(self._who) is False
+
     def may_write(self) -> bool:
         """Whether the journal can still grow."""
         self.certain = True
         if _is_there(self._journal.with_suffix(".ended"), else_=False):
             return False
         alive = lives(self._who)
-        if alive is not None:
+        # Whoever has spooled records and died, another process brings them, on the same machine.
+        if alive or (alive is not None and not is_spooled(self._journal)):
             return alive
-        if not _is_there(self._journal.with_suffix(".live"), else_=True):
+        if alive is None and not _is_there(self._journal.with_suffix(".live"), else_=True):
             return False
         self.certain = False
         return self.silent_for() < SILENCE

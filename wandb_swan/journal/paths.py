@@ -84,7 +84,7 @@ def find_journals(where: Path) -> list[Path]:
     Raises WandbSwanError where there is none of these.
     """
     if where.is_file():
-        stem = re.sub(r"\.(journal|status\.json|log|live|ended)$", "", where.name)
+        stem = re.sub(r"\.(journal|status\.json|log|live|ended|spool)$", "", where.name)
         if stem == where.name:
             raise WandbSwanError(f"{where} is no journal; give one, SwanLab's log directory, or a folder of journals")
         return [where.with_name(f"{stem}.journal")]

@@ -11,8 +11,9 @@ from typing import Any
 
 from .claim import mirror_at
 from .fields import LossFields, StatusFields, usable
-from .life import SILENCE, Trainer, ended_before
+from .life import SILENCE, Trainer, ended_before, is_spooled
 from .paths import command, shown
+from .spool import spool_of
 
 POINTS = ("scalars", "texts", "media", "system")
 """What is counted of a run that is a point in SwanLab."""
@@ -56,6 +57,11 @@ def failure(
         but = f"; wandb's own log has it: type {otherwise}" if otherwise else ""
         return f"the run is not whole in SwanLab: its journal {shown(journal)} was removed{but}"
     resume = resume_command(journal)
+    if ended and state == "finished" and (spool := spool_of(journal)) is not None:
+        host = spool.get("host")
+        return (
+            f"the run is not whole in SwanLab, its last records are in {spool['path']} on {host}: type {resume} there"
+        )
     if ended or (state == "failed" and mirror_at(journal) is None):
         reason = (status.get("reason") if state == "failed" else trouble) or f"the mirror ended early{_see(journal)}"
         kept = "nothing is lost" if whole and not status.get("torn") else "what the journal holds is kept"
@@ -170,7 +176,8 @@ def is_whole(journal: Path) -> bool:
     status = read_status(journal)
     with contextlib.suppress(FileNotFoundError):
         # A process that was taken for dead may have written on.
-        return status.get("state") == "finished" and status.get("size") in (None, journal.stat().st_size)
+        same = status.get("state") == "finished" and status.get("size") in (None, journal.stat().st_size)
+        return same and not is_spooled(journal)
     return True  # its mirror has just removed it
 
 
@@ -187,14 +194,16 @@ def waits(journal: Path) -> bool:
     if _is_done(journal) or mirror_at(journal) is not None:
         return False
     trainer = Trainer.of(journal)
-    return not trainer.may_write() and not _begins(journal, trainer) and not _is_done(journal) and journal.exists()
+    ended = trainer.is_gone() or not trainer.may_write()
+    return ended and not _begins(journal, trainer) and not _is_done(journal) and journal.exists()
 
 
 def _is_done(journal: Path) -> bool:
     """Whether its mirror has nothing left to do; a status is not parsed, there may be many."""
     with contextlib.suppress(OSError):
         begin = journal.with_suffix(".status.json").read_bytes()[:100]
-        return b'"state": "finished"' in begin or b'"state": "empty"' in begin
+        done = b'"state": "finished"' in begin or b'"state": "empty"' in begin
+        return done and not is_spooled(journal)
     return False
 
 

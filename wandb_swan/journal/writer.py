@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import secrets
 import threading
+import time
 from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .framing import FILE_HEADER, frame
 from .handlers import own_errors_suppressed, raised_by_handler
+from .held_file import SLOW, HeldFile
+from .life import mark_ended
 from .notes import encode_note
 
 PATIENCE: Final = 1.0
 """Seconds that an append waits for another one, which can itself be waiting for this thread."""
-_PWRITE: Final = hasattr(os, "pwrite")
+SLOW_WRITES, FORGIVEN = 3.0, 1 / 16
+"""How many slow writes are too many, and how much of one a write that is not slow makes up for."""
+TRIES: Final = 3
+"""How often a journal asks for relief: what was slow may have been the machine, for a moment."""
+CATCH_UP: Final = 30.0
+"""Seconds that an append waits for the journal to have all of a spool that takes no more."""
+
+
+class Relief(Protocol):
+    """What a journal whose writes are slow turns to."""
+
+    def spool(self, journal: HeldFile, seconds: float) -> HeldFile | None:
+        """A file that takes the next bytes, each at its place in the journal, and that another process copies into it;
+        None: there is none that is faster. `seconds` is what the last write took."""
+
+    def failed(self, error: OSError) -> None:
+        """The file takes no more; the journal is written itself again."""
+
+    def forget(self) -> None:
+        """In a forked child: all of it is the parent's."""
 
 
 class _Pending:
@@ -35,13 +54,12 @@ class _Pending:
 class JournalWriter:
     """Appends records, one `pwrite()` each, from any thread of the process that opened it, and from signal handlers.
 
+    Where the journal's disk is slow, its `relief` gives a spool: a file with a hole where the journal has bytes
+    already, so that each byte has the same place in both, and the journal's length says how far it was copied.
+
     No fsync and no O_APPEND: what was written survives the death of this process, and each append costs no round
     trip on a network file system. An append may be left by an exception, or come in the middle of another one: writing
     a record again puts the same bytes in the same place.
-
-    The program around us may close any descriptor (`os.closerange`), and the kernel then gives its number to the next
-    file. The journal's open file is known by its file position, a secret that `pwrite` does not move: nothing is done
-    with the number before it was seen there. (`fstat` would tell as well, but makes NFS send what it has not sent yet.)
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,14 +70,18 @@ class JournalWriter:
         self._closed = False
         self._busy = 0
         """How many times `_drain` is running: in itself, from signal handlers."""
-        self._fd = _high(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600))
-        stat = os.fstat(self._fd)
-        self._file = stat.st_dev, stat.st_ino
-        self._mark = self._set_mark()
+        self._file = self._out = HeldFile(path)
+        """The journal, and the file that takes its next bytes: the same, or its spool."""
+        self.relief: Relief | None = None
+        self._last = self._slow = 0.0
+        """Seconds of the last write; how many were slow of late."""
+        self._tries = TRIES
+        """How often relief may still be asked for; never after it was given, a journal does not go back and forth."""
+        self._spool: HeldFile | None = None
         self._ends = [len(FILE_HEADER)]
         """Where records end; the highest is the journal's length. It only grows, in whatever order these come."""
         try:
-            self._put(FILE_HEADER, 0)
+            self._file.put(FILE_HEADER, 0)
         except OSError:
             self._close()
             path.unlink()
@@ -73,6 +95,8 @@ class JournalWriter:
             return
         try:
             self._drain()
+            if self._slow >= SLOW_WRITES and self._tries and not self._busy:
+                self._turn_to_relief()
         finally:
             self._lock.release()
 
@@ -84,6 +108,11 @@ class JournalWriter:
     def length(self) -> int:
         """Bytes that the journal has."""
         return max(list(self._ends))
+
+    @property
+    def spooled(self) -> Path | None:
+        """The spool that has, or had, what was written last; None: there was none."""
+        return None if self._spool is None else self._spool.path
 
     def append_if_idle(self, payload: bytes) -> None:
         """Adds a record that may be left out: it is, while others are written and where the disk has no room.
@@ -98,7 +127,7 @@ class JournalWriter:
             offset = self.length
             data = frame(payload, offset)
             with own_errors_suppressed(OSError):
-                self._put(data, offset)
+                self._out.put(data, offset)
                 self._ends.append(offset + len(data))
             self._drain()  # who waited for us in vain has left its record
         finally:
@@ -116,8 +145,10 @@ class JournalWriter:
 
     def forget(self) -> None:
         """In a forked child: the journal is the parent's."""
-        self._closed = True
+        self._close_files()
         self._queue.clear()
+        if self.relief is not None:
+            self.relief.forget()
 
     def _drain(self) -> None:
         """Writes every record of the queue. May come in the middle of itself: each step can be repeated."""
@@ -132,7 +163,16 @@ class JournalWriter:
                         record.offset = length
                     data = frame(record.payload, record.offset)
                     # One system call a record: each one lets go of the GIL, which costs more than the write itself.
-                    self._put(data, record.offset)
+                    out, began = self._out, time.monotonic()
+                    try:
+                        out.put(data, record.offset)
+                    except OSError as error:
+                        if out is self._file or raised_by_handler(error):
+                            raise
+                        self._leave_spool(record.offset, error)
+                        self._file.put(data, record.offset)
+                    self._last = time.monotonic() - began
+                    self._slow = self._slow + 1.0 if self._last > SLOW else max(0.0, self._slow - FORGIVEN)
                     ends.append(record.offset + len(data))
                     record.written = True
                 with contextlib.suppress(ValueError):  # removed meanwhile
@@ -153,81 +193,47 @@ class JournalWriter:
             if self._closed:
                 self._give_back()
 
-    def _put(self, data: bytes, offset: int) -> None:
-        fd = self._fd
-        if fd < 0 or not self._is_ours(fd):
-            fd = self._reopen()
-        if self._closed:  # by a handler, or this is a child that one has forked
+    def _turn_to_relief(self) -> None:
+        """What follows goes to a spool, if there is one. What comes in the middle of this is written as before."""
+        tries, self._tries, self._slow = self._tries, 0, 0.0  # what comes in the middle does not ask again
+        if self.relief is None:
             return
-        if _PWRITE:
-            count = os.pwrite(fd, data, offset)
-        else:
-            os.lseek(fd, offset, os.SEEK_SET)
-            count = os.write(fd, data)
-        if count != len(data):
-            with own_errors_suppressed(OSError):  # the reader takes a torn tail for the end
-                os.ftruncate(fd, offset)
-            raise OSError(errno.ENOSPC, f"only {count} of {len(data)} bytes fitted on the disk")
+        with own_errors_suppressed(Exception):
+            self._spool = self.relief.spool(self._file, self._last)
+            if self._spool is None:
+                self._tries = tries - 1
+            else:
+                self._out = self._spool
+        if self._closed and self._spool is not None:  # by a handler, meanwhile
+            self._close()
+            mark_ended(self._spool.path)
 
-    def _is_ours(self, fd: int) -> bool:
-        if not _PWRITE:
-            return _identity(fd) == self._file
-        try:
-            return os.lseek(fd, 0, os.SEEK_CUR) == self._mark
-        except OSError as error:
-            if raised_by_handler(error):  # a TimeoutError is an OSError
-                raise
-            return False
+    def _leave_spool(self, offset: int, error: OSError) -> None:
+        """Waits until the journal has all that was spooled, up to a byte offset, and then goes on there.
 
-    def _set_mark(self) -> int:
-        return os.lseek(self._fd, (1 << 39) + secrets.randbits(39), os.SEEK_SET) if _PWRITE else 0
-
-    def _reopen(self) -> int:
-        """The number is not the journal's any more: opens the journal again. Raises OSError if it is gone."""
-        self._fd = -1  # never to be closed by us: it is another file, or none
-        if self._closed:
-            return -1
-        fresh = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        if _identity(fresh) != self._file:
-            os.close(fresh)
-            raise OSError(errno.ESTALE, "another file has the journal's name")
-        self._fd = _high(fresh)
-        self._mark = self._set_mark()
-        return self._fd
+        Raises `error` where that takes too long.
+        """
+        deadline = time.monotonic() + CATCH_UP
+        while self.path.stat().st_size < offset:
+            if time.monotonic() > deadline:
+                raise error
+            time.sleep(0.02)
+        if self._out is not self._file:
+            self._out = self._file
+            if self.relief is not None:
+                self.relief.failed(error)
 
     def _close(self) -> None:
-        self._closed = True
+        self._close_files()
         if not self._busy:  # else in a signal handler: who is in the middle of a write gives the number back
             self._give_back()
 
+    def _close_files(self) -> None:
+        self._file.closed = self._closed = True
+        if self._spool is not None:
+            self._spool.closed = True
+
     def _give_back(self) -> None:
-        fd, self._fd = self._fd, -1  # whatever `close` says (NFS tells of a quota there), the number is gone
-        if fd >= 0 and self._is_ours(fd):
-            with own_errors_suppressed(OSError):
-                os.close(fd)
-
-
-def _identity(fd: int) -> tuple[int, int] | None:
-    """Which file a descriptor is; None if it is closed."""
-    stat = None
-    with own_errors_suppressed(OSError):
-        stat = os.fstat(fd)
-    return (stat.st_dev, stat.st_ino) if stat else None
-
-
-def _high(fd: int) -> int:
-    """The same open file under a number that programs seldom get to, and never as 0, 1 or 2."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return fd
-    for lowest in (500, 3):
-        high = -1
-        with own_errors_suppressed(OSError):  # over the limit of open files
-            high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        if high < 0:
-            continue
-        with own_errors_suppressed(OSError):
-            os.close(fd)
-        return high
-    return fd
+        self._file.give_back()
+        if self._spool is not None:
+            self._spool.give_back()

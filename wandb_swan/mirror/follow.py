@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..exceptions import ExperimentEnded, WandbSwanError
+from ..journal.life import is_spooled
 from ..journal.reader import LogReader
 from ..journal.wake import sleep_until_woken
 from ..stream.events import Event, HistoryRow, RunChanged
@@ -86,15 +87,16 @@ class Follower:
                     continue
                 size = pace.BYTES_A_TURN if alive else BYTES_A_TURN
                 logged = replay.checks.read_ahead(size)
+                behind = is_spooled(session.journal)  # wandb's log may have rows that are not here yet
                 drained = self._turn(reader, size, alive=alive)
                 if replay.is_open:
-                    replay.take_from_log(drained=drained)
-                if drained and (replay.decoder.ended or not alive):
+                    replay.take_from_log(drained=drained and not behind)
+                if drained and (not alive or (replay.decoder.ended and not behind)):
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
                 session.report("running" if replay.is_open else "starting", offset=reader.offset, reason=problem)
-                all_read = drained and not logged
+                all_read = drained and (behind or not logged)
                 rest = self._pace.rest(all_read=all_read) if alive else POLL * all_read
                 if rest:
                     sleep_until_woken(rest)

@@ -18,6 +18,7 @@ from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
 from ..journal.paths import command, is_folder
+from ..journal.spool import bring
 from ..journal.status import STARTING, failure, is_whole, outcome, resume_command
 from .places import may_have_more, read_maps
 
@@ -57,6 +58,8 @@ def resume_all(
         console.print("nothing to resume")
     done = []
     start = partial(start_mirror, maps=maps, mode=mode)
+    for journal in journals:
+        bring(journal)
     live = {journal for journal in journals if Trainer.of(journal).may_write()}
     for number, journal in enumerate(sorted(journals, key=live.__contains__), 1):
         title = f"{journal.name} ({number} of {len(journals)})"

@@ -18,6 +18,7 @@ from ..journal.claim import Claim
 from ..journal.life import Trainer
 from ..journal.models import Loss, MirrorStatus, SelfCheck
 from ..journal.paths import earlier_journals
+from ..journal.spool import bring
 from ..journal.status import status_json
 from ..swan.parts import part_of
 from ..swan.sent import Sent
@@ -103,7 +104,10 @@ class Session:
         """
         if self.claim.lost:
             raise Superseded
-        return self.trainer.may_write()
+        grows = self.trainer.may_write()
+        if grows and not self.trainer.certain:  # nobody else may be there who brings what a killed trainer has spooled
+            bring(self.journal)
+        return grows
 
     def earlier_parts(self) -> list[MirrorStatus]:
         """The statuses of the run's earlier parts, oldest first; not of runs with another id whose journals have such a
