@@ -379,6 +379,9 @@ class Spooled:
     def failed(self, error: OSError) -> None:
         self.full = error
 
+    def over(self, spool: Path) -> bool:
+        return mark_ended(spool)
+
     def forget(self) -> None:
         self.forgotten = True
 

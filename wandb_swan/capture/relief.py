@@ -88,7 +88,7 @@ class SlowDisk:
             let_go(process)
 
     def over(self, spool: Path) -> bool:
-        """Nobody writes the spool any more. Returns whether that could be said."""
+        """As `Relief`."""
         self._over.set()
         if mark_ended(spool):
             return True

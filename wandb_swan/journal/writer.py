@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 from .framing import FILE_HEADER, frame
 from .handlers import own_errors_suppressed, raised_by_handler
 from .held_file import SLOW, HeldFile
-from .life import mark_ended
 from .notes import encode_note
 
 PATIENCE: Final = 1.0
@@ -34,6 +33,9 @@ class Relief(Protocol):
 
     def failed(self, error: OSError) -> None:
         """The file takes no more; the journal is written itself again."""
+
+    def over(self, spool: Path) -> bool:
+        """Nobody writes the file any more. Returns whether that could be said."""
 
     def forget(self) -> None:
         """In a forked child: all of it is the parent's."""
@@ -206,7 +208,7 @@ class JournalWriter:
                 self._out = self._spool
         if self._closed and self._spool is not None:  # by a handler, meanwhile
             self._close()
-            mark_ended(self._spool.path)
+            self.relief.over(self._spool.path)
 
     def _leave_spool(self, offset: int, error: OSError) -> None:
         """Waits until the journal has all that was spooled, up to a byte offset, and then goes on there.
