@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ class Deferred(ModuleType):
 
 
 def defer() -> None:
-    """Puts off the code of wandb and wandb_swan, where they are not imported yet."""
+    """Puts off the code of wandb and wandb_swan, and SwanLab's charts, where they are not imported yet."""
     for name in ("wandb", "wandb_swan"):
         spec = None if name in sys.modules else find_spec(name)
         if spec is None or spec.submodule_search_locations is None:
@@ -39,6 +40,10 @@ def defer() -> None:
             __path__=spec.submodule_search_locations,
         )
         sys.modules[name] = package
+    with suppress(ImportError):  # no wandb_swan, or an older one
+        from wandb_swan.swan.sdk.deferred import put_off_charts
+
+        put_off_charts()
 
 
 def begin_worker() -> None:

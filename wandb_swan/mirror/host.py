@@ -208,9 +208,6 @@ class Host:
 
 def _import_all() -> None:
     """What the mirror of a plain run imports on its way."""
-    from ..swan.sdk.deferred import put_off_charts
-
-    put_off_charts()
     from ..parity import readback  # noqa: F401
     from ..swan import sink, target  # noqa: F401
     from ..swan.sdk import probe
