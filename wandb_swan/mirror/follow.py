@@ -82,6 +82,7 @@ class Follower:
         with LogReader(session.journal, patient=True) as reader:
             while True:
                 alive = session.may_grow()  # asked before the read: what was written before the death is read
+                pace.hurry(self._pace.late or not alive)
                 if self._held_up(alive=alive):
                     time.sleep(POLL)
                     continue
@@ -92,6 +93,7 @@ class Follower:
                 if replay.is_open:
                     replay.take_from_log(drained=drained and not behind)
                 if drained and (not alive or (replay.decoder.ended and not behind)):
+                    pace.hurry(True)  # somebody may wait in `finish()`
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)
