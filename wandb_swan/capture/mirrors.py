@@ -48,7 +48,7 @@ def start(
     """
     interpreter = interpreter or Interpreter(this_python(), own=True)
     given = [str(journal), *(f"--map={way}" for way in maps), *([f"--mode={mode}"] if mode else [])]
-    log = journal.with_suffix(".log")
+    log = journal.with_suffix(".log").absolute()
     with contextlib.suppress(OSError, ValueError):  # no place to meet a host, or none to be had
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         return _Forked(Meeting(interpreter), given, log, interpreter)

@@ -76,15 +76,15 @@ class Asked(NamedTuple):
         os.setsid()
         me = process_of(os.getpid())
         self.answer(os.getpid(), me.started if me is not None else 0)
+        if self.cwd is not None:
+            with suppress(OSError):  # it may be gone
+                os.chdir(self.cwd)
+                os.environ["PWD"] = self.cwd
         with suppress(OSError):  # it was there when the mirror was asked for
             descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             for standard in (1, 2):
                 os.dup2(descriptor, standard)
             os.close(descriptor)
-        if self.cwd is not None:
-            with suppress(OSError):  # it may be gone
-                os.chdir(self.cwd)
-                os.environ["PWD"] = self.cwd
 
     def answer(self, pid: int, started: int) -> None:
         """Says which process the mirror is; 0: there is none."""
