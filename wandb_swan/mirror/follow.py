@@ -12,7 +12,7 @@ from ..journal.life import is_spooled
 from ..journal.reader import LogReader
 from ..journal.wake import sleep_until_woken
 from ..stream.events import Event, HistoryRow, RunChanged
-from . import pace
+from . import pace, priority
 from .ending import Ending
 from .opening import Opening
 from .pace import POLL, Pace
@@ -82,7 +82,7 @@ class Follower:
         with LogReader(session.journal, patient=True) as reader:
             while True:
                 alive = session.may_grow()  # asked before the read: what was written before the death is read
-                pace.hurry(self._pace.late or not alive)
+                priority.hurry(self._pace.late or not alive)
                 if self._held_up(alive=alive):
                     time.sleep(POLL)
                     continue
@@ -93,7 +93,7 @@ class Follower:
                 if replay.is_open:
                     replay.take_from_log(drained=drained and not behind)
                 if drained and (not alive or (replay.decoder.ended and not behind)):
-                    pace.hurry(True)  # somebody may wait in `finish()`
+                    priority.hurry(True)  # somebody may wait in `finish()`
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)

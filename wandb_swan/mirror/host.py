@@ -26,7 +26,7 @@ from typing import NamedTuple, NoReturn
 from ..atomic_file import write_whole
 from ..capture.host import folders
 from ..journal.life import process_of
-from .pace import give_way
+from .priority import give_way
 
 IDLE = 10.0
 """Seconds without a question after which a host gives its memory back."""

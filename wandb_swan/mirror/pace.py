@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,42 +22,6 @@ SPARE = 0.9
 """Of one processor: what has to be left over, our own work not counted, where a machine is not full."""
 BYTES_A_TURN = 100_000
 """About how much of a journal is read between two rests: some hundred rows of ten numbers, a twentieth of a second."""
-
-
-NICE = 10
-"""Of a mirror; and of its session, until it is late or somebody waits for it."""
-_nice = False
-"""Whether this process is at `NICE`: of itself, or from the one that has forked it."""
-_session_nice: int | None = None
-"""What this process has given its session; None: that is not its own."""
-
-
-def give_way() -> None:
-    """In a process that has a session of its own: leaves the processor to the training and wandb's core. Again in one
-    that it has forked, whose session is another one."""
-    global _nice
-    if sys.platform == "win32":
-        return
-    if not _nice:
-        os.nice(NICE)
-        _nice = True
-    _set_session_nice(NICE)
-
-
-def hurry(yes: bool) -> None:
-    """Takes of the processor what others take as well, or gives way again; nothing in a process that never did."""
-    wanted = 0 if yes else NICE
-    if _session_nice not in (None, wanted):
-        _set_session_nice(wanted)
-
-
-def _set_session_nice(nice: int) -> None:
-    """Linux shares a processor between sessions first (sched(7), "autogroup"): the nice value of a process counts
-    within its session alone. Unlike that one, it may be lowered again by anybody; once in a tenth of a second."""
-    global _session_nice
-    with suppress(OSError):  # no Linux, or one without
-        Path("/proc/self/autogroup").write_text(f"{nice}")
-        _session_nice = nice
 
 
 class Machine(Protocol):

@@ -18,8 +18,8 @@ from ..capture.mirrors import BUSY
 from ..capture.process import block_signals
 from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
-from .pace import give_way
 from .places import read_maps
+from .priority import give_way
 from .session import Session, Superseded
 
 log = logging.getLogger("wandb_swan")
