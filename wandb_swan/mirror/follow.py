@@ -11,7 +11,7 @@ from ..exceptions import ExperimentEnded, WandbSwanError
 from ..journal.reader import LogReader
 from ..journal.wake import sleep_until_woken
 from ..stream.events import Event, HistoryRow, RunChanged
-from . import pace
+from . import pace, priority
 from .ending import Ending
 from .opening import Opening
 from .pace import POLL, Pace
@@ -81,6 +81,7 @@ class Follower:
         with LogReader(session.journal, patient=True) as reader:
             while True:
                 alive = session.may_grow()  # asked before the read: what was written before the death is read
+                priority.hurry(self._pace.late or not alive)
                 if self._held_up(alive=alive):
                     time.sleep(POLL)
                     continue
@@ -90,6 +91,7 @@ class Follower:
                 if replay.is_open:
                     replay.take_from_log(drained=drained)
                 if drained and (replay.decoder.ended or not alive):
+                    priority.hurry(True)  # somebody may wait in `finish()`
                     return self._ending.end(reader)
                 uploads = replay.uploads
                 problem = reader.damage or (uploads.problem if uploads is not None else session.obstacle)

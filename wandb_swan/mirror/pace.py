@@ -77,6 +77,8 @@ class Pace:
         self._machine = machine or ThisMachine()
         self._used = self._machine.used()
         self._read_all_at = self._machine.now()
+        self.late = False
+        """Whether all was not read for longer than the journal may hold it."""
         self._full = False
         self._look()
 
@@ -87,10 +89,10 @@ class Pace:
         worked, self._used = used - self._used, used
         pause = POLL if all_read else 0.0
         wanted = min(LONGEST, worked * (1 / SHARE - 1))
-        late = now - self._read_all_at > HOLD
         if all_read:
             self._read_all_at = now
-        if late or wanted <= pause or not self._is_full(now):
+        self.late = now - self._read_all_at > HOLD
+        if self.late or wanted <= pause or not self._is_full(now):
             return pause
         return wanted
 

@@ -18,12 +18,10 @@ from ..capture.process import BUSY, block_signals
 from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
 from .places import read_maps
+from .priority import give_way
 from .session import Session, Superseded
 
 log = logging.getLogger("wandb_swan")
-
-NICE = 10
-"""Of a mirror, and of its session."""
 
 
 class Mirror:
@@ -92,17 +90,6 @@ class _Unfailing(io.TextIOBase):
         return "utf-8"
 
 
-def _give_way() -> None:
-    """Leaves the processor to the trainer and to wandb's core."""
-    if sys.platform == "win32":
-        return
-    os.nice(NICE)
-    with suppress(OSError):  # no Linux, or one without
-        # Linux shares a processor between sessions first (sched(7), "autogroup"), and a mirror has its own: the nice
-        # value of a process counts within its session alone, this one is the session's.
-        Path("/proc/self/autogroup").write_text(f"{NICE}")
-
-
 def main(arguments: list[str]) -> int:
     """The mirror process: `[--map FROM=TO ...] [--mode MODE] JOURNAL`."""
     # Whatever is sent to all processes of a job is for the training; the mirror ends when the training has. Blocked,
@@ -121,7 +108,7 @@ def main(arguments: list[str]) -> int:
     # The log may be on a full disk: SwanLab prints, and must not fail for that.
     sys.stdout = sys.stderr = _Unfailing(sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    _give_way()
+    give_way()
     code = Mirror(given.journal, read_maps(given.map), given.mode).run()
     # All is written and closed, and somebody may wait in `finish()`: the interpreter's last collections take 0.2 s.
     gc.disable()
