@@ -109,7 +109,7 @@ def test_a_host_that_does_not_answer(train: Train) -> None:
 )
 @pytest.mark.parametrize("what", ["open", "file"])
 def test_no_place_for_a_host(train: Train, tmp_path: Path, what: str) -> None:
-    place = tmp_path / f"wandb-swan-{os.getuid()}"
+    place = tmp_path / f"swan-hosts-{os.getuid()}"
     if what == "open":
         place.mkdir()
         place.chmod(0o777)

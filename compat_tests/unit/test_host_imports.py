@@ -19,8 +19,9 @@ import swanlab
 from swanlab.sdk.internal.run.components.consumer import builder
 assert "pyecharts" not in sys.modules, "the host has imported the charts"
 assert not isinstance(1.0, builder._EchartsType) and "pyecharts" not in sys.modules
-table = swanlab.echarts.Table().add(["a"], [[1]])
 from pyecharts.charts import Bar
+assert not isinstance(1.0, builder._EchartsType) and not isinstance(["a"], builder._EchartsType)
+table = swanlab.echarts.Table().add(["a"], [[1]])
 for drawn in (table, Bar()):
     assert isinstance(drawn, builder._EchartsType)
 assert type(table).__mro__[1].__module__.startswith("pyecharts.")

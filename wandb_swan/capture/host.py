@@ -57,7 +57,7 @@ if hasattr(os, "register_at_fork"):
 
 def folders() -> Path:
     """The folder of all hosts of this user. Raises OSError where it is not theirs alone."""
-    folder = Path(tempfile.gettempdir()) / f"wandb-swan-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"swan-hosts-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()

@@ -7,6 +7,7 @@ keeps them elsewhere, nothing is put off.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,13 +18,16 @@ from typing import Any
 _CHARTS = "swanlab.sdk.internal.run.transforms.echarts.components"
 _PLOTS = "swanlab.sdk.internal.run.transforms.plot"
 _ASKED_FOR = ("Base", "Table")
+_loading = threading.RLock()
 
 
 class _Kind(type):
-    """The type of a stand-in for a chart class: nothing is an instance of it while no chart can be there."""
+    """The type of a stand-in for a chart class: what has nothing of pyecharts is no instance of it."""
 
     def __instancecheck__(cls, value: object) -> bool:
-        return "pyecharts" in sys.modules and isinstance(value, getattr(sys.modules[_CHARTS], cls.__name__))
+        if not any(kind.__module__.startswith("pyecharts.") for kind in type(value).__mro__):
+            return False
+        return isinstance(value, getattr(_loaded(), cls.__name__))
 
     def __call__(cls, *given: Any, **named: Any) -> Any:
         return getattr(_loaded(), cls.__name__)(*given, **named)
@@ -39,14 +43,15 @@ class _Charts(ModuleType):
 
 
 def _loaded() -> Any:
-    module = sys.modules[_CHARTS]
-    if isinstance(module, _Charts):
-        loader = module.__dict__.pop("_loader")
-        for name in _ASKED_FOR:
-            delattr(module, name)
-        module.__class__ = ModuleType  # type: ignore[assignment]
-        loader.exec_module(module)
-    return module
+    with _loading:  # SwanLab asks in a thread of its own
+        module = sys.modules[_CHARTS]
+        if isinstance(module, _Charts):
+            loader = module.__dict__.pop("_loader")
+            for name in _ASKED_FOR:
+                delattr(module, name)
+            module.__class__ = ModuleType  # type: ignore[assignment]
+            loader.exec_module(module)
+        return module
 
 
 class _Finder(MetaPathFinder, Loader):
