@@ -167,6 +167,7 @@ def test_the_second_signal_ends_a_relay_at_once(field: Field, cloud: SwanLabClou
     training = field.half_way()
     cloud.vanish()
     (field.work / "r1.go").touch()
+    until(lambda: any(told["unsent"] for told in field.statuses("r1")))
     relay.terminate()
     time.sleep(2)
     assert relay.poll() is None, "it waits for its mirror"
