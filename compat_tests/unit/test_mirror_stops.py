@@ -18,7 +18,7 @@ from wandb.proto import wandb_internal_pb2 as pb
 
 from compat_tests.stores import SwanStore
 from wandb_swan.__main__ import main
-from wandb_swan.capture.process import BUSY
+from wandb_swan.capture.mirrors import BUSY
 from wandb_swan.journal.claim import Claim
 from wandb_swan.journal.life import mark_live
 from wandb_swan.journal.models import MirrorStatus, PartSteps

@@ -92,7 +92,7 @@ def test_what_the_mirror_imports_from(monkeypatch: pytest.MonkeyPatch, tmp_path:
     ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", odd)
-    told = json.loads(process._import_path_line())
+    told = json.loads(process.import_path_line(interpreter.Interpreter(sys.executable, own=True)))
     assert told == ["/first", str(tmp_path / "relative"), "/last", str(script), str(tmp_path), str(tmp_path)]
 
 
@@ -125,9 +125,10 @@ def test_a_forked_child_does_not_warn_of_its_parents_mirror() -> None:
     code = """
 import gc, os, pathlib, sys
 from types import SimpleNamespace
-from wandb_swan.capture import live, process
-supervisor = process.Supervisor(pathlib.Path("r1.journal"))
-supervisor._process = process.subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+import subprocess
+from wandb_swan.capture import live, supervisor
+supervisor = supervisor.Supervisor(pathlib.Path("r1.journal"))
+supervisor._process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 live.captured["r1"] = SimpleNamespace(mirror=supervisor)
 child = os.fork()
 if child == 0:

@@ -14,7 +14,6 @@ descriptor:
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_file import write_whole
+from ..journal.handlers import own_errors_suppressed
 from ..journal.life import boot, process_of
 from .interpreter import Interpreter
 from .process import DEFER, command_of, environment, import_path_line, let_go, start_python
@@ -58,7 +58,7 @@ if hasattr(os, "register_at_fork"):
 def folders() -> Path:
     """The folder of all hosts of this user. Raises OSError where it is not theirs alone."""
     folder = Path(tempfile.gettempdir()) / f"swan-hosts-{os.getuid()}"
-    with contextlib.suppress(FileExistsError):
+    with own_errors_suppressed(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -92,15 +92,15 @@ class Meeting:
             boot(),
         ]
         for entry in [*(json.loads(line) or []), self._interpreter.path]:
-            with contextlib.suppress(OSError):  # what was installed since is not what the host has imported
+            with own_errors_suppressed(OSError):  # what was installed since is not what the host has imported
                 if Path(entry).name in _INSTALLED or entry == self._interpreter.path:
                     told.append(os.stat(entry).st_mtime_ns)  # noqa: PTH116  (a string)
         me = Path("/proc/thread-self")
         for name in _TOLD:
-            with contextlib.suppress(OSError):
+            with own_errors_suppressed(OSError):
                 told.append(os.fsdecode((me / name).read_bytes()))
         for name in _LINKED:
-            with contextlib.suppress(OSError):
+            with own_errors_suppressed(OSError):
                 told.append(os.readlink(me / name))
         told.extend(found[0].decode() for found in _STATUS.finditer((me / "status").read_bytes()))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
@@ -135,7 +135,7 @@ class Meeting:
                 raise
             return self._start(wanted=start)
         try:
-            with contextlib.suppress(OSError):  # it has been rung often enough; or the host has ended just now
+            with own_errors_suppressed(OSError):  # it has been rung often enough; or the host has ended just now
                 os.write(bell, b"!")
         finally:
             os.close(bell)
@@ -152,7 +152,7 @@ class Meeting:
                 return True
             if not wanted:
                 return False
-            with contextlib.suppress(FileExistsError):
+            with own_errors_suppressed(FileExistsError):
                 os.mkfifo(self.folder / "bell", 0o600)
             process = start_python(
                 MODULE,
@@ -176,9 +176,9 @@ class Meeting:
 def reap() -> None:
     """Takes note of hosts of ours that have ended: none stays as a zombie."""
     for pid, started in list(_started):
-        with contextlib.suppress(ChildProcessError):
+        with own_errors_suppressed(ChildProcessError):
             child = process_of(pid)
             if child is not None and child.started == started and os.waitpid(pid, os.WNOHANG) == (0, 0):
                 continue
-        with contextlib.suppress(ValueError):  # another thread was faster
+        with own_errors_suppressed(ValueError):  # another thread was faster
             _started.remove((pid, started))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ..journal.handlers import own_errors_suppressed
 from ..journal.life import process_of
 from .host import Meeting, reap
 from .interpreter import Interpreter, this_python
@@ -49,7 +49,7 @@ def start(
     interpreter = interpreter or Interpreter(this_python(), own=True)
     given = [str(journal), *(f"--map={way}" for way in maps), *([f"--mode={mode}"] if mode else [])]
     log = journal.with_suffix(".log").absolute()
-    with contextlib.suppress(OSError, ValueError):  # no place to meet a host, or none to be had
+    with own_errors_suppressed(OSError, ValueError):  # no place to meet a host, or none to be had
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         return _Forked(Meeting(interpreter), given, log, interpreter)
     return _cold(given, log, interpreter)
@@ -72,7 +72,7 @@ def kill(process: MirrorProcess) -> None:
             assert isinstance(process, subprocess.Popen)
             process.kill()
         else:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            with own_errors_suppressed(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
     process.wait()
 
@@ -101,7 +101,7 @@ class _Forked:
         self._begun = 0
         self._asked = self._called = time.monotonic()
         cwd = None
-        with contextlib.suppress(OSError):  # it may be gone
+        with own_errors_suppressed(OSError):  # it may be gone
             cwd = os.getcwd()  # noqa: PTH109  (a string)
         self._file = meeting.folder / meeting.ask(arguments=list(given), log=str(log), cwd=cwd)
         try:
@@ -134,7 +134,7 @@ class _Forked:
             if dead and self.returncode is None:
                 self.returncode = KILLED
             if dead:  # as process 1 of a container we inherit it where its host has ended
-                with contextlib.suppress(ChildProcessError):
+                with own_errors_suppressed(ChildProcessError):
                     os.waitpid(self._pid, os.WNOHANG)
         return self.returncode
 
@@ -156,7 +156,7 @@ class _Forked:
             self.returncode = KILLED
 
     def _has_come(self) -> bool:
-        with contextlib.suppress(OSError, ValueError):
+        with own_errors_suppressed(OSError, ValueError):
             begun = json.loads(self._file.with_suffix(".pid").read_text("ascii"))
             self._pid, self._begun = int(begun["pid"]), int(begun["started"])
             return True
@@ -164,17 +164,17 @@ class _Forked:
 
     def _code(self) -> int | None:
         """The exit code that the mirror has left, if it has."""
-        with contextlib.suppress(OSError, ValueError):
+        with own_errors_suppressed(OSError, ValueError):
             code = int(self._file.with_suffix(".code").read_text("ascii"))
             for suffix in (".pid", ".code"):
-                with contextlib.suppress(OSError):
+                with own_errors_suppressed(OSError):
                     self._file.with_suffix(suffix).unlink()
             return code
         return None
 
     def _take_back(self) -> bool:
         """Whether nobody had taken what was asked, and nobody will."""
-        with contextlib.suppress(OSError):
+        with own_errors_suppressed(OSError):
             self._file.with_suffix(".ask").unlink()
             return True
         return False
@@ -187,7 +187,7 @@ class _Forked:
         self._called = now
         will_come = False
         if now - self._asked < PATIENCE:
-            with contextlib.suppress(OSError):
+            with own_errors_suppressed(OSError):
                 will_come = self._meeting.call(start=False)
         if will_come:
             return

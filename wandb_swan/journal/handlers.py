@@ -7,7 +7,9 @@ import signal
 from collections.abc import Iterator
 from typing import Any, Final
 
-_OURS: Final = frozenset({"builtins", "struct", "google.protobuf.message", "wandb_swan.exceptions"})
+_OURS: Final = frozenset(
+    {"builtins", "struct", "google.protobuf.message", "wandb_swan.exceptions", "wandb_swan.capture.interpreter"}
+)
 """Where exceptions are defined that our own code may meet; others are thrown into this thread from outside."""
 
 

@@ -21,7 +21,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ..atomic_file import write_whole
 from ..capture.host import folders
@@ -36,6 +36,20 @@ FORGOTTEN = 86_400.0
 """Seconds after which the folder of a host that was killed is removed."""
 
 
+_ends_with: int | None = None
+"""The exit code of a forked mirror."""
+
+
+def _end() -> None:
+    """The last thing that a forked mirror does: its interpreter is not taken down, which would write into every page
+    that is shared, for as much processor time as a short run takes."""
+    if _ends_with is not None:
+        logging.shutdown()
+        with suppress(Exception):
+            sys.stderr.flush()
+        os._exit(_ends_with)
+
+
 class Asked(NamedTuple):
     """A mirror that somebody wants."""
 
@@ -45,31 +59,23 @@ class Asked(NamedTuple):
     log: str
     cwd: str | None
 
-    def run(self) -> NoReturn:
-        """In the forked child: what a mirror of its own Python does, and the end of it.
-
-        The interpreter is not taken down: that would write into every page that is shared, for as much CPU time as a
-        short run takes.
-        """
+    def run(self) -> int:
+        """In the forked child: what a mirror of its own Python does. Returns the exit code."""
+        global _ends_with
         from ..swan.sdk.probe import keep_requirements
         from .process import main
 
         keep_requirements(self.file.parent)
-        code = 1
+        _ends_with = 1
         try:
-            code = main(self.arguments)
+            _ends_with = main(self.arguments)
         except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
+            _ends_with = end.code if isinstance(end.code, int) else 1
         except BaseException:
             traceback.print_exc()
         with suppress(OSError):  # who waits takes it for killed, and looks at the status
-            write_whole(self.file.with_suffix(".code"), str(code))
-        with suppress(BaseException):
-            atexit._run_exitfuncs()
-        with suppress(BaseException):
-            logging.shutdown()
-            sys.stderr.flush()
-        os._exit(code)
+            write_whole(self.file.with_suffix(".code"), str(_ends_with))
+        return _ends_with
 
     def become(self) -> None:
         """Makes the forked child what a started process is: session, output, working folder, name."""
@@ -238,6 +244,7 @@ def main(arguments: list[str]) -> int:
     """The host: `FOLDER DESCRIPTOR`, the descriptor of its lock; and each mirror that it forks."""
     with suppress(OSError):
         Path("/proc/self/comm").write_text("swan-host", "ascii")  # for `ps` and `top`
+    atexit.register(_end)  # before all others: it comes after them
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -248,7 +255,7 @@ def main(arguments: list[str]) -> int:
     host = Host(folder, lock)
     asked = host.run()
     if asked is not None:
-        asked.run()
+        return asked.run()
     host.leave()
     _sweep()
     return 0
