@@ -93,6 +93,7 @@ time.sleep(0.1)
 pid = os.fork()
 if not pid:
     run.log({"w": 1})
+    time.sleep(1)  # wandb sends it from a thread
     os._exit(0)
 os.waitpid(pid, 0)
 run.finish()
