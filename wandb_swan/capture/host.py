@@ -24,6 +24,7 @@ import secrets
 import stat
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,6 @@ _TOLD, _LINKED = ("cgroup", "limits", "oom_score_adj", "attr/current"), ("root",
 )))  # fmt: skip
 """The files and links in which /proc tells what a process's children have from it."""
 _STATUS = re.compile(rb"^(Umask|Uid|Gid|Groups|Cap\w+|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed):.*$", re.MULTILINE)
-
-_started: list[tuple[int, int]] = []
-"""Process id and start of the hosts that are children of this process."""
-
-
-def _in_a_forked_child() -> None:
-    _started.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_a_forked_child)
 
 
 def folders() -> Path:
@@ -127,7 +117,6 @@ class Meeting:
 
         Raises OSError where none can be started.
         """
-        reap()
         try:
             bell = os.open(self.folder / "bell", os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -166,19 +155,13 @@ class Meeting:
             )
         finally:
             os.close(lock)
-        child = process_of(process.pid)
-        if child is not None:
-            _started.append((process.pid, child.started))
-        let_go(process)  # `reap` sees to it
+        let_go(process)
+        with own_errors_suppressed(RuntimeError):  # no more threads; from Python 3.12 on none at the interpreter's exit
+            threading.Thread(target=_see_off, args=(process.pid,), name="wandb_swan-host", daemon=True).start()
         return True
 
 
-def reap() -> None:
-    """Takes note of hosts of ours that have ended: none stays as a zombie."""
-    for pid, started in list(_started):
-        with own_errors_suppressed(ChildProcessError):
-            child = process_of(pid)
-            if child is not None and child.started == started and os.waitpid(pid, os.WNOHANG) == (0, 0):
-                continue
-        with own_errors_suppressed(ValueError):  # another thread was faster
-            _started.remove((pid, started))
+def _see_off(pid: int) -> None:
+    """The process that was started forks the host and ends at once: it is not to stay as a zombie."""
+    with own_errors_suppressed(ChildProcessError):  # the program waits for every child
+        os.waitpid(pid, 0)

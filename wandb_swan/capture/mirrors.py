@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..journal.handlers import own_errors_suppressed
 from ..journal.life import process_of
-from .host import Meeting, reap
+from .host import Meeting
 from .interpreter import Interpreter, this_python
 from .process import DEFER, start_python
 
@@ -118,7 +118,6 @@ class _Forked:
 
     def poll(self) -> int | None:
         """The exit code, once the mirror has ended."""
-        reap()
         if self.returncode is not None:
             return self.returncode
         if self._mine is not None:

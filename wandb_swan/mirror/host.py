@@ -241,7 +241,12 @@ def _remove(folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The host: `FOLDER DESCRIPTOR`, the descriptor of its lock; and each mirror that it forks."""
+    """The host: `FOLDER DESCRIPTOR`, the descriptor of its lock; and each mirror that it forks.
+
+    It is no child of the program that has started it, which has nothing to wait for then.
+    """
+    if os.fork():
+        os._exit(0)
     with suppress(OSError):
         Path("/proc/self/comm").write_text("swan-host", "ascii")  # for `ps` and `top`
     atexit.register(_end)  # before all others: it comes after them

@@ -44,7 +44,7 @@ class Mirror:
         session = self._session
         try:
             if not session.begin():
-                log.error("%s is being mirrored by another process", session.journal.name)
+                log.error("%s is being mirrored by another process, or was just now", session.journal.name)
                 return BUSY
             return Follower(session, self._mirror_earlier).run()
         except Superseded:

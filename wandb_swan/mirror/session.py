@@ -19,7 +19,7 @@ from ..journal.life import Trainer
 from ..journal.models import Loss, MirrorStatus, SelfCheck
 from ..journal.paths import earlier_journals
 from ..journal.spool import bring
-from ..journal.status import status_json
+from ..journal.status import read_status, status_json
 from ..swan.parts import part_of
 from ..swan.sent import Sent
 from .replay import Replay
@@ -80,11 +80,14 @@ class Session:
         """How far the journal was read, in bytes, when that was last told."""
 
     def begin(self) -> bool:
-        """Takes the journal, and learns who writes it and what was tried. False: another process has it.
+        """Takes the journal, and learns who writes it and what was tried. False: another process has it, or had it, and
+        has brought its run to the end.
 
         Raises OSError where no claim can be made.
         """
         if not self.claim.take():
+            return False
+        if not self.journal.exists() and read_status(self.journal).get("state") == "finished":
             return False
         self.trainer = Trainer.of(self.journal)
         self.live = self.trainer.runs()
