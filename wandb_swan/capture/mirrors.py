@@ -49,7 +49,7 @@ def start(
     interpreter = interpreter or Interpreter(this_python(), own=True)
     given = [str(journal), *(f"--map={way}" for way in maps), *([f"--mode={mode}"] if mode else [])]
     log = journal.with_suffix(".log").absolute()
-    with own_errors_suppressed(OSError, ValueError):  # no place to meet a host, or none to be had
+    with own_errors_suppressed(OSError, ValueError, AttributeError):  # no place to meet a host, or none to be had
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         return _Forked(Meeting(interpreter), given, log, interpreter)
     return _cold(given, log, interpreter)
