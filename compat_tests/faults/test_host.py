@@ -227,22 +227,22 @@ import gc, psutil
 def here():
     gc.collect()
     return os.listdir("/proc/self/fd"), sorted(psutil.Process().children(), key=lambda one: one.pid)
-def resident(host):
-    return host.memory_info().rss
+def of_host():  # it may be another one by now, where the machine stood still for ten seconds
+    every = [one for one in psutil.process_iter(["name", "environ"]) if one.info["name"] == "swan-host"]
+    (host,) = [one for one in every if (one.info["environ"] or {}).get("HOME") == os.environ["HOME"]]
+    return host.num_fds(), host.memory_info().rss
 for number in range(RUNS):
     run = wandb.init(project="p", id=f"r{number}", settings=wandb.Settings(silent=True))
     run.log({"loss": number})
     run.finish()
     if number == 9:
         files, children = here()
-        every = [one for one in psutil.process_iter(["name", "environ"]) if one.info["name"] == "swan-host"]
-        (host,) = [one for one in every if (one.info["environ"] or {}).get("HOME") == os.environ["HOME"]]
-        before, opened = resident(host), host.num_fds()
+        before = of_host()
 now, left = here()
+after = of_host()
 assert len(now) <= len(files), (files, now)
 assert left == children and all(one.status() != "zombie" for one in psutil.Process().children(recursive=True))
-assert host.num_fds() <= opened + 1, (opened, host.num_fds())
-assert resident(host) < before + 2_000_000, (before, resident(host))
+assert after[0] <= before[0] + 1 and after[1] < before[1] + 2_000_000, (before, after)
 print("flat")
 """
 
