@@ -92,7 +92,7 @@ def test_what_the_mirror_imports_from(monkeypatch: pytest.MonkeyPatch, tmp_path:
     ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", odd)
-    told = json.loads(process.import_path_line(interpreter.Interpreter(sys.executable, own=True)))
+    told = process.import_path(interpreter.Interpreter(sys.executable, own=True))
     assert told == ["/first", str(tmp_path / "relative"), "/last", str(script), str(tmp_path), str(tmp_path)]
 
 

@@ -32,7 +32,7 @@ from ..atomic_file import write_whole
 from ..journal.handlers import own_errors_suppressed
 from ..journal.life import boot, process_of
 from .interpreter import Interpreter
-from .process import DEFER, command_of, environment, import_path_line, let_go, start_python
+from .process import DEFER, command_of, environment, import_path, let_go, start_python
 
 MODULE = "wandb_swan.mirror.host"
 OF_ONE_PROGRAM = re.compile(r"WANDB_(?!SWAN|CACHE_DIR)\w*|_|PWD|OLDPWD|SHLVL")
@@ -71,17 +71,17 @@ class Meeting:
 
     def _key(self) -> str:
         """Equal for processes whose mirrors would not differ but for what `ask` is given."""
-        line = import_path_line(self._interpreter)
+        path = import_path(self._interpreter)
         told: list[Any] = [
             command_of(self._interpreter, MODULE, before=DEFER),
-            line,
+            path,
             sorted(self._environment.items()),
             os.getpriority(os.PRIO_PROCESS, 0),
             os.sched_getscheduler(0),
             platform.node(),
             boot(),
         ]
-        for entry in [*(json.loads(line) or []), self._interpreter.path]:
+        for entry in [*(path or []), self._interpreter.path]:
             with own_errors_suppressed(OSError):  # what was installed since is not what the host has imported
                 if Path(entry).name in _INSTALLED or entry == self._interpreter.path:
                     told.append(os.stat(entry).st_mtime_ns)  # noqa: PTH116  (a string)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -75,11 +74,6 @@ def kill(process: MirrorProcess) -> None:
             with own_errors_suppressed(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
     process.wait()
-
-
-def let_go(process: MirrorProcess) -> None:
-    """Nobody here waits for a mirror any more: it goes on by itself."""
-    process.returncode = 0
 
 
 def _cold(given: Sequence[str], log: Path, interpreter: Interpreter) -> subprocess.Popen[bytes]:
@@ -156,8 +150,7 @@ class _Forked:
 
     def _has_come(self) -> bool:
         with own_errors_suppressed(OSError, ValueError):
-            begun = json.loads(self._file.with_suffix(".pid").read_text("ascii"))
-            self._pid, self._begun = int(begun["pid"]), int(begun["started"])
+            self._pid, self._begun = map(int, self._file.with_suffix(".pid").read_text("ascii").split())
             return True
         return False
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from .interpreter import Interpreter, foreign_environment, this_python
 
@@ -52,7 +52,7 @@ def start_python(
     """
     interpreter = interpreter or Interpreter(this_python(), own=True)
     command = command_of(interpreter, module, *arguments, before=before)
-    line = import_path_line(interpreter).encode()
+    line = f"{json.dumps(import_path(interpreter))}\n".encode()
     errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         with contextlib.ExitStack() as stack:
@@ -80,7 +80,13 @@ def start_python(
     return process
 
 
-def let_go(process: subprocess.Popen[bytes]) -> None:
+class Waited(Protocol):
+    """What somebody waits for: a `subprocess.Popen`, or the like of one."""
+
+    returncode: Any
+
+
+def let_go(process: Waited) -> None:
     """Nobody here waits for a child any more: it goes on by itself, and Python has no need to warn of it."""
     process.returncode = 0
 
@@ -100,14 +106,14 @@ def command_of(interpreter: Interpreter, module: str, *arguments: str, before: s
     return [interpreter.path, *options, "-c", code]
 
 
-def import_path_line(interpreter: Interpreter) -> str:
-    """Where a child imports from, as a line of JSON: what this process does, and in another environment what that has.
+def import_path(interpreter: Interpreter) -> list[str] | None:
+    """Where a child imports from: what this process does; None: another environment, and what that has.
 
     What belongs to the script or the working directory comes last: a `click.py` beside the training script is not the
     click that a mirror needs.
     """
     if not interpreter.own:
-        return "null\n"
+        return None
     scripts = set()
     with contextlib.suppress(OSError):  # the working directory may be gone
         scripts.add(Path.cwd())
@@ -122,7 +128,7 @@ def import_path_line(interpreter: Interpreter) -> str:
         with contextlib.suppress(OSError):
             path = Path(entry).absolute()
             (theirs if path in scripts or entry == sys.path[0] else ours).append(str(path))
-    return json.dumps([*ours, *theirs]) + "\n"
+    return [*ours, *theirs]
 
 
 def environment(interpreter: Interpreter, base: Mapping[str, str] = os.environ) -> dict[str, str]:

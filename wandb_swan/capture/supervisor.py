@@ -10,7 +10,8 @@ from pathlib import Path
 from ..journal.claim import mirror_at
 from ..journal.status import is_whole, read_status
 from .interpreter import Interpreter
-from .mirrors import BUSY, MirrorProcess, let_go, start
+from .mirrors import BUSY, MirrorProcess, start
+from .process import let_go
 
 FIRST_PAUSE, LAST_PAUSE = 1.0, 300.0
 """Seconds between the end of a mirror during its run and the start of the next one."""
@@ -151,7 +152,7 @@ class Supervisor:
         """Whether a mirror has ended by itself and could not bring its run to the end."""
         if code <= 0:  # nobody knows the code where the program ignores SIGCHLD, or the mirror's host has ended
             return read_status(self._journal).get("state") == "failed"
-        return code > 0 and code != BUSY
+        return code != BUSY
 
     def _nothing_left(self) -> bool:
         return is_whole(self._journal) or read_status(self._journal).get("state") == "empty"

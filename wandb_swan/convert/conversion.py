@@ -252,7 +252,10 @@ class Conversion:
             Sent(sent_at=sink.uploads.sent_at).wait_until_counted()
         try:
             stored = CloudStored(place)
-            parity = compare_runs(recorded, stored, self._job.reference.source, system=True, same_source=True)
+            depth = self._options.verify
+            assert depth != "none"
+            source = self._job.reference.source
+            parity = compare_runs(recorded, stored, source, depth=depth, system=True, same_source=True)
         except WandbSwanError as error:  # e.g. a self-hosted SwanLab without that API
             return {"not_compared": (f"all of it: SwanLab's cloud gives nothing back: {error}",)}
         return facts_of(parity, "counts", (*parity.unseen, *stored.unreadable))

@@ -95,7 +95,7 @@ class Asked(NamedTuple):
     def answer(self, pid: int, started: int) -> None:
         """Says which process the mirror is; 0: there is none."""
         with suppress(OSError):  # a full disk: who asked finds the mirror at its journal
-            write_whole(self.file.with_suffix(".pid"), json.dumps({"pid": pid, "started": started}))
+            write_whole(self.file.with_suffix(".pid"), f"{pid} {started}")
 
 
 class _Program:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from ..capture.mirrors import MirrorProcess, let_go
+from ..capture.mirrors import MirrorProcess
 from ..capture.mirrors import start as start_mirror
+from ..capture.process import let_go
 from ..journal.claim import mirror_at
 from ..journal.life import Trainer
 from ..journal.models import MirrorStatus
