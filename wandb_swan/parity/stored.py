@@ -76,13 +76,13 @@ class StoredRun:
             except ValueError:
                 point = None
             if point is None:
-                self.take(parsed(payload))
+                self.take(parsed(payload, self.dir))
                 continue
             key, stamp, value = point.key, point.timestamp, point.value
             series = held.get(key)
             time = times.get(stamp)
             if series is None or time is None or len(value) != 9 or value[0] != 9:  # as SwanLab's own messages have it
-                whole = parsed(payload).scalar
+                whole = parsed(payload, self.dir).scalar
                 series = held[key] = self.series(whole.key)
                 time = whole.timestamp.seconds + whole.timestamp.nanos / 1e9
                 if len(times) > _TIMES:

@@ -37,7 +37,7 @@ def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
         WandbSwanError: there is none, or one that cannot be read, by this SwanLab or at all.
     """
     for payload in raw_payloads(run_dir):
-        yield payload, parsed(payload)
+        yield payload, parsed(payload, run_dir)
 
 
 def raw_payloads(run_dir: Path) -> Iterator[bytes]:
@@ -65,14 +65,14 @@ def store_file(run_dir: Path) -> Path:
     return file
 
 
-def parsed(payload: bytes) -> Any:
-    """SwanLab's message of a record's bytes. Raises WandbSwanError where they are none."""
+def parsed(payload: bytes, file: Path | str = "a record") -> Any:
+    """SwanLab's message of a record's bytes. Raises WandbSwanError, which names the `file`, where they are none."""
     from swanlab.proto.swanlab.record.v1.record_pb2 import Record
 
     try:
         return Record.FromString(payload)
     except Exception as error:  # protobuf's DecodeError
-        raise WandbSwanError(f"a record cannot be read: {error}") from error
+        raise WandbSwanError(f"{file} cannot be read: {error}") from error
 
 
 def kind_of(column_type: int) -> str:
