@@ -26,7 +26,7 @@ from wandb_swan.swan.sdk.bulk import BulkWriter
 
 checker = Checker.forked()
 (child,) = psutil.Process().children()
-begin, write, answers = checker.begin, BulkWriter.row, []
+begin, write, answers = checker.begin, BulkWriter.rows, []
 
 def begun(source):
     assert begin(source)
@@ -38,8 +38,8 @@ def begun(source):
         child.kill()
     return True
 
-def other(self, keys, step, timestamp, numbers):
-    write(self, keys, step, timestamp, [number + (step == 2) for number in numbers])
+def other(self, keys, steps, timestamps, columns):
+    write(self, keys, steps, timestamps, [[*column[:2], column[2] + 1, *column[3:]] for column in columns])
 
 def noted(*what, finish=checker.finish):
     answers.append(finish(*what))
@@ -47,7 +47,7 @@ def noted(*what, finish=checker.finish):
 
 checker.begin, checker.finish = begun, noted
 if "differs" in sys.argv:
-    BulkWriter.row = other
+    BulkWriter.rows = other
 (run,) = discover(Path("wandb")).runs
 options = Options(log_dir=Path("swanlog").absolute())
 job = Job(reference=run.reference(), run_id="r1", options=options, run_dir="run-again", beside=True)

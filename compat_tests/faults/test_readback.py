@@ -93,7 +93,6 @@ def test_the_store_is_harmed(train: Train, unharmed: Check, harm: Callable[[Path
 
 FORGETFUL = """
 import sys
-from swanlab.proto.swanlab.metric.data.v1.data_pb2 import ScalarRecord
 from swanlab.proto.swanlab.record.v1.record_pb2 import Record
 from swanlab.sdk.internal.core_python.core import CorePython
 from wandb_swan.swan.sdk.bulk import BulkWriter
@@ -102,7 +101,7 @@ def kept(record):
     return not ({what})
 CorePython._store_records = lambda self, records: real(self, [record for record in records if kept(record)])
 BulkWriter._write = lambda self, points: bulk(  # points of an offline run go past SwanLab's core
-    self, [point for point in points if kept(Record(scalar=ScalarRecord.FromString(point)))]
+    self, [point for point in points if kept(Record.FromString(b"j" + point))]
 )
 from wandb_swan.mirror import process
 sys.exit(process.main(sys.argv[1:]))

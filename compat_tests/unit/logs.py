@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from wandb.proto import wandb_internal_pb2 as pb
 
 from wandb_swan.journal.writer import JournalWriter
+from wandb_swan.stream.events import Event, HistoryRows
 
 
 def record(fill: Callable[[pb.Record], object]) -> bytes:
@@ -52,3 +53,12 @@ def log(folder: Path, *payloads: bytes) -> Path:
 
 
 END = record(lambda made: setattr(made.exit, "exit_code", 0))
+
+
+def singly(events: Iterable[Event | None]) -> Iterator[Event | None]:
+    """The same events, each row by itself."""
+    for event in events:
+        if isinstance(event, HistoryRows):
+            yield from event.single()
+        else:
+            yield event

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from wandb.proto import wandb_internal_pb2 as pb
 
-from compat_tests.unit.logs import END, begin, log, record, row, summary
+from compat_tests.unit.logs import END, begin, log, record, row, singly, summary
 from wandb_swan.convert import progress
 from wandb_swan.convert.report import RunReport
 from wandb_swan.exceptions import WandbSwanError
@@ -35,7 +35,7 @@ def test_rows_that_a_resumed_run_logged_again(tmp_path: Path) -> None:
         tmp_path / "run-2", begin(200, resumed=True, step=3), *(row(step, f"{step}.5") for step in range(3, 6)), END
     )
     run = LocalRun([first, second])
-    events = list(run.events())
+    events = list(singly(run.events()))
     assert {event.step: event.values["a"] for event in events if isinstance(event, HistoryRow)} == {
         0: 0, 1: 1, 2: 2, 3: 3.5, 4: 4.5, 5: 5.5,
     }  # fmt: skip
@@ -55,7 +55,7 @@ def test_parts_of_a_resumed_run(tmp_path: Path) -> None:
     log(tmp_path / "wandb" / "run-20240101_000100-r1", begin(200), row(0, "1"))  # the same id again, without W&B
     first, second = discover(tmp_path / "wandb").runs
     assert (first.run_id, len(first.logs)) == ("r1", 60) and (second.run_id, len(second.logs)) == ("r1-2", 1)
-    values = {event.step: event.values["a"] for event in first.events() if isinstance(event, HistoryRow)}
+    values = {event.step: event.values["a"] for event in singly(first.events()) if isinstance(event, HistoryRow)}
     assert values == {step: min(step // 3, 59) for step in range(59 * 3 + 5)}
     assert read_logs(first.logs).scalars[("a",)].values.tolist() == list(values.values())
 
@@ -73,7 +73,7 @@ def test_the_last_summary_counts_and_what_cannot_be_read_is_told(tmp_path: Path)
         record(lambda made: setattr(made.output_raw, "line", "said\n")),
     )
     run = LocalRun([path])
-    events = list(run.events())
+    events = list(singly(run.events()))
     assert [event.update for event in events if isinstance(event, SummaryChanged)] == [((("a",), 3),)]
     assert [event.text for event in events if isinstance(event, ConsoleLine)] == ["said"]
     assert run.notices == []
@@ -103,7 +103,7 @@ def test_a_name_that_is_given_while_the_log_is_looked_at(tmp_path: Path, ended: 
     assert run.segments[0].described.name == "first" and later.startswith(path.read_bytes())
     path.write_bytes(later)
     events = []
-    for event in run.growing():
+    for event in singly(run.growing()):
         if event is None:
             break
         events.append(event)

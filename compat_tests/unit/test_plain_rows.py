@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wandb.proto import wandb_internal_pb2 as pb
 
-from wandb_swan.stream.events import Event
+from compat_tests.unit.logs import singly
+from wandb_swan.stream.events import Event, HistoryRows
 from wandb_swan.stream.plain_rows import PlainRows
 from wandb_swan.stream.records import Decoder
 from wandb_swan.stream.summary import LoggedSummary
+from wandb_swan.stream.together import decoded, with_fields
 
 NUMBERS = st.one_of(
     st.floats(),
@@ -100,6 +102,64 @@ def test_what_is_read_at_once_is_what_protobuf_reads(calls: list[Any]) -> None:
         for name in ("history", "partial", "summary"):
             patch.setattr(PlainRows, name, lambda self, payload: None)
         assert at_once == events(payloads)
+
+
+FEW = st.lists(
+    st.tuples(st.sampled_from([("loss",), ("acc",), ("_runtime",), ("_timestamp",), ("val", "acc")]), NUMBERS | VALUES),
+    max_size=4,
+    unique_by=lambda item: item[0],
+)
+
+
+@given(st.lists(st.tuples(
+    FEW, st.sampled_from(["both", "both", "both", "row", "summary", "remove", "line"]), st.randoms(), st.integers(1, 4),
+    st.none() | st.integers(0, 3), st.booleans(),
+), max_size=8))  # fmt: skip
+def test_rows_that_are_read_together_are_the_same_rows(calls: list[Any]) -> None:
+    """And so is the summary, of whose records most are not looked at."""
+    payloads, step = [], 0
+    for given_row, kind, chance, times, said, by_key in calls:
+        for _ in range(times):
+            row = [(path, chance.random() if type(value) is float else value, by_key) for path, value in given_row]
+            if kind == "remove":
+                made = pb.Record(num=1)
+                made.summary.remove.add(key="loss")
+                payloads.append(made.SerializeToString())
+            elif kind == "line":
+                payloads.append(pb.Record(num=1, output_raw={"line": "said\n"}).SerializeToString())
+            if kind in {"both", "summary"}:
+                payloads.append(record(row, "summary", step, None, None, raw=False))
+            if kind in {"both", "row"}:
+                chance.shuffle(row)
+                payloads.append(record(row, "history", step, None if said is None else step + said, None, raw=False))
+            step += 1
+
+    def read(*, together: bool) -> list[str]:
+        decoder, summary = Decoder(), LoggedSummary()
+        found = [*decoded(with_fields(payloads), decoder, summary, together=together), *summary.events()]
+        return [repr(event) for event in singly(found)]
+
+    at_once = read(together=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("history", "summary"):
+            patch.setattr(PlainRows, name, lambda self, payload: None)
+        assert at_once == read(together=False)
+
+
+def test_ordinary_rows_are_read_together() -> None:
+    """Else nothing above says anything."""
+    rows = [[(("_step",), step, True), (("loss",), step / 7, True), (("acc",), 1, False)] for step in range(9)]
+    payloads = []
+    for step, row in enumerate(rows):
+        payloads += [record(row, "summary", step, None, None, raw=False)]
+        payloads += [record(row[::-1], "history", step, step, None, raw=False)]
+    summary = LoggedSummary()
+    taken: list[bytes] = []
+    take = summary.take
+    summary.take = lambda payload, number: (taken.append(payload), take(payload, number))[1]  # type: ignore[method-assign]
+    (event,) = decoded(with_fields(payloads), Decoder(), summary, together=True)
+    assert isinstance(event, HistoryRows) and event.steps == tuple(range(9)) and event.keys == ("acc", "loss")
+    assert taken == [payloads[-2]]
 
 
 @given(st.lists(st.tuples(KEYS.map(lambda key: (key,)), NUMBERS, st.booleans()), min_size=1, max_size=4), st.data())

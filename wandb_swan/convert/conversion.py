@@ -17,7 +17,7 @@ from ..sources.json_run import JsonRun
 from ..sources.local_run import LocalRun
 from ..sources.reference import RunReference, Source
 from ..sources.selection import LEFT_OUT, Options, Selection
-from ..stream.events import Event, HistoryRow, RunFinished, RunStarted
+from ..stream.events import Event, HistoryRow, HistoryRows, RunFinished, RunStarted
 from ..stream.state import state_of
 from ..swan.config import amend_metadata
 from ..swan.parts import Part
@@ -177,7 +177,7 @@ class Conversion:
     def _write(self, sink: Sink, source: Source, events: Iterator[Event | None]) -> tuple[RunFinished | None, bool]:
         """Writes what comes, to the end of a run that grows too. Returns its exit, and whether it was left before."""
         finished: RunFinished | None = None
-        rows = 0
+        told = 0
         for event in events:
             if event is None:
                 sink.flush()
@@ -188,9 +188,9 @@ class Conversion:
                     source.over = "the run ended without an exit record, and has logged nothing for long (killed?)"
                 continue
             sink.write(event)
-            if isinstance(event, HistoryRow):
-                rows += 1
-                if rows % PROGRESS_ROWS == 0:
+            if isinstance(event, HistoryRow | HistoryRows):
+                if sink.counts["rows"] - told >= PROGRESS_ROWS:
+                    told = sink.counts["rows"]
                     self._progress(points_of(sink.counts))
             elif isinstance(event, RunFinished):
                 finished = event

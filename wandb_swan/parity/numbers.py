@@ -1,4 +1,4 @@
-"""The numbers of wandb's rows and of SwanLab's points, read by protobuf into messages with the few fields they need.
+"""The numbers of wandb's rows, read by protobuf into messages with the few fields they need.
 
 protobuf makes a Python object of each message and each list that one asks it for. What these messages leave out, they
 keep no place for: a record that is more than they say has other bytes when it is written again, and is read whole.
@@ -12,7 +12,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 _TYPES: Final = {
-    "bytes": descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
     "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
     "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
 }
@@ -26,16 +25,8 @@ _MESSAGES: Final[dict[str, list[tuple[str, int, str]]]] = {
     "NestedChanges": [("num", 1, "int64"), ("summary", 3, "NestedSummary")],
     "Row": [("num", 1, "int64"), ("history", 2, "History")],
     "Changes": [("num", 1, "int64"), ("summary", 3, "Summary")],
-    "Scalar": [
-        ("key", 1, "string"),
-        ("step", 2, "int64"),
-        ("type", 3, "int64"),
-        ("timestamp", 4, "bytes"),
-        ("value", 5, "bytes"),
-    ],
-    "Point": [("num", 1, "int64"), ("timestamp", 2, "bytes"), ("scalar", 13, "Scalar")],
 }
-"""Of `wandb_internal.proto` a Record with a history or a summary, of SwanLab's `record.proto` one with a scalar.
+"""Of `wandb_internal.proto` a Record with a history or a summary.
 
 One part of a nested key is kept, the last: a row with more is another when it is written again.
 """
@@ -57,7 +48,7 @@ def _classes() -> dict[str, Any]:
 
 
 _MADE: Final = _classes()
-_ROW, _CHANGES, _NESTED_CHANGES, _POINT = (_MADE[name] for name in ("Row", "Changes", "NestedChanges", "Point"))
+_ROW, _CHANGES, _NESTED_CHANGES = (_MADE[name] for name in ("Row", "Changes", "NestedChanges"))
 
 
 def texts_of(payload: bytes) -> tuple[dict[str, str], int | None] | None:
@@ -88,15 +79,3 @@ def changes_of(payload: bytes) -> dict[str, str] | dict[tuple[str, ...], str] | 
     except DecodeError:
         return None
     return texts if len(texts) == len(items) else None
-
-
-def point_of(payload: bytes) -> Any:
-    """The point of a SwanLab record: `key`, `step`, and as bytes `timestamp` and `value`; None: it is another record.
-
-    Raises ValueError where it is none.
-    """
-    try:
-        record = _POINT.FromString(payload)
-    except DecodeError as error:
-        raise ValueError(str(error)) from error
-    return record.scalar if record.HasField("scalar") else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
 from array import array
 from pathlib import Path
@@ -13,14 +12,12 @@ import yaml
 
 from ..stream.series import Series
 from ..swan import limits
-from ..swan.sdk.store import is_error, kind_of, parsed, raw_payloads, state_name
+from ..swan.sdk.scan import FILE_HEADER, Stretch, scan, stretches
+from ..swan.sdk.store import is_error, kind_of, parsed, readable_file, state_name
 from ..yaml_file import load_yaml
-from .numbers import point_of
 
-_NUMBER = struct.Struct("<xd").unpack
-"""ScalarValue.number = 1."""
-_TIMES = 10_000
-"""Times that are kept as they are in the store, at most: the points of a row share theirs."""
+STRETCH = 4 << 20
+"""Bytes read at a time."""
 SYSTEM_PREFIX = "__swanlab__."
 """SwanLab's own monitor: nothing that came from wandb."""
 
@@ -68,39 +65,27 @@ class StoredRun:
         self._read()
 
     def _read(self) -> None:
-        held: dict[str, Series] = {}
-        times: dict[bytes, float] = {}
-        for payload in raw_payloads(self.dir):
-            try:
-                point = point_of(payload)
-            except ValueError:
-                point = None
-            if point is None:
-                self.take(parsed(payload, self.dir))
-                continue
-            key, stamp, value = point.key, point.timestamp, point.value
-            series = held.get(key)
-            time = times.get(stamp)
-            if series is None or time is None or len(value) != 9 or value[0] != 9:  # as SwanLab's own messages have it
-                whole = parsed(payload, self.dir).scalar
-                series = held[key] = self.series(whole.key)
-                time = whole.timestamp.seconds + whole.timestamp.nanos / 1e9
-                if len(times) > _TIMES:
-                    times.clear()
-                times[stamp] = time
-                number = whole.value.number
-            else:
-                (number,) = _NUMBER(value)
-            series.steps.append(point.step)
-            series.values.append(number)
-            series.times.append(time)
+        file = readable_file(self.dir)
         self.config = config_of(self.dir)
+        for begin, end in stretches(file.stat().st_size, FILE_HEADER, STRETCH):
+            stretch = scan(file, begin, end)
+            self.merge(stretch)
+            if stretch.damage is not None:  # SwanLab's own reader goes no further, too
+                return
+
+    def merge(self, stretch: Stretch) -> None:
+        """Takes a part of the store. Of a part of a run that goes on behind another one, with wandb's steps."""
         offset = self.step_offset
-        if offset:  # a part of a run that goes on behind another one: wandb's steps again
-            for points in self.scalars.values():
-                points.steps = array(points.steps.typecode, (step - offset for step in points.steps))
-            self.media = {key: {at - offset: items for at, items in by.items()} for key, by in self.media.items()}
-            self.times = {(key, at - offset): time for (key, at), time in self.times.items()}
+        for key, (steps, values, times) in stretch.points.items():
+            series = self.series(key)
+            series.steps.extend(array("q", (step - offset for step in steps)) if offset else steps)
+            series.values.extend(values)
+            series.times.extend(times)
+        for payload in stretch.others:
+            record = parsed(payload, self.dir)
+            if record.HasField("media"):
+                record.media.step -= offset
+            self.take(record)
 
     def series(self, key: str) -> Series:
         """The points of a scalar metric, those of SwanLab's own monitor apart."""

@@ -17,9 +17,10 @@ from wandb.proto import wandb_internal_pb2 as pb
 from ..exceptions import WandbSwanError
 from ..journal.framing import FILE_HEADER
 from ..journal.reader import LogReader
-from ..stream.events import Artifact, Event, HistoryRow, RunChanged, RunFinished, RunStarted
+from ..stream.events import Artifact, Event, HistoryRow, HistoryRows, RunChanged, RunFinished, RunStarted
 from ..stream.records import Decoder
-from ..stream.summary import SUMMARY, LoggedSummary
+from ..stream.summary import LoggedSummary
+from ..stream.together import HISTORY, decoded, with_fields
 from ..stream.wire import record_field
 from .reference import RunReference
 from .selection import Options
@@ -32,8 +33,10 @@ IDLE = 1800.0
 take long, and what comes later all the same is converted then."""
 LAST_BLOCK = 1.0
 """Seconds after the exit record in which the rest of a log is written."""
-_HISTORY, _TELEMETRY, _RUN, _EXIT = 2, 11, 17, 18
+_TELEMETRY, _RUN, _EXIT = 11, 17, 18
 """Field numbers of `wandb_internal.Record`."""
+_KEPT = 32 << 20
+"""Bytes of a log that is read once: one that is larger is read twice, to be held by nobody."""
 _LFS = b"version https://git-lfs.github.com/"
 
 
@@ -55,16 +58,20 @@ class Segment(BaseModel):
     torn: str | None = None
 
 
-def survey(log: FilePath) -> Segment | None:
-    """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError."""
+def survey(log: FilePath, keep: list[tuple[int, bytes]] | None = None) -> Segment | None:
+    """Reads a whole log without decoding its values. None if no run was started in it. Raises OSError.
+
+    All its records go into `keep`, with the field numbers of their contents.
+    """
     decoder = Decoder()
     described: RunChanged | None = None
     resumed = False
     rows, first, last = 0, b"", b""
     with LogReader(log) as reader:
-        for payload in reader:
-            kind = record_field(payload)
-            if kind == _HISTORY:
+        for kind, payload in with_fields(reader):
+            if keep is not None:
+                keep.append((kind, payload))
+            if kind == HISTORY:
                 rows += 1
                 first, last = first or payload, payload
             elif kind == _TELEMETRY:
@@ -136,6 +143,8 @@ class LocalRun:
         self.short: list[str] = []
         self.finished_at = 0.0
         """The time of the last thing that happened, seconds since the epoch."""
+        self._records: list[tuple[int, bytes]] | None = None
+        """Those of a single log that is not large, until they are decoded."""
         self.goes_on = False
         self.over = self.trouble = self.fingerprint = ""
         self.on_folder: Callable[[FilePath], None] = lambda folder: None
@@ -145,7 +154,7 @@ class LocalRun:
     @cached_property
     def segments(self) -> list[Segment]:
         """The logs, in order of time."""
-        found = [segment for log in self.logs if (segment := survey(log)) is not None]
+        found = [segment for log in self.logs if (segment := survey(log, self._records)) is not None]
         return sorted(found, key=lambda segment: (segment.started.started_at, segment.log.parent.name))
 
     @cached_property
@@ -208,6 +217,8 @@ class LocalRun:
         yield from self._told(grows=True)
 
     def _told(self, *, grows: bool) -> Iterator[Event | None]:
+        if len(self.logs) == 1 and not grows and self.logs[0].stat().st_size <= _KEPT:
+            self._records = []
         segments = self.segments
         if not segments:
             whys = ((log.name, *why_none(log)) for log in self.logs)
@@ -250,19 +261,19 @@ class LocalRun:
                 if grows:  # before the look: what comes after it is looked at again
                     with suppress(OSError):  # it was removed: what is open has all of it
                         self.fingerprint = _fingerprint(self.logs, [log.stat() for log in self.logs])
-                for payload in reader:
-                    if record_field(payload) == SUMMARY:
-                        summary.take(payload)
+                kept, self._records = self._records, None
+                for event in decoded(kept or with_fields(reader), decoder, summary, together=cut is None):
+                    if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
+                        replaced += 1
                         continue
-                    for event in decoder.feed(payload):
-                        if isinstance(event, HistoryRow) and cut is not None and (event.step or 0) >= cut:
-                            replaced += 1
-                            continue
+                    if isinstance(event, HistoryRows):
+                        self.finished_at = max(self.finished_at, *event.timestamps)
+                    else:
                         self.finished_at = max(self.finished_at, getattr(event, "timestamp", 0.0))
-                        if isinstance(event, Artifact) and self._artifacts is not None:
-                            yield from self._artifacts.of(event, decoder.manifest, segment.started, segment.log.parent)
-                        else:
-                            yield event
+                    if isinstance(event, Artifact) and self._artifacts is not None:
+                        yield from self._artifacts.of(event, decoder.manifest, segment.started, segment.log.parent)
+                    else:
+                        yield event
                 self.trouble = str(reader.trouble or "")
                 if ended or self.over or reader.damage:
                     break
@@ -271,7 +282,7 @@ class LocalRun:
                     time.sleep(LAST_BLOCK)
                 else:
                     yield None
-            torn = reader.torn()
+            torn = segment.torn if kept else reader.torn()
         if torn:
             self.notices.append(f"{torn}: converted up to there")
         if replaced:

@@ -9,21 +9,21 @@ has to say what becomes of it (`match` with `assert_never`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator
 from typing_extensions import Self
 
-from .frozen import FrozenDict, checked_paths, checked_settings, frozen_tree
+from .frozen import FrozenDict, checked_columns, checked_paths, checked_settings, frozen_tree
 from .nested import Path, Tree
 from .values import Leaf, classified
 
 __all__ = [
     "Alert", "Artifact", "ChartDefined", "ConfigChanged", "ConsoleLine", "Event", "FileSaved", "HistoryRow",
-    "MaskLabels", "MetricDefined", "NotRead", "Path", "RowDropped", "RunChanged", "RunFinished", "RunPreempting",
-    "RunStarted", "SummaryChanged", "SystemStats", "Tree",
+    "HistoryRows", "MaskLabels", "MetricDefined", "NotRead", "Path", "RowDropped", "RunChanged", "RunFinished",
+    "RunPreempting", "RunStarted", "SummaryChanged", "SystemStats", "Tree",
 ]  # fmt: skip
 
 Values = Annotated[Mapping[str, Any], PlainValidator(frozen_tree)]
@@ -31,6 +31,7 @@ Values = Annotated[Mapping[str, Any], PlainValidator(frozen_tree)]
 Settings = Annotated[tuple[tuple[Path, Any], ...], PlainValidator(checked_settings)]
 """Values that were set, with their paths; a later one wins."""
 Paths = Annotated[tuple[Path, ...], PlainValidator(checked_paths)]
+Columns = Annotated[tuple[tuple[float, ...], ...], PlainValidator(checked_columns)]
 Labels = Annotated[Mapping[str, str], AfterValidator(FrozenDict)]
 
 
@@ -99,6 +100,25 @@ class HistoryRow(_Event):
     def leaves(self) -> list[Leaf]:
         """Every value of the row with its path and what it is in SwanLab, in order."""
         return classified(self.values, self.step)
+
+
+class HistoryRows(_Event):
+    """Rows of numbers under the same keys, none of them nested, committed one after the other at rising steps.
+
+    A source that reads many rows at once tells them so. `timestamps` as in `HistoryRow`.
+    """
+
+    keys: tuple[str, ...]
+    steps: tuple[int, ...]
+    timestamps: tuple[float, ...]
+    columns: Columns
+    """By key, the number of each row."""
+
+    def single(self) -> Iterator[HistoryRow]:
+        """The same rows one by one."""
+        rows = zip(*self.columns, strict=True) if self.columns else iter(lambda: (), None)
+        for step, timestamp, numbers in zip(self.steps, self.timestamps, rows):  # noqa: B905  (rows without a value)
+            yield HistoryRow(step=step, timestamp=timestamp, values=dict(zip(self.keys, numbers, strict=True)))
 
 
 class RowDropped(_Event):
@@ -234,6 +254,7 @@ Event = (
     | RunChanged
     | ConfigChanged
     | HistoryRow
+    | HistoryRows
     | RowDropped
     | SummaryChanged
     | MetricDefined

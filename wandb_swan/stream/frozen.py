@@ -12,6 +12,8 @@ from .nested import Path
 
 _PLAIN = frozenset({float, int, str, bool, type(None)})
 _TEXT = frozenset({str})
+NUMBERS = frozenset({float, int, bool})
+"""The types of a plain number in JSON."""
 
 
 def _refuse(self: Any, *given: Any, **named: Any) -> NoReturn:
@@ -88,3 +90,12 @@ def checked_paths(given: Any) -> tuple[Path, ...]:
 def checked_settings(given: Any) -> tuple[tuple[Path, Any], ...]:
     """Paths with the values that are set there, frozen. Raises ValueError."""
     return tuple((checked_path(path), frozen(value)) for path, value in given)
+
+
+def checked_columns(given: Any) -> tuple[tuple[float, ...], ...]:
+    """Columns of numbers. Raises ValueError."""
+    columns = tuple(map(tuple, given))
+    for column in columns:
+        if not NUMBERS.issuperset(map(type, column)):
+            raise ValueError("a value is no number")
+    return columns

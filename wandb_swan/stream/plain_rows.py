@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 from wandb.proto import wandb_internal_pb2 as pb
 
+from .frozen import NUMBERS
 from .nested import Path, Tree
 
 _VARINT = rb"[\x80-\xff]{0,4}[\x00-\x7f]"
@@ -76,6 +79,46 @@ class PlainRows:
         row = self._row(payload, head.end())
         return row if row is not None and row.flush is None else None
 
+    def histories(self, payloads: Sequence[bytes]) -> list[tuple[Tree, int | None]] | None:
+        """The rows of history records, of numbers under keys that are not nested; None: read each by itself."""
+        found, begins = [], []
+        for payload in payloads:
+            head = _HISTORY.match(payload)
+            if head is None or head.end() + _integer(head[1]) != len(payload) or len(payload) > _LONGEST:
+                return None
+            begins.append(head.end())
+            found.append(_ITEM.findall(payload, head.end()))
+        names, values = self._numbers([*chain.from_iterable(found)])
+        if not values:
+            return None
+        rows, at = [], 0
+        for payload, begin, items in zip(payloads, begins, found, strict=True):
+            behind = self._behind(payload, begin + len(b"".join(chain.from_iterable(items))))
+            if behind is None or behind[1] is not None:
+                return None
+            end = at + len(items)
+            rows.append((dict(zip(names[at:end], values[at:end], strict=True)), behind[0]))
+            at = end
+        return rows
+
+    def _numbers(self, items: list[tuple[bytes, bytes]]) -> tuple[list[str], list[float]]:
+        """The keys and values of items; none where they are something else than numbers under single keys."""
+        if not items:
+            return [], []
+        starts, texts = zip(*items, strict=True)
+        names = self._names(starts)
+        if names is None or bytes(map(len, texts)) != bytes(map(_LAST, starts)):
+            return [], []
+        if self._nested and not self._nested.keys().isdisjoint(starts):
+            return [], []
+        try:
+            values = from_json(b"[%b]" % b",".join(texts))
+        except ValueError:
+            return [], []
+        if len(values) != len(texts) or not NUMBERS.issuperset(map(type, values)):
+            return [], []
+        return names, values
+
     def partial(self, payload: bytes) -> PlainRow | None:
         """One call of `log()`, of a partial history request; None: protobuf has to read it."""
         head = _PARTIAL.match(payload)
@@ -111,13 +154,8 @@ class PlainRows:
         if not found:
             return None
         starts, texts = zip(*found, strict=True)
-        try:
-            names = list(map(self._keys.__getitem__, starts))
-        except KeyError:
-            if not self._learn(starts):
-                return None
-            names = list(map(self._keys.__getitem__, starts))
-        if bytes(map(len, texts)) != bytes(map(_LAST, starts)):
+        names = self._names(starts)
+        if names is None or bytes(map(len, texts)) != bytes(map(_LAST, starts)):
             return None
         whole = b"".join(texts)
         if not whole.isascii():
@@ -129,21 +167,9 @@ class PlainRows:
 
     def _row(self, payload: bytes, begin: int) -> PlainRow | None:
         items = self._items(payload, begin)
-        if items is None:
+        behind = self._behind(payload, items.end) if items is not None else None
+        if items is None or behind is None:
             return None
-        step: int | None = None
-        flush: bool | None = None
-        if items.end != len(payload):
-            behind = _BEHIND.fullmatch(payload, items.end)
-            if behind is None:
-                return None
-            has_step, length, number, has_action, flag = behind.groups()
-            if number is not None and length[0] != 1 + len(number):
-                return None
-            if has_step is not None:
-                step = _integer(number or b"\0")
-            if has_action is not None:
-                flush = flag == b"\x01"
         try:
             values = from_json(b"[%b]" % b",".join(items.texts))
         except ValueError:
@@ -151,8 +177,29 @@ class PlainRows:
         if len(values) != len(items.texts):
             return None
         if self.nested(items):
-            return PlainRow(list(zip(self.paths(items), values, strict=True)), step, flush)
-        return PlainRow(dict(zip(items.names, values, strict=True)), step, flush)
+            return PlainRow(list(zip(self.paths(items), values, strict=True)), *behind)
+        return PlainRow(dict(zip(items.names, values, strict=True)), *behind)
+
+    @staticmethod
+    def _behind(payload: bytes, end: int) -> tuple[int | None, bool | None] | None:
+        """Step and flush, which are behind the items; None if something else is there."""
+        if end == len(payload):
+            return None, None
+        behind = _BEHIND.fullmatch(payload, end)
+        if behind is None:
+            return None
+        has_step, length, number, has_action, flag = behind.groups()
+        if number is not None and length[0] != 1 + len(number):
+            return None
+        step = _integer(number or b"\0") if has_step is not None else None
+        return step, flag == b"\x01" if has_action is not None else None
+
+    def _names(self, starts: Sequence[bytes]) -> list[str] | None:
+        """The keys of items, or the first parts of them; None: one is no beginning of an item."""
+        try:
+            return list(map(self._keys.__getitem__, starts))
+        except KeyError:
+            return list(map(self._keys.__getitem__, starts)) if self._learn(starts) else None
 
     def _learn(self, starts: Sequence[bytes]) -> bool:
         """Has protobuf read the beginnings that are new. False: one is none."""
@@ -179,6 +226,7 @@ class PlainRows:
         return True
 
 
+@lru_cache(4096)
 def _integer(varint: bytes) -> int:
     number = 0
     for place, byte in enumerate(varint):

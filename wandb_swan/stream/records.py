@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
@@ -40,7 +40,7 @@ from .items import NUMBER_STARTS, item_path, item_value, number, spelled_path
 from .nested import merge, why_not
 from .plain_rows import PlainRow, PlainRows
 from .python_steps import PythonSteps
-from .steps import INTERNAL, Steps, history_row
+from .steps import INTERNAL, Steps, history_row, history_rows
 from .wire import first_field, record_field
 
 log = logging.getLogger("wandb_swan")
@@ -128,6 +128,15 @@ class Decoder:
         if self._left:
             left, self._left = self._left, []
             yield from left
+
+    def feed_rows(self, payloads: Sequence[bytes]) -> Iterator[Event]:
+        """The events of history records, which came one after the other; rows of numbers together."""
+        rows = self._plain.histories(payloads) if len(payloads) > 1 and not self.rows_from_core else None
+        if rows is None:
+            for payload in payloads:
+                yield from self.feed(payload)
+        else:
+            yield from history_rows((values, _step_in(values, step)) for values, step in rows)
 
     def _not_read(self, path: Path, error: Exception) -> NotRead:
         self.unreadable += 1
@@ -289,12 +298,11 @@ class Decoder:
     def _row(self, row: Tree, step: Any) -> Iterator[HistoryRow | MetricDefined]:
         """A row of wandb's log, with the step that its record says."""
         row.pop("", None)
-        if step is None:
-            step = row.get("_step")
+        step = _step_in(row, step)
         if self.rows_from_core and TENSORBOARD_STEP in row:
             yield from self._on_tensorboards_axis(row)
         if row:
-            yield history_row(row, step if type(step) is int else None)
+            yield history_row(row, step)
 
     def _on_tensorboards_axis(self, row: Tree) -> Iterator[MetricDefined]:
         """wandb's row number is not TensorBoard's step, which its rows carry beside their values."""
@@ -435,3 +443,10 @@ class Decoder:
 
 def _seconds(timestamp: Any) -> float:
     return float(timestamp.seconds + timestamp.nanos / 1e9)
+
+
+def _step_in(row: Tree, step: Any) -> int | None:
+    """The step of a row of wandb's log: what its record says, else its own word."""
+    if step is None:
+        step = row.get("_step")
+    return step if type(step) is int else None

@@ -19,9 +19,10 @@ In shared mode (several processes, one run) steps are ignored and rows have none
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any, Protocol
 
-from .events import Event, HistoryRow, Path, RowDropped, Tree
+from .events import Event, HistoryRow, HistoryRows, Path, RowDropped, Tree
 from .nested import leaves, merge
 
 INTERNAL = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
@@ -93,11 +94,42 @@ class Steps:
 
 def history_row(row: Tree, step: int | None) -> HistoryRow:
     """The event for a whole row. Takes wandb's internal keys out of `row`."""
+    return HistoryRow(step=step, timestamp=_time_of(row), values=row)
+
+
+def history_rows(rows: Iterable[tuple[Tree, int | None]]) -> Iterator[HistoryRow | HistoryRows]:
+    """The same of rows of numbers that came one after the other, with their steps: those of the same keys together."""
+    held: list[Tree] = []
+    steps: list[int] = []
+    times: list[float] = []
+
+    def taken() -> HistoryRows:
+        columns = tuple(tuple(map(itemgetter(key), held)) for key in held[0])
+        event = HistoryRows(keys=tuple(held[0]), steps=tuple(steps), timestamps=tuple(times), columns=columns)
+        for column in (held, steps, times):
+            column.clear()
+        return event
+
+    for row, step in rows:
+        time = _time_of(row)
+        if held and (step is None or step <= steps[-1] or row.keys() != held[0].keys()):
+            yield taken()
+        if step is None:
+            yield HistoryRow(step=None, timestamp=time, values=row)
+            continue
+        held.append(row)
+        steps.append(step)
+        times.append(time)
+    if held:
+        yield taken()
+
+
+def _time_of(row: Tree) -> float:
+    """When a row was logged, seconds since the epoch, 0.0 if it does not say. Takes wandb's internal keys out of it."""
     timestamp = row.get("_timestamp")
     for key in INTERNAL:
         row.pop(key, None)
-    seconds = float(timestamp) if isinstance(timestamp, int | float) and 0 < timestamp < 1e11 else 0.0
-    return HistoryRow(step=step, timestamp=seconds, values=row)
+    return float(timestamp) if isinstance(timestamp, int | float) and 0 < timestamp < 1e11 else 0.0
 
 
 class StepMetrics:

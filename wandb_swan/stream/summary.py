@@ -35,19 +35,33 @@ class LoggedSummary:
         self._last: dict[bytes | frozenset[Hashable], tuple[int, Sequence[Path | str], Sequence[bytes]]] = {}
         """What a record sets (its keys, or its bytes) -> of the last one: its number, paths or keys, their JSON."""
 
-    def take(self, payload: bytes) -> None:
+    def count(self) -> int:
+        """The number of the record that has come now, for `take` later."""
+        self._records += 1
+        return self._records
+
+    def comes_again(self, payload: bytes) -> bool:
+        """Takes a short record that sets what one before it has set."""
         content = payload[content_at(payload) :]
         again = self._last.get(content) if len(content) < _SHORT else None
-        if again is not None:
-            self._records += 1
-            self._last[content] = self._records, *again[1:]
-            return
+        if again is None:
+            return False
+        self._last[content] = self.count(), *again[1:]
+        return True
+
+    def take(self, payload: bytes, number: int = 0) -> None:
+        """Takes a record, which comes now or has this `number`."""
+        if not number:
+            if self.comes_again(payload):
+                return
+            number = self.count()
         plain = self._plain.summary(payload)
         if plain is not None:
-            self._records += 1
             names: Sequence[Any] = list(self._plain.paths(plain)) if self._plain.nested(plain) else plain.names
+            content = payload[content_at(payload) :]
             kind = content if len(content) < _SHORT else frozenset(names)
-            self._last[kind] = self._records, names, plain.texts
+            if number > self._last.get(kind, (0,))[0]:
+                self._last[kind] = number, names, plain.texts
             if len(self._last) > _KINDS:
                 self._put_down()
             return
@@ -57,8 +71,7 @@ class LoggedSummary:
         except DecodeError as error:
             self._not_read.append(NotRead(path=("summary",), reason=f"cannot be read: {why_not(error)}"))
             return
-        self._records += 1
-        items, number = self._items, self._records
+        items = self._items
         for item in summary.remove:
             items.pop(tuple(item.nested_key) or (item.key,), None)
         for item in summary.update:
@@ -67,7 +80,9 @@ class LoggedSummary:
     def _put_down(self) -> None:
         for number, names, texts in sorted(self._last.values(), key=itemgetter(0)):
             for name, text in zip(names, texts, strict=True):
-                self._items[(name,) if isinstance(name, str) else name] = number, text.decode()
+                path = (name,) if isinstance(name, str) else name
+                if number >= self._items.get(path, (0,))[0]:
+                    self._items[path] = number, text.decode()
         self._last.clear()
 
     def events(self) -> Iterator[SummaryChanged | NotRead]:

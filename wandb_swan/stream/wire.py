@@ -5,6 +5,8 @@ Source: protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
+_STEP = 12
+"""Bytes of a row's step, at most."""
 _BESIDE = frozenset({1, 16, 19, 200})
 """Field numbers of `wandb_internal.Record` that are not its content: num, control, uuid, _info."""
 
@@ -12,19 +14,33 @@ _BESIDE = frozenset({1, 16, 19, 200})
 def record_field(payload: bytes) -> int:
     """The field number of a Record's content, one unknown to the installed wandb too; 0 if there is none."""
     at = content_at(payload)
-    tag = payload[at : at + 1]
-    if at and b"\0" < tag < b"\x80" and tag[0] >> 3 not in _BESIDE:
-        return tag[0] >> 3
+    if 0 < at < len(payload) and 0 < payload[at] < 0x80 and payload[at] >> 3 not in _BESIDE:
+        return payload[at] >> 3
     return first_field(payload, _BESIDE)
 
 
 def content_at(payload: bytes) -> int:
     """Where the content of a Record begins that begins with its number, as wandb's core writes them; 0 of others."""
-    if payload[:1] != b"\x08":
-        return 0
-    at = 1
-    while payload[at : at + 1] >= b"\x80":
-        at += 1
+    return _behind_varint(payload, 1) if payload[:1] == b"\x08" else 0
+
+
+def same_items(one: bytes, other: bytes) -> bool:
+    """Whether two Records whose contents are items, as a row or a summary's change, have the same in whatever order.
+
+    Behind the items of the second one its step may be, as of a row.
+    """
+    begin = _behind_varint(one, content_at(one) + 1)
+    there = _behind_varint(other, content_at(other) + 1)
+    end = there + len(one) - begin
+    return 0 <= len(other) - end <= _STEP and {*one[begin:].split(b"\n")} == {*other[there:end].split(b"\n")}
+
+
+def _behind_varint(data: bytes, at: int) -> int:
+    try:
+        while data[at] >= 0x80:
+            at += 1
+    except IndexError:
+        pass
     return at + 1
 
 

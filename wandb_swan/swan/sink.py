@@ -22,6 +22,7 @@ from ..stream.events import (
     Event,
     FileSaved,
     HistoryRow,
+    HistoryRows,
     MaskLabels,
     MetricDefined,
     NotRead,
@@ -34,6 +35,7 @@ from ..stream.events import (
     SummaryChanged,
     SystemStats,
 )
+from ..stream.frozen import NUMBERS
 from ..stream.nested import leaves, spelled
 from ..stream.state import State
 from ..stream.values import Numbering, number_of
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("wandb_swan")
 
-_NUMBERS = frozenset({float, int, bool})
 _MEDIA_FILE = re.compile(r"media/.*_\d+_[0-9a-f]{20}\.")
 """Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
 _NUMBERED = re.compile(r'media/[^"]*_\d+_\d+\.[^"]*')
@@ -241,6 +242,8 @@ class Sink:
         match event:
             case HistoryRow():
                 self._on_row(event)
+            case HistoryRows():
+                self._on_rows(event)
             case ConsoleLine():
                 self._values.line(event)
             case SystemStats():
@@ -303,12 +306,7 @@ class Sink:
         self._swan.abandon()
 
     def _on_row(self, event: HistoryRow) -> None:
-        step = self._numbering.of_row(event.step)
-        undecided = self.part.step_offset is None
-        step = self.part.place(step)
-        if undecided and self.part.step_offset:  # known there before the first point is: the status file may be lost
-            self.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
-            self._write_config()
+        step = self._place(self._numbering.of_row(event.step))
         if not 0 <= step <= limits.LAST_STEP:
             for path, value, _, _, media in event.leaves:
                 self.losses.add(path, "the step is outside SwanLab's 0 to 2**48", str(step))
@@ -319,7 +317,7 @@ class Sink:
         self._numbering.reached(step)
         self._now = timestamp = event.timestamp
         values = self._values
-        if _NUMBERS.issuperset(map(type, event.values.values())):  # almost every row
+        if NUMBERS.issuperset(map(type, event.values.values())):  # almost every row
             self._last_numbers.update(event.values)
             values.row(event.values, step, timestamp)
             return
@@ -339,6 +337,29 @@ class Sink:
                 values.media(path, media, step, timestamp)
         for path, media in tables:
             values.media(path, media, step, timestamp)
+
+    def _on_rows(self, event: HistoryRows) -> None:
+        first, last = self._place(event.steps[0]), self._place(event.steps[-1])
+        if first < 0 or last > limits.LAST_STEP:
+            for row in event.single():
+                self._on_row(row)
+            return
+        self.counts["rows"] += len(event.steps)
+        self._numbering.reached(last)
+        self._now = event.timestamps[-1]
+        self._last_numbers.update((key, column[-1]) for key, column in zip(event.keys, event.columns, strict=True))
+        moved = first - event.steps[0]
+        steps = [step + moved for step in event.steps] if moved else event.steps
+        self._values.rows(event.keys, steps, event.timestamps, event.columns)
+
+    def _place(self, step: int) -> int:
+        """SwanLab's step of one of wandb's."""
+        undecided = self.part.step_offset is None
+        placed = self.part.place(step)
+        if undecided and self.part.step_offset:  # known there before the first point is: the status file may be lost
+            self.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
+            self._write_config()
+        return placed
 
     def _keep_last(self, path: Path, value: Any) -> None:
         self._last[path] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Protocol
 
@@ -92,16 +92,7 @@ class Values:
 
     def row(self, values: Mapping[str, float | int], step: int, timestamp: float) -> None:
         """Writes a row of numbers under keys that are not nested, all at once."""
-        names = self._row_names
-        try:
-            keys = list(map(names.__getitem__, values))
-        except KeyError:
-            names.update((name, self._scalar_key((name,))) for name in values)
-            keys = list(map(names.__getitem__, values))
-        try:
-            numbers = list(map(float, values.values()))
-        except OverflowError:
-            numbers = [number for value in values.values() if (number := number_of(value)) is not None]
+        keys, numbers = self._row_keys(values), _doubles(values.values())
         if self._online and not all(map(math.isfinite, numbers)):
             for name, number in zip(values, numbers, strict=True):
                 self._lose_infinity((name,), number, step)
@@ -109,6 +100,35 @@ class Values:
         if self._check is not None:
             self._check.row(keys, step, numbers)
         self._counts["scalars"] += len(keys)
+
+    def rows(
+        self,
+        names: Sequence[str],
+        steps: Sequence[int],
+        timestamps: Sequence[float],
+        columns: Sequence[Sequence[float]],
+    ) -> None:
+        """Writes rows under the same keys, at rising steps; a column has the numbers of one key."""
+        keys, columns = self._row_keys(names), list(map(_doubles, columns))
+        if self._online:
+            for name, column in zip(names, columns, strict=True):
+                for step, number in zip(steps, column, strict=True):
+                    self._lose_infinity((name,), number, step)
+        self._writer.rows(keys, steps, timestamps, columns)
+        if self._check is not None:
+            for key, column in zip(keys, columns, strict=True):
+                for step, number in zip(steps, column, strict=True):
+                    self._check.scalar(key, step, number)
+        self._counts["scalars"] += len(keys) * len(steps)
+
+    def _row_keys(self, names: Collection[str]) -> list[str]:
+        """SwanLab's keys of metrics that are not nested, whose columns are declared before their first values."""
+        known = self._row_names
+        try:
+            return list(map(known.__getitem__, names))
+        except KeyError:
+            known.update((name, self._scalar_key((name,))) for name in names)
+            return list(map(known.__getitem__, names))
 
     def _lose_infinity(self, path: Path, number: float, step: int) -> None:
         if math.isinf(number):
@@ -193,3 +213,11 @@ class Values:
             if self._check is not None and kept:
                 self._check.line(piece)
         self._counts["lines"] += kept
+
+
+def _doubles(values: Collection[float]) -> list[float]:
+    """Numbers as SwanLab has them."""
+    try:
+        return list(map(float, values))
+    except OverflowError:
+        return [number for value in values if (number := number_of(value)) is not None]

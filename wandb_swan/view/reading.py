@@ -13,12 +13,10 @@ from pathlib import Path
 
 import yaml
 
-from ..parity.stored import StoredRun, config_of
+from ..parity.stored import STRETCH, StoredRun, config_of
 from ..swan.sdk.scan import FILE_HEADER, Stretch, scan, stretches
-from ..swan.sdk.store import parsed, store_file
+from ..swan.sdk.store import store_file
 
-STRETCH = 4 << 20
-"""Bytes read at a time: what has been read is shown meanwhile."""
 LARGE = 24 << 20
 """Bytes from which on other processes read, one for each core but the one that the page is drawn on."""
 
@@ -69,7 +67,7 @@ class GrowingRun(StoredRun):
             with closing(self._stretches()) as found:
                 for stretch in found:
                     with self._using:
-                        self._merge(stretch)
+                        self.merge(stretch)
                     if stretch.damage is not None:
                         self.damage = f"the store is damaged at byte {stretch.damage:,}: nothing behind it is shown"
                     if self.damage or self.leave:
@@ -102,17 +100,7 @@ class GrowingRun(StoredRun):
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _merge(self, stretch: Stretch) -> None:
+    def merge(self, stretch: Stretch) -> None:
         self._configure()
-        offset = self.step_offset
-        for key, (steps, values, times) in stretch.points.items():
-            series = self.series(key)
-            series.steps.extend([step - offset for step in steps] if offset else steps)
-            series.values.extend(values)
-            series.times.extend(times)
-        for payload in stretch.others:
-            record = parsed(payload)
-            if record.HasField("media"):
-                record.media.step -= offset
-            self.take(record)
+        super().merge(stretch)
         self._at = max(self._at, stretch.end)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 import struct
 import time
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain, repeat
+from operator import add
 from typing import Any
 from zlib import crc32
 
@@ -20,11 +23,11 @@ from .session import Session
 
 _SCALAR_FIELD = b"\x6a"  # Record.scalar = 13, length-delimited
 _TYPE_SCALAR = b"\x18\x01"  # ScalarRecord.type = 3: COLUMN_TYPE_SCALAR
-_NUMBER = struct.Struct("<BBBd").pack
-_VALUE_HEAD = (0x2A, 9, 0x09)  # ScalarRecord.value = 5, nine bytes, ScalarValue.number = 1
+_NUMBER = struct.Struct("<3sd").pack
+_VALUE_HEAD, _VALUE_SIZE = b"\x2a\x09\x09", 11  # ScalarRecord.value = 5, nine bytes, ScalarValue.number = 1
 _ZERO = b"\x2a\x00"  # proto3 leaves a zero out; -0.0 is none
 _BYTES = [bytes((byte,)) for byte in range(256)]
-_HEADER, _HEADER_SIZE = CHUNK_HEADER.pack, CHUNK_HEADER.size
+_HEADER = CHUNK_HEADER.pack
 _CRC_FULL = crc32(bytes((FULL,)))
 
 
@@ -46,15 +49,46 @@ class BulkWriter(CoreWriter):
         self.row((key,), step, timestamp, (number,))
 
     def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
-        where = _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
+        where = _where(step, timestamp)
         known, points = self._keys, self._points
         for key, number in zip(keys, numbers, strict=True):
             encoded, steps = known.get(key) or self._declare(key)
             if step in steps:  # as SwanLab does: the first value of a step stays
                 continue
             steps.add(step)
-            points.append(encoded + where + (_NUMBER(*_VALUE_HEAD, number) if number else _value(number)))
+            points.append(_sized(encoded + where + (_NUMBER(_VALUE_HEAD, number) if number else _value(number))))
         if len(points) >= BATCH:
+            self.flush()
+
+    def rows(
+        self,
+        keys: Sequence[str],
+        steps: Sequence[int],
+        timestamps: Sequence[float],
+        columns: Sequence[Sequence[float]],
+    ) -> None:
+        known = [self._keys.get(key) or self._declare(key) for key in keys]
+        if not known:
+            return
+        fresh = type(known[0][1])(steps)
+        if len(fresh) < len(steps) or not all(held.isdisjoint(fresh) for _, held in known):
+            super().rows(keys, steps, timestamps, columns)
+            return
+        places = list(map(_where, steps, timestamps))
+        lengths = list(map(len, places))
+        points = []
+        for (encoded, held), column in zip(known, columns, strict=True):
+            held.update(fresh)
+            heads = {length: _varint(len(encoded) + length + _VALUE_SIZE) + encoded for length in {*lengths}}
+            if 0 in column:
+                points.append(
+                    [_sized(encoded + at + _value(number)) for at, number in zip(places, column, strict=True)]
+                )
+            else:
+                at = map(add, map(heads.__getitem__, lengths), places)
+                points.append([*map(add, at, map(_NUMBER, repeat(_VALUE_HEAD), column))])
+        self._points += chain.from_iterable(zip(*points, strict=True))
+        if len(self._points) >= BATCH:
             self.flush()
 
     def _declare(self, key: str) -> tuple[bytes, Any]:
@@ -72,37 +106,45 @@ class BulkWriter(CoreWriter):
 
     def _write(self, points: list[bytes]) -> None:
         built = b"\x12" + _stamp(time.time())[1:] + _SCALAR_FIELD
-        framed = []
         with self._lock:
             num = self._counter.inc(len(points)) - len(points)
             offset = self._store._index
-            room = BLOCK - offset % BLOCK
-            upper = b""
-            for point in points:
-                num += 1
-                if not num & 0x7F or not upper:
-                    upper = (_varint(num >> 7) if num >= 0x80 else b"") + built
-                length = len(point)
-                size = _BYTES[length] if length < 0x80 else _varint(length)
-                lower = _BYTES[num & 0x7F | 0x80 if num >= 0x80 else num]
-                data = b"\x08" + lower + upper + size + point
-                length = len(data)
-                if length + _HEADER_SIZE <= room:
-                    # `frame` is for what does not fit into the block; a call of it for each point would be felt.
-                    data = _HEADER(crc32(data, _CRC_FULL), length, FULL) + data
-                    room -= length + _HEADER_SIZE
-                    offset += length + _HEADER_SIZE
-                else:
-                    data = frame(data, offset)
-                    offset += len(data)
-                    room = BLOCK - offset % BLOCK
-                framed.append(data)
+            data = b"".join(_framed([*map(add, _heads(num + 1, len(points), built), points)], offset))
             try:
-                self._store._fp.write(b"".join(framed))
+                self._store._fp.write(data)
             except OSError as error:
                 self.failure = store_failure(error)
                 return
-            self._store._index = offset
+            self._store._index = offset + len(data)
+
+
+def _heads(first: int, count: int, built: bytes) -> Iterator[bytes]:
+    """What records of rising numbers begin with."""
+    number, end = first, first + count
+    while number < end:
+        upper = (_varint(number >> 7) if number >= 0x80 else b"") + built
+        until = min(end, (number | 0x7F) + 1)
+        more = 0x80 if number >= 0x80 else 0
+        yield from [b"\x08" + _BYTES[low & 0x7F | more] + upper for low in range(number, until)]
+        number = until
+
+
+def _framed(records: list[bytes], offset: int) -> Iterator[bytes]:
+    """The bytes that append records of less than a block to a store whose length is `offset` bytes."""
+    whole = [*map(add, map(_HEADER, map(crc32, records, repeat(_CRC_FULL)), map(len, records), repeat(FULL)), records)]
+    ends = [*accumulate(map(len, whole))]
+    at = before = 0
+    while at < len(whole):
+        fit = bisect_right(ends, before + BLOCK - offset % BLOCK, at)
+        yield from whole[at:fit]
+        if fit > at:
+            offset += ends[fit - 1] - before
+        if fit < len(whole):  # the next one does not fit into the block
+            split = frame(records[fit], offset)
+            yield split
+            offset += len(split)
+            fit += 1
+        at, before = fit, ends[fit - 1]
 
 
 def _varint(number: int) -> bytes:
@@ -114,6 +156,16 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def _sized(point: bytes) -> bytes:
+    """A point behind its length."""
+    return _varint(len(point)) + point
+
+
+def _where(step: int, timestamp: float) -> bytes:
+    """Step, type and time of a point: what the points of a row share."""
+    return _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp)
 
 
 def _int_field(tag: bytes, number: int) -> bytes:
@@ -136,13 +188,12 @@ def _key(key: str) -> bytes:
 
 
 def _value(number: float) -> bytes:
-    return _NUMBER(*_VALUE_HEAD, number) if number or math.copysign(1.0, number) < 0 else _ZERO
+    return _NUMBER(_VALUE_HEAD, number) if number or math.copysign(1.0, number) < 0 else _ZERO
 
 
 def _record(key: str, step: int, timestamp: float, number: float) -> bytes:
     """One whole record, as `BulkWriter` puts it together."""
-    point = _key(key) + _int_field(b"\x10", step) + _TYPE_SCALAR + _stamp(timestamp) + _value(number)
-    return b"\x08" + _varint(77) + _SCALAR_FIELD + _varint(len(point)) + point
+    return b"\x08" + _varint(77) + _SCALAR_FIELD + _sized(_key(key) + _where(step, timestamp) + _value(number))
 
 
 def compare(core: Any) -> None:

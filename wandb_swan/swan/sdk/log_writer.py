@@ -27,6 +27,16 @@ class LogWriter:
         for key, number in zip(keys, numbers, strict=True):
             self.scalar(key, step, timestamp, number)
 
+    def rows(
+        self,
+        keys: Sequence[str],
+        steps: Sequence[int],
+        timestamps: Sequence[float],
+        columns: Sequence[Sequence[float]],
+    ) -> None:
+        for step, timestamp, *numbers in zip(steps, timestamps, *columns, strict=True):
+            self.row(keys, step, timestamp, numbers)
+
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         self._run.log({key: items}, step=step)
         self._count_time(key, timestamp)

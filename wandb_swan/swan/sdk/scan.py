@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -20,16 +21,18 @@ from .store import parsed
 
 FILE_HEADER: Final = 7
 """Bytes before the first record."""
+_HELD = 10_000
+"""Steps and times that are held decoded, at most."""
 _VARINT = rb"[\x80-\xff]*."
 _POINT = re.compile(
-    rb"(?s)(.{4})..\x01"  # CRC, length, FULL
-    rb"\x08"
+    rb"(?s)((.{4})..\x01"  # CRC, length, FULL
+    rb"(\x08"
     + _VARINT
     + rb"\x12.\x08.{5}\x10"
     + _VARINT  # Record.num, .timestamp
     + rb"\x6a.\x01?"  # Record.scalar = 13: a ScalarRecord of less than 256 bytes
     rb"\x0a(.)([^\x00-\x1f]+)(?:\x10(" + _VARINT + rb"))?\x18\x01"  # .key, .step, .type: COLUMN_TYPE_SCALAR
-    rb"\x22.\x08(.{5}\x10" + _VARINT + rb")\x2a(?:\x09\x09(.{8})|\x00)"  # .timestamp, .value.number
+    rb"\x22.\x08(.{5}\x10" + _VARINT + rb")\x2a(?:\x09\x09(.{8})|\x00)))"  # .timestamp, .value.number
 )
 """A framed scalar record as SwanLab 0.8 to 0.10 write it; the CRC says whether what was matched is one.
 
@@ -81,8 +84,8 @@ class _Reading:
         self._own = len(data)
         """What lies behind it belongs to the next stretch, but for the rest of a record that begins here."""
         self._more = more
-        self._keys: dict[bytes, tuple[list[bytes | int | None], list[bytes], list[bytes | float]]] = {}
-        """Key -> steps, values and times, as they are in the file, or what SwanLab's own messages say."""
+        self._keys: dict[bytes, tuple[array[int], array[float], array[float]]] = {}
+        self._steps, self._times = _Decoded(_integer), _Decoded(_seconds)
 
     def read(self, found: Stretch) -> None:
         at = 0
@@ -97,25 +100,49 @@ class _Reading:
                 break
             at = taken
         found.end = self._begin + at
-        self._decode(found)
+        found.points = {key.decode("utf-8", "replace"): columns for key, columns in self._keys.items()}
 
     def _points_from(self, at: int) -> int:
         """Takes points up to what is none; returns where that is."""
-        view = memoryview(self._data)
-        seed, keys = CRC_OF_TYPE[FULL], self._keys
+        data = self._data
+        while found := _POINT.findall(data, at, at + BLOCK - (self._begin + at) % BLOCK):
+            whole, crcs, bodies, lengths, names, steps, stamps, values = zip(*found, strict=True)
+            joined = b"".join(whole)
+            if not data.startswith(joined, at) or [*b"".join(lengths)] != [*map(len, names)]:
+                break
+            if struct.unpack(f"<{len(crcs)}I", b"".join(crcs)) != (*map(crc32, bodies, repeat(CRC_OF_TYPE[FULL])),):
+                break
+            self._take_points(names, steps, values, stamps)
+            at += len(joined)
+        return self._each_point_from(at)
+
+    def _each_point_from(self, at: int) -> int:
         for match in iter(_POINT.scanner(self._data, at).match, None):  # type: ignore[attr-defined]
-            crc, length, key, step, stamp, value = match.groups()
-            begin, end = match.span()
-            if crc32(view[begin + 7 : end], seed) != int.from_bytes(crc, "little") or length[0] != len(key):
-                return int(begin)
-            held = keys.get(key)
+            _, crc, body, length, name, step, stamp, value = match.groups()
+            if crc32(body, CRC_OF_TYPE[FULL]) != int.from_bytes(crc, "little") or length[0] != len(name):
+                return int(match.start())
+            self._take_points((name,), (step or b"",), (value or b"",), (stamp,))
+            at = match.end()
+        return at
+
+    def _take_points(
+        self, names: Sequence[bytes], steps: Sequence[bytes], values: Sequence[bytes], stamps: Sequence[bytes]
+    ) -> None:
+        zero = bytes(8)
+        numbers = struct.unpack(f"<{len(values)}d", b"".join([value or zero for value in values]))
+        self._hold(names, map(self._steps.__getitem__, steps), numbers, map(self._times.__getitem__, stamps))
+
+    def _hold(
+        self, names: Sequence[bytes], steps: Iterable[int], values: Iterable[float], times: Iterable[float]
+    ) -> None:
+        keys = self._keys
+        for name, step, value, time in zip(names, steps, values, times, strict=True):
+            held = keys.get(name)
             if held is None:
-                held = keys[key] = ([], [], [])
+                held = keys[name] = array("q"), array("d"), array("d")
             held[0].append(step)
             held[1].append(value)
-            held[2].append(stamp)
-            at = end
-        return at
+            held[2].append(time)
 
     def _record_at(self, at: int, found: Stretch) -> int | None:
         """Takes the record there, whatever it is; None where it is not whole, or damaged."""
@@ -153,10 +180,7 @@ class _Reading:
             found.others.append(payload)
             return
         point, stamp = record.scalar, record.scalar.timestamp
-        held = self._keys.setdefault(point.key.encode(), ([], [], []))
-        held[0].append(point.step)
-        held[1].append(struct.pack("<d", point.value.number))
-        held[2].append(stamp.seconds + stamp.nanos / 1e9)
+        self._hold((point.key.encode(),), (point.step,), (point.value.number,), (stamp.seconds + stamp.nanos / 1e9,))
 
     def _behind_fragments(self) -> int:
         """Where the first record begins that has not begun in the stretch before."""
@@ -180,20 +204,18 @@ class _Reading:
             self._data += more
         return self._data[at : at + length]
 
-    def _decode(self, found: Stretch) -> None:
-        steps: dict[bytes | int | None, int] = {None: 0}
-        times: dict[bytes | float, float] = {}
-        zero = bytes(8)
-        for key, (at, values, stamps) in self._keys.items():
-            for step in set(at).difference(steps):
-                steps[step] = _integer(step) if isinstance(step, bytes) else step or 0
-            for stamp in set(stamps).difference(times):
-                times[stamp] = _seconds(stamp) if isinstance(stamp, bytes) else stamp
-            numbers = array("d")
-            numbers.frombytes(b"".join([value or zero for value in values]))
-            found.points[key.decode("utf-8", "replace")] = (
-                array("q", map(steps.__getitem__, at)), numbers, array("d", map(times.__getitem__, stamps)),
-            )  # fmt: skip
+
+class _Decoded(dict[bytes, Any]):
+    """What bytes say, which come again and again: the points of a row share their step and time."""
+
+    def __init__(self, decode: Callable[[bytes], Any]) -> None:
+        self._decode = decode
+
+    def __missing__(self, key: bytes) -> Any:
+        if len(self) > _HELD:
+            self.clear()
+        value = self[key] = self._decode(key)
+        return value
 
 
 def _integer(varint: bytes) -> int:

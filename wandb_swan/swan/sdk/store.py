@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,23 @@ def payloads(run_dir: Path) -> Iterator[tuple[bytes, Any]]:
 
 def raw_payloads(run_dir: Path) -> Iterator[bytes]:
     """Every record of a run folder's store as its bytes. Raises as `payloads`."""
-    file = store_file(run_dir)
+    with _opened(store_file(run_dir)) as reader:
+        yield from reader
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     from swanlab.sdk.internal.core_python.store import DataStoreReader
 
     reader = DataStoreReader()
     try:
         reader.open(str(file))
-        yield from reader
+        yield reader
     except Exception as error:  # SwanLab's DataStoreError, a disk that fails
         raise WandbSwanError(f"{file} cannot be read: {error}") from error
     finally:
-        reader.close()
+        with suppress(AssertionError):  # it could not be opened
+            reader.close()
 
 
 def store_file(run_dir: Path) -> Path:
@@ -63,6 +70,13 @@ def store_file(run_dir: Path) -> Path:
     if not can_be_read():
         raise WandbSwanError(f"{file} cannot be read: {capabilities.loss(capabilities.READ_BACK)}")
     return file
+
+
+def readable_file(run_dir: Path) -> Path:
+    """The store of a run folder, of a format that this SwanLab says it reads. Raises as `payloads`."""
+    file = store_file(run_dir)
+    with _opened(file):
+        return file
 
 
 def parsed(payload: bytes, file: Path | str = "a record") -> Any:

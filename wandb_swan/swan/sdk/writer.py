@@ -34,6 +34,15 @@ class Writer(Protocol):
     def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
         """The numbers of one step."""
 
+    def rows(
+        self,
+        keys: Sequence[str],
+        steps: Sequence[int],
+        timestamps: Sequence[float],
+        columns: Sequence[Sequence[float]],
+    ) -> None:
+        """The numbers of several steps; a column has those of one key."""
+
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         """Returns how many of the items SwanLab takes."""
 
