@@ -90,20 +90,37 @@ class _Reading:
             "request": lambda body: None,  # what wandb's processes say to each other; no log holds any
         }
         self._to.exit_code = None
-        for payload in plain.payloads(self._log):
-            field = record_field(payload)
-            if (field == _HISTORY and self._numbers(payload)) or (field == _SUMMARY and self._changes(payload)):
-                continue
+
+        def whole(payload: bytes) -> None:
             try:
                 record = plain.parsed(payload)
             except ValueError as error:
                 self._to.not_understood["record", str(error)] += 1
-                continue
+                return
             kind = record.WhichOneof("record_type")
             if kind in take:
                 take[kind](getattr(record, kind))
             elif kind not in LEFT_OUT_RECORDS and (kind or record_field(payload)):
                 self._to.not_understood[kind or f"record field {record_field(payload)}", "no handler"] += 1
+
+        change: bytes | None = None
+        for payload in plain.payloads(self._log):
+            field = record_field(payload)
+            texts = texts_of(payload) if field == _HISTORY and not self._cut else None
+            if change is not None:  # wandb's core writes it before the row that it comes from
+                if texts is not None and plain.same_items(change, payload):
+                    self._changed_by(frozenset(texts[0]), texts[0].copy())
+                elif not self._changes(change):
+                    whole(change)
+                change = None
+            if texts is not None and self._numbers(*texts):
+                continue
+            if field != _SUMMARY:
+                whole(payload)
+            elif not self._comes_again(payload):
+                change = payload
+        if change is not None and not self._changes(change):
+            whole(change)
         self._rows.write()
         self._put_changes_down()
         for stderr, rest in self._console.items():
@@ -169,18 +186,24 @@ class _Reading:
 
     def _changes(self, payload: bytes) -> bool:
         """Takes a summary record that sets what many others do, or comes again and again; False: it is another one."""
+        texts = changes_of(payload)
+        if texts is not None:
+            content = payload[content_at(payload) :]
+            self._changed_by(content if len(content) <= _SHORT else frozenset(texts), texts)
+        return texts is not None
+
+    def _comes_again(self, payload: bytes) -> bool:
         content = payload[content_at(payload) :]
-        short = len(content) <= _SHORT
-        known = self._changed.get(content) if short else None
-        texts: Mapping[Any, str] | None = known[1] if known is not None else changes_of(payload)
-        if texts is None:
-            return False
-        what = content if short else frozenset(texts)
+        known = self._changed.get(content) if len(content) <= _SHORT else None
+        if known is not None:
+            self._changed_by(content, known[1])
+        return known is not None
+
+    def _changed_by(self, what: bytes | frozenset[Any], texts: Mapping[Any, str]) -> None:
         self._summaries += 1
         self._changed[what] = self._summaries, texts
         if len(self._changed) > _KINDS:
             self._put_changes_down()
-        return True
 
     def _put_changes_down(self) -> None:
         for number, texts in sorted(self._changed.values(), key=itemgetter(0)):
@@ -197,12 +220,8 @@ class _Reading:
         for item in body.update:
             held[tuple(item.nested_key) or (item.key,)] = number, item.value_json
 
-    def _numbers(self, payload: bytes) -> bool:
+    def _numbers(self, texts: dict[str, str], step: int | None) -> bool:
         """Takes a row of numbers under keys that are not nested; False: it is another one."""
-        read = None if self._cut else texts_of(payload)
-        if read is None:
-            return False
-        texts, step = read
         stamp, told = texts.pop("_timestamp", "0"), texts.pop("_step", None)
         for key in plain.OF_WANDB:
             texts.pop(key, None)

@@ -23,6 +23,7 @@ from ..stream.nested import Path, Tree
 BLOCK = 32_768
 _HEADER = struct.Struct("<IHB")
 _FULL, _LAST = 1, 4
+_CRC_OF_TYPE = tuple(zlib.crc32(bytes((kind,))) for kind in range(256))
 OF_WANDB = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 """Keys that wandb adds to rows and to the summary."""
 
@@ -44,7 +45,7 @@ def payloads(log: FilePath) -> Iterator[bytes]:
             while at + _HEADER.size <= len(block):
                 checksum, length, kind = _HEADER.unpack_from(block, at)
                 chunk = block[at + _HEADER.size : at + _HEADER.size + length]
-                if len(chunk) < length or zlib.crc32(chunk, zlib.crc32(bytes((kind,)))) != checksum:
+                if len(chunk) < length or zlib.crc32(chunk, _CRC_OF_TYPE[kind]) != checksum:
                     return
                 at += _HEADER.size + length
                 parts.append(chunk)
@@ -60,6 +61,26 @@ def parsed(payload: bytes) -> Any:
         return pb.Record.FromString(payload)
     except DecodeError as error:
         raise ValueError("DecodeError") from error
+
+
+def same_items(change: bytes, row: bytes) -> bool:
+    """Whether a record of the summary has the items of a row, in another order; nothing is behind them but its step."""
+    begin, other = _items_at(change), _items_at(row)
+    end = other + len(change) - begin
+    step = row[end:]
+    return (not step or (step[0] == 0x12 and len(step) <= 12)) and (
+        sorted(change[begin:].split(b"\n")) == sorted(row[other:end].split(b"\n"))
+    )
+
+
+def _items_at(payload: bytes) -> int:
+    """Behind the record's number, where it has one, and the tag and the length of its content."""
+    at = 0
+    for _ in range(4 if payload[:1] == b"\x08" else 2):
+        while payload[at : at + 1] >= b"\x80":
+            at += 1
+        at += 1
+    return at
 
 
 def value_of(item: Any) -> Any:
