@@ -14,15 +14,13 @@ from ..journal.fields import PYTHON_CORE
 from ..journal.kinds import LEFT_OUT_RECORDS, LEFT_OUT_REQUESTS
 from ..journal.models import BeginNote, CauseNote, EndNote
 from ..journal.notes import parse_note
-from . import config
+from . import config, messages
 from .console import Console
 from .events import (
-    Alert,
     Artifact,
     ChartDefined,
     ConfigChanged,
     Event,
-    FileSaved,
     HistoryRow,
     MaskLabels,
     MetricDefined,
@@ -50,11 +48,6 @@ _CTRL_C = 255
 
 TENSORBOARD_STEP = "global_step"
 """The key under which wandb's core writes TensorBoard's step into its rows."""
-_TABLES = (".table.json", ".joined-table.json", ".partitioned-table.json")
-"""How the paths of tables in artifacts end."""
-_POLICIES = ("now", "end", "live")
-_SWANLAB_WRITES_ITS_OWN = ("requirements.txt", "conda-environment.yaml", "wandb-metadata.json", "config.yaml")
-"""Of the files that wandb saves by itself; the others are the program (`code/`) and its git diff (`diff.patch`)."""
 
 
 class Decoder:
@@ -337,19 +330,16 @@ class Decoder:
 
     def _on_metric(self, message: Any) -> Iterator[Event]:
         control = getattr(message, "_control", None)
+        name = message.name or message.glob_name
         self._steps.define(
-            message.name or message.glob_name,
+            name,
             message.step_metric,
             step_sync=message.options.step_sync,
             overwrite=bool(control is not None and control.overwrite),
         )
-        if message.name or message.glob_name:
-            self._defined.add(message.name or message.glob_name)
-            yield MetricDefined(
-                name=message.name or message.glob_name,
-                step_metric=message.step_metric,
-                hidden=message.options.hidden,
-            )
+        if name:
+            self._defined.add(name)
+            yield MetricDefined(name=name, step_metric=message.step_metric, hidden=message.options.hidden)
 
     def _items(self, items: Any) -> list[tuple[Path, Any]]:
         decoded = []
@@ -370,38 +360,17 @@ class Decoder:
         yield from self._console[False].write(message.line.rstrip("\n") + "\n", 0.0)
 
     def _on_files(self, message: Any) -> Iterator[Event]:
-        for item in message.files:
-            if item.type == pb.FilesItem.WANDB and item.path in _SWANLAB_WRITES_ITS_OWN:
-                continue
-            policy = _POLICIES[item.policy] if 0 <= item.policy < len(_POLICIES) else "now"
-            yield FileSaved(path=item.path, policy=policy)
+        yield from messages.files(message)
 
     def _on_alert(self, message: Any) -> Iterator[Event]:
-        yield Alert(title=message.title, text=message.text, level=message.level)
+        yield messages.alert(message)
 
     def _on_log_artifact(self, message: Any) -> Iterator[Event]:
         yield from self._on_artifact(message.artifact)
 
     def _on_artifact(self, message: Any) -> Iterator[Event]:
         self.manifest = message.manifest
-        contents = message.manifest.contents
-        artifact = Artifact(
-            name=message.name,
-            type=message.type,
-            aliases=tuple(message.aliases),
-            digest=message.digest,
-            description=message.description,
-            size=sum(entry.size for entry in contents) if contents else None,
-            client_id=message.client_id,
-        )
-        if any(entry.path.endswith(_TABLES) for entry in contents):
-            files = tuple(
-                (entry.path, entry.local_path or entry.ref, entry.digest)
-                for entry in contents
-                if entry.path.endswith(_TABLES) or entry.path.startswith("media/")
-            )
-            artifact = artifact.changed(files=files)
-        yield artifact
+        yield messages.artifact(message)
 
     def _on_use_artifact(self, message: Any) -> Iterator[Event]:
         self.manifest = None

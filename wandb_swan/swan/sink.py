@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -36,19 +35,20 @@ from ..stream.events import (
     SystemStats,
 )
 from ..stream.frozen import NUMBERS
-from ..stream.nested import leaves, spelled
+from ..stream.nested import leaves
 from ..stream.state import State
 from ..stream.values import Numbering, number_of
 from . import limits
 from .chart_axes import ChartAxes
 from .config import RunConfig
-from .files import RunFiles, UnusableError, own_copies
+from .files import RunFiles, own_copies
 from .limits import KeyNames
 from .losses import Losses
 from .media.reader import MediaReader
 from .media.tables import is_table
 from .parts import Part
 from .run import SwanLabRun
+from .saved import SavedFiles
 from .sdk.capabilities import EMPTY_CONFIG_VALUES, KEPT_BATCHES, READ_BACK, found, loss
 from .sdk.writer import Writer, writer_for
 from .target import Target
@@ -58,11 +58,6 @@ if TYPE_CHECKING:
     from .sdk.uploads import Uploads
 
 log = logging.getLogger("wandb_swan")
-
-_MEDIA_FILE = re.compile(r"media/.*_\d+_[0-9a-f]{20}\.")
-"""Files that wandb wrote for a logged value, named `<key>_<step>_<hash>`: they come with their rows."""
-_NUMBERED = re.compile(r'media/[^"]*_\d+_\d+\.[^"]*')
-"""Those of a list, up to wandb 0.12: `<key>_<step>_<number>`. A user may call a file that, too."""
 
 
 class Sink:
@@ -94,23 +89,25 @@ class Sink:
         self._last_numbers: dict[str, Any] = {}
         """Key -> the last one, where it came in such a row."""
         self._samples = 0
-        self._numbered: set[str] = set()
-        """Files with such names that no row has named yet."""
         self._preempting = False
         self._writer: Writer | None = None
         self._values: Values
         self._check = check
         self.counts: Counter[str] = Counter()
         """What was written: rows, scalars, texts, lines."""
-        self.saved: set[str] = set()
-        """The saved files, by their paths in the run's files folder."""
         self.losses = Losses()
         """Values that SwanLab has no place for, or has in another form only."""
+        self._saved = SavedFiles(self._files, self.losses, self.counts)
 
     @property
     def uploads(self) -> Uploads | None:
         """What an online run still has to send."""
         return self._swan.uploads
+
+    @property
+    def saved(self) -> set[str]:
+        """The saved files, by their paths in the run's files folder."""
+        return self._saved.paths
 
     @property
     def lost_link(self) -> str | None:
@@ -130,6 +127,7 @@ class Sink:
     def open(self, started: RunStarted) -> None:
         """Starts the SwanLab run. Raises what `swanlab.init` raises: no key, no server, a wrong workspace."""
         self._swan.open(started)
+        self._saved.run = self._swan.handle
         self._writer = writer_for(self._swan.session, bulk=self._swan.own and self._target.mode == "offline")
         self._values = Values(
             self._writer,
@@ -140,7 +138,7 @@ class Sink:
             counts=self.counts,
             online=self._target.mode == "online",
             check=self._check,
-            keep_file=lambda path, file: self._save(path, file, "now"),
+            keep_file=lambda path, file: self._saved.save(path, file, "now"),
         )
         self._config = RunConfig(started)
         for capability in self._swan.missing():
@@ -210,8 +208,7 @@ class Sink:
         """
         assert self._writer is not None
         self._config.add_summary(self._last | {(key,): value for key, value in self._last_numbers.items()})
-        for path in sorted(self._numbered):
-            self._save((path,), path, "now")
+        self._saved.take_unnamed()
         if self.part.step_offset:
             self._config.add_metadata(step_offset=self.part.step_offset, first_step=self.part.first_step)
         self._writer.flush()
@@ -231,7 +228,7 @@ class Sink:
         unconfirmed = self.uploads.unconfirmed() if self.uploads is not None else None
         failure = self._writer.failure or unconfirmed
         if failure is None and self._check is not None and found.has(READ_BACK):
-            self._check.config = self._config.written
+            self._check.config, self._check.files = self._config.written, self._saved.paths
             return self._check.missing(FilePath(self._swan.handle.dir), state)
         return failure
 
@@ -259,7 +256,7 @@ class Sink:
             case MaskLabels():
                 self._media_reader.labels(event)
             case FileSaved():
-                self._on_file(event)
+                self._saved.take(event)
             case Artifact():
                 self._on_artifact(event)
             case Alert():
@@ -327,8 +324,8 @@ class Sink:
             if number is not None:
                 values.scalar(path, number, step, timestamp)
                 continue
-            if media and self._numbered:
-                self._numbered.difference_update(_NUMBERED.findall(spelled(media)))
+            if media:
+                self._saved.named_by(media)
             if text is not None:
                 values.text(path, text, step, timestamp)
             elif any(map(is_table, media)):  # a metric of the user's keeps its key where a table's column has the same
@@ -405,25 +402,6 @@ class Sink:
         if files := event.brought.get("files"):
             self.counts["artifact files"] += files
         self.add_metadata(artifacts=list(self._artifacts.values()))
-
-    def _on_file(self, event: FileSaved) -> None:
-        if _NUMBERED.fullmatch(event.path) and event.policy == "now":
-            self._numbered.add(event.path)
-        elif not _MEDIA_FILE.match(event.path):
-            self._save((event.path,), event.path, event.policy)
-
-    def _save(self, key: Path, path: str, policy: str) -> None:
-        try:
-            self._files.save(self._swan.handle, path, policy)
-        except UnusableError as error:
-            self.losses.add(key, f"file not saved: {error.reason}", error.detail)
-        except Exception as error:
-            self.losses.add(key, f"file not saved: {type(error).__name__}", str(error))
-        else:
-            self.counts["files"] += 1
-            self.saved.add(path)
-            if self._check is not None:
-                self._check.files.add(path)
 
     def _on_stats(self, event: SystemStats) -> None:
         """Scalars under `system/`, a step for each sample, for a run of the past: SwanLab itself watches a live one.
