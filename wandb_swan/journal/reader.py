@@ -64,8 +64,12 @@ class LogReader:
             if self.offset == 0 and not self._read_file_header():
                 self.trouble = None
                 return
-            self._file.seek(self.offset)
-            while (record := self._read_record()) is not None:
+            while True:
+                yield from self._whole_chunks()
+                self._file.seek(self.offset)
+                record = self._read_record()
+                if record is None:
+                    break
                 yield record
             self.trouble = None
         except OSError as error:
@@ -96,6 +100,21 @@ class LogReader:
             return False
         self.offset = len(FILE_HEADER)
         return True
+
+    def _whole_chunks(self) -> Iterator[bytes]:
+        """The records that begin and end in this block, up to what `_read_record` has to look at."""
+        self._file.seek(self.offset)
+        begin = self.offset
+        data = self._file.read(BLOCK - begin % BLOCK)
+        at = CHUNK_HEADER.size
+        while at <= len(data):
+            checksum, length, kind = CHUNK_HEADER.unpack_from(data, at - CHUNK_HEADER.size)
+            payload = data[at : at + length]
+            if kind != FULL or len(payload) < length or zlib.crc32(payload, CRC_OF_TYPE[FULL]) != checksum:
+                return
+            self.offset = begin + at + length
+            yield payload
+            at += length + CHUNK_HEADER.size
 
     def _read_record(self) -> bytes | None:
         """The next whole record, or None at the end of the data; `offset` moves only past whole records."""
