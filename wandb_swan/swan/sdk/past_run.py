@@ -36,6 +36,7 @@ def at_once() -> Iterator[None]:
         replace("internal.run.greeting", "welcome", lambda place, original: lambda *_: None)
         replace("internal.run.greeting", "goodbye", lambda place, original: lambda *_: None)
         replace("internal.core_python.core", "FileWatcher", _no_watcher)
+        replace("internal.pkg.helper", "mkdir_and_append_gitignore", _unless_there)
         replace("internal.pkg.fs", "safe_mkdirs", lambda place, original: _make_folders)
         replace("internal.pkg.fs", "safe_write", lambda place, original: _keeping(files, original))
         replace("cmd.init", "create_settings", lambda place, original: lambda: _kept(original))
@@ -52,6 +53,11 @@ def _no_watcher(place: Any, original: Any) -> Callable[..., Any]:
     """
     null: Callable[[], Any] = place.NullFileWatcher
     return lambda *_, **__: null()
+
+
+def _unless_there(place: Any, original: Callable[[Path], None]) -> Callable[[Path], None]:
+    """What makes a log directory with its `.gitignore`: it lists all runs of one that is there."""
+    return lambda log_dir: None if (log_dir / ".gitignore").exists() else original(log_dir)
 
 
 def _make_folders(*folders: Any, **_: Any) -> None:
