@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from compat_tests.unit.logs import END, begin, log, record
 from wandb_swan.convert import conversion
@@ -20,7 +21,7 @@ from wandb_swan.convert.jobs import Job
 from wandb_swan.convert.worker import convert
 from wandb_swan.sources.reference import RunReference
 from wandb_swan.sources.selection import Options
-from wandb_swan.swan.sdk import quick_config
+from wandb_swan.swan.sdk import quick_config, whole_settings
 from wandb_swan.swan.sdk.store import parsed, raw_payloads
 
 SETTINGS = """
@@ -64,10 +65,26 @@ def test_settings_come_from_where_swanlab_reads_them(tmp_path: Path) -> None:
     assert told[0] == told[1]
 
 
+def test_settings_that_are_more_than_their_values(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Counting(BaseModel):
+        made: int = 0
+
+        def __init__(self, made: int = 0) -> None:
+            super().__init__(made=made + 1)
+
+    monkeypatch.setattr("swanlab.Settings", Counting)
+    with caplog.at_level("INFO", "wandb_swan"):
+        whole_settings.read_once.__wrapped__()
+    assert "runs are opened more slowly" in caplog.text
+    assert Counting(made=4).made == 5
+
+
 @given(st.dictionaries(texts, values, max_size=4))
 @example({"": 1, "π" * 100: 2, "C:\\r": "\r", "new\n\n line": "\x85 ", "🙂": ["- ", "? ", "'"]})
 def test_the_config_file_is_the_same(config: dict[str, Any]) -> None:
-    options = {"allow_unicode": True, "default_flow_style": False}
+    options: dict[str, Any] = {"allow_unicode": True, "default_flow_style": False}
     assert quick_config.dump(config, **options) == yaml.safe_dump(config, **options)
 
 
