@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from ..exceptions import ExperimentEnded, WandbSwanError
@@ -23,6 +24,7 @@ from ..swan.config import amend_metadata
 from ..swan.parts import Part
 from ..swan.sdk import run_times
 from ..swan.sdk.discard import discard
+from ..swan.sdk.past_run import at_once
 from ..swan.sdk.store import can_be_read
 from ..swan.sent import Continuation, Sent
 from ..swan.sink import Sink
@@ -129,7 +131,8 @@ class Conversion:
 
         source.on_folder = folder
         discard(self._run_dir)
-        with run_times.original(started.started_at, lambda: source.finished_at):
+        quickly = at_once() if options.mode == "offline" and not job.follow else nullcontext()
+        with quickly, run_times.original(started.started_at, lambda: source.finished_at):
             continuation = self._open(sink, started, source)
             finished, closed = self._write(sink, source, events)
             for path in selection.too_large:

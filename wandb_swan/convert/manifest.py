@@ -30,7 +30,7 @@ SAVE_INTERVAL = 1.0
 class Entry(BaseModel):
     """One run in one SwanLab project."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: Literal["started", "done", "failed"]
     run_dir: str
@@ -68,6 +68,8 @@ class Manifest:
         self.path = log_dir.parent / f"{log_dir.name}.convert.json"
         self._log_dir = log_dir
         self._entries: dict[str, Entry] = {}
+        self._texts: dict[str, tuple[Entry, str]] = {}
+        """What `save` has written of each entry last: most are as they were."""
         self._saved_at = 0.0
         self._opened_at = time.time()
         self._begun: set[str] = set()
@@ -223,9 +225,17 @@ class Manifest:
     def save(self) -> None:
         """Writes the file, whole or not at all."""
         self._saved_at = time.monotonic()
-        runs = {key: entry.model_dump(mode="json", exclude_defaults=True) for key, entry in self._entries.items()}
-        content = json.dumps({"version": 1, "runs": runs}, ensure_ascii=False, indent=1)
-        write_whole(self.path, content, durable=True)
+        runs = ",\n".join(self._line(key, entry) for key, entry in self._entries.items())
+        write_whole(self.path, f'{{"version": 1, "runs": {{\n{runs}\n}}}}\n', durable=True)
+
+    def _line(self, key: str, entry: Entry) -> str:
+        """An entry as one line: entries are never changed, others take their places."""
+        written = self._texts.get(key)
+        if written is None or written[0] is not entry:
+            value = entry.model_dump(mode="json", exclude_defaults=True)
+            text = f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
+            written = self._texts[key] = entry, text
+        return written[1]
 
     def _free_name(self, reference: RunReference) -> str:
         """`run-<start>-<id>` as SwanLab names its folders, with a number where that is taken."""

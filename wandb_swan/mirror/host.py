@@ -216,10 +216,12 @@ def _import_all() -> None:
     """What the mirror of a plain run imports on its way."""
     from ..parity import readback  # noqa: F401
     from ..swan import sink, target  # noqa: F401
-    from ..swan.sdk import probe
+    from ..swan.sdk import probe, quick_config, whole_settings
     from . import process  # noqa: F401
 
     probe.preload()
+    quick_config.install()
+    whole_settings.read_once()
 
 
 def _sweep() -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ..exceptions import WandbSwanError
+from ..stream.events import RunStarted
 from .json_run import RUN_FOLDER, JsonRun, marker
 from .local_run import LocalRun, head, why_none
 from .reference import RunReference
@@ -78,9 +79,10 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
         what = "is neither a folder nor a .wandb file" if there else "does not exist"
         raise WandbSwanError(f"{root} {what}; give the folder that wandb wrote its runs to (--wb-dir ./wandb)")
     groups: dict[tuple[str, str, str], list[FilePath]] = {}
+    heads: dict[FilePath, RunStarted | None] = {}
     for log in search.logs:
         try:
-            found = head(log)
+            found = heads[log] = head(log)
             reason, damaged = ("", False) if found else why_none(log)
         except OSError as error:
             reason, damaged = f"cannot be read: {error.strerror}", False
@@ -95,6 +97,8 @@ def discover(root: FilePath, run_dir: str | None = None, *, recursive: bool = Tr
         else:
             group.append(log)
     runs = [run for group in groups.values() for run in _continued(group)]
+    for run in runs:
+        run.started = heads[run.logs[0]]
     runs += [JsonRun(path) for path in search.json_runs]
     if not runs and not search.no_runs:
         raise WandbSwanError(

@@ -14,7 +14,7 @@ from ..exceptions import ExperimentEnded, WandbSwanError
 from ..stream.events import RunChanged, RunStarted
 from ..stream.state import State
 from . import limits
-from .sdk import capabilities, dashboard
+from .sdk import capabilities, dashboard, quick_config, whole_settings
 from .sdk.capabilities import Capability, found
 from .sdk.description import rewrite, show_in_dashboard, update_experiment
 from .sdk.presence import Presence
@@ -75,20 +75,28 @@ class SwanLabRun:
             survey(self.session)
             dashboard.mend(self.session)
             return
-        before = set(self._target.log_dir.glob("run-*"))
+        before = self._folders(started)
         try:
             self._open(started)
         except BaseException:
             self.abandon()
-            for folder in set(self._target.log_dir.glob("run-*")) - before:
-                ours = limits.run_id(started.run_id).replace("-", "_")
-                if folder.name == self._target.run_dir or folder.name.split("-", 2)[-1] == ours:
-                    shutil.rmtree(folder, ignore_errors=True)  # what SwanLab left behind holds nothing
+            for folder in self._folders(started) - before:
+                shutil.rmtree(folder, ignore_errors=True)  # what SwanLab left behind holds nothing
             raise
+
+    def _folders(self, started: RunStarted) -> set[FilePath]:
+        """Those that may be of the run."""
+        log_dir, run_dir = self._target.log_dir, self._target.run_dir
+        if run_dir:  # the others may be many
+            return {log_dir / run_dir} if (log_dir / run_dir).exists() else set()
+        ours = limits.run_id(started.run_id).replace("-", "_")
+        return {folder for folder in log_dir.glob("run-*") if folder.name.split("-", 2)[-1] == ours}
 
     def _open(self, started: RunStarted) -> None:
         target = self._target
-        settings = swanlab.Settings(
+        whole_settings.read_once()
+        quick_config.install()
+        settings = whole_settings.only(
             interactive=False,
             terminal=swanlab.Settings.Terminal(proxy_type="none"),
             **({} if target.monitor else {"probe": _no_probe()}),
