@@ -69,19 +69,22 @@ class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(_loaded(self.__name__), name)
+        module = _loaded(self.__name__)
+        try:
+            return module.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
 
 
-def _loaded(name: str) -> Any:
-    with _loading:  # SwanLab asks in a thread of its own
-        module = sys.modules[name]
-        if isinstance(module, _StandIn):
-            later: _Later = module.__dict__.pop("_later")
-            for answered in later.answers:
-                delattr(module, answered)
-            module.__class__ = ModuleType  # type: ignore[assignment]
-            later.loader.exec_module(module)
-        return module
+def _loaded(name: str) -> ModuleType:
+    module = sys.modules[name]
+    if isinstance(module, _StandIn):
+        with _loading:  # another thread may ask meanwhile: until the end, what the module has not yet is waited for
+            later = module.__dict__.pop("_later", None)
+            if later is not None:
+                later.loader.exec_module(module)
+                module.__class__ = ModuleType  # type: ignore[assignment]
+    return module
 
 
 class _Later(Loader):
