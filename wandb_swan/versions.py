@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ NEWEST_TESTED: Final = {"wandb": (0, 31), "swanlab": (0, 10)}
 def installed(package: str) -> str:
     """The version of a package; `unknown` where nothing says it."""
     with contextlib.suppress(Exception):  # no metadata in a frozen application; no number in `sys.path` is borne
-        return version(package)
+        return _declared(package, "Version")[0]
     if package == "wandb-swan":  # `wandb-swan run` makes the package importable elsewhere, not what lies beside it
         for beside in distributions(name=package, path=[str(Path(__file__).parent.parent)]):
             return beside.version
@@ -45,7 +45,7 @@ def below_declared(*packages: str) -> list[str]:
     found = []
     declarations: list[str] = []
     with contextlib.suppress(PackageNotFoundError):
-        declarations = requires("wandb-swan") or []
+        declarations = _declared("wandb-swan", "Requires-Dist")
     for requirement in declarations:
         declared = re.fullmatch(r"([\w.-]+)[^;]*?>=\s*([\w.]+)[^;]*(;\s*python_version\s*>=.*)?", requirement)
         if declared is None:  # an extra's, or an older Python's
@@ -57,6 +57,16 @@ def below_declared(*packages: str) -> list[str]:
         if its_version != "unknown" and _numbers(its_version) < _numbers(lowest):
             found.append(f"{package} {its_version} is below {lowest}")
     return found
+
+
+def _declared(package: str, field: str) -> list[str]:
+    """What a package's metadata say of a field. Raises PackageNotFoundError.
+
+    `importlib.metadata.version` parses all of it, the package's README as well: 3 ms for SwanLab's.
+    """
+    found = distribution(package)
+    text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
+    return re.findall(rf"^{field}:[ \t]*(.*\S)", text.partition("\n\n")[0], re.MULTILINE)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

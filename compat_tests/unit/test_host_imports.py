@@ -1,4 +1,7 @@
-"""What a host of mirrors imports: one thread, no random state, and SwanLab's charts when one is drawn, as they are."""
+"""What a host of mirrors imports: one thread, no random state, and SwanLab's charts when one is drawn, as they are.
+
+NVIDIA's names, and what guesses charsets, likewise.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,23 @@ for drawn in (table, Bar()):
 assert type(table).__mro__[1].__module__.startswith("pyecharts.")
 assert not isinstance("text", builder._EchartsType)
 assert swanlab.echarts.Bar is Bar and swanlab.plot.__name__.endswith(".plot")
+from concurrent.futures import ThreadPoolExecutor
+import pynvml, requests
+assert not hasattr(sys.modules["charset_normalizer"], "__all__"), "the host has imported what guesses charsets"
+answer = requests.Response()
+answer._content = "gr\\u00fc\\u00dfe an alle, f\\u00fcr \\u00e4hnliches".encode("latin-1") * 20
+with ThreadPoolExecutor(8) as threads:  # all at once, and the first one loads it
+    for text in threads.map(lambda _: answer.text, range(8)):
+        assert "gr\\u00fc\\u00dfe" in text
+try:
+    pynvml.nvmlInit()
+except pynvml.NVMLError:
+    assert "nvmlShutdown" not in vars(pynvml), "the host has imported what reads NVIDIA's GPUs"
+assert issubclass(pynvml.NVMLError_NotFound, pynvml.NVMLError) and pynvml.nvmlInit.__module__ == "pynvml"
+try:
+    pynvml.nvmlInit()
+except pynvml.NVMLError as error:
+    assert error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
 print("whole")
 """
 )

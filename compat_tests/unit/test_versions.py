@@ -36,6 +36,6 @@ def test_a_swanlab_that_is_not_tested_is_not_installed() -> None:
     ],
 )
 def test_below_declared(declared: str, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions, "requires", lambda _: [declared])
+    monkeypatch.setattr(versions, "_declared", lambda *_: [declared])
     monkeypatch.setattr(versions, "installed", lambda _: "0.8.0")
     assert below_declared() == found

@@ -104,7 +104,7 @@ def test_doctor_on_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> Non
         patch.setattr(capture, "install", lambda: False)
         assert [finding.verdict for finding in doctor._tap()] == ["wrong"]
     with monkeypatch.context() as patch:
-        patch.setattr(versions, "version", lambda name: "99.1.0")
+        patch.setattr(versions, "_declared", lambda *_: ["99.1.0"])
         told = [finding.detail for finding in doctor._versions() if finding.verdict == "limited"]
         newest = {name: ".".join(map(str, tested)) for name, tested in versions.NEWEST_TESTED.items()}
         assert told == [f"{name} 99.1.0 is newer than the newest one tested ({newest[name]})" for name in newest]

@@ -35,6 +35,8 @@ from .interpreter import Interpreter
 from .process import DEFER, command_of, environment, import_path, let_go, start_python
 
 MODULE = "wandb_swan.mirror.host"
+_GIVE_WAY = "from wandb_swan.mirror.priority import give_way; give_way(); "
+"""Before the host's first imports: they come while wandb starts its core."""
 OF_ONE_PROGRAM = re.compile(r"WANDB_(?!SWAN|CACHE_DIR)\w*|_|PWD|OLDPWD|SHLVL")
 """The variables that no mirror asks for, and that may differ between programs of one host."""
 _INSTALLED = ("site-packages", "dist-packages")
@@ -148,7 +150,7 @@ class Meeting:
                 str(self.folder),
                 str(lock),
                 log=self.folder / "log",
-                before=DEFER,
+                before=DEFER + _GIVE_WAY,
                 base=self._environment,
                 interpreter=self._interpreter,
                 keep=[lock],

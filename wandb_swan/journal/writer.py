@@ -174,16 +174,18 @@ class JournalWriter:
                         self._leave_spool(record.offset, error)
                         self._file.put(data, record.offset)
                     self._last = time.monotonic() - began
-                    self._slow = self._slow + 1.0 if self._last > SLOW else max(0.0, self._slow - FORGIVEN)
+                    if self._last > SLOW:
+                        self._slow += 1.0
+                    elif self._slow:
+                        self._slow = max(0.0, self._slow - FORGIVEN)
                     ends.append(record.offset + len(data))
                     record.written = True
-                with contextlib.suppress(ValueError):  # removed meanwhile
+                try:  # noqa: SIM105  (`suppress` takes as long as the system call)
                     queue.remove(record)
-                if len(ends) > 8:
-                    length = max(ends)
-                    for end in [end for end in ends if end < length]:
-                        with contextlib.suppress(ValueError):
-                            ends.remove(end)
+                except ValueError:  # removed meanwhile
+                    pass
+                if len(ends) > 16:
+                    self._forget_lower_ends()
         except IndexError:
             pass  # emptied meanwhile
         except OSError as error:
@@ -194,6 +196,15 @@ class JournalWriter:
             self._busy -= 1
             if self._closed:
                 self._give_back()
+
+    def _forget_lower_ends(self) -> None:
+        ends = self._ends
+        length = max(ends)
+        for end in [end for end in ends if end < length]:
+            try:  # noqa: SIM105
+                ends.remove(end)
+            except ValueError:
+                pass
 
     def _turn_to_relief(self) -> None:
         """What follows goes to a spool, if there is one. What comes in the middle of this is written as before."""
