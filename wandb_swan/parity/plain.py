@@ -67,19 +67,22 @@ def same_items(change: bytes, row: bytes) -> bool:
     """Whether a record of the summary has the items of a row, in another order; nothing is behind them but its step."""
     begin, other = _items_at(change), _items_at(row)
     end = other + len(change) - begin
-    step = row[end:]
-    return (not step or (step[0] == 0x12 and len(step) <= 12)) and (
-        sorted(change[begin:].split(b"\n")) == sorted(row[other:end].split(b"\n"))
-    )
+    if len(row) > end and (row[end] != 0x12 or len(row) - end > 12):
+        return False
+    items, others = change[begin:].split(b"\n"), row[other:end].split(b"\n")
+    return len(items) == len(others) and frozenset(items) == frozenset(others)
 
 
 def _items_at(payload: bytes) -> int:
     """Behind the record's number, where it has one, and the tag and the length of its content."""
     at = 0
-    for _ in range(4 if payload[:1] == b"\x08" else 2):
-        while payload[at : at + 1] >= b"\x80":
+    try:
+        for _ in range(4 if payload[0] == 8 else 2):
+            while payload[at] >= 0x80:
+                at += 1
             at += 1
-        at += 1
+    except IndexError:  # it is cut
+        pass
     return at
 
 

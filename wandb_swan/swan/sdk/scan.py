@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from pathlib import Path
@@ -105,7 +105,10 @@ class _Reading:
     def _points_from(self, at: int) -> int:
         """Takes points up to what is none; returns where that is."""
         data = self._data
-        while found := _POINT.findall(data, at, at + BLOCK - (self._begin + at) % BLOCK):
+        while _POINT.match(data, at):
+            found = _POINT.findall(data, at, at + BLOCK - (self._begin + at) % BLOCK)
+            if not found:  # it goes on in the next block
+                break
             whole, crcs, bodies, lengths, names, steps, stamps, values = zip(*found, strict=True)
             joined = b"".join(whole)
             if not data.startswith(joined, at) or [*b"".join(lengths)] != [*map(len, names)]:
@@ -130,19 +133,22 @@ class _Reading:
     ) -> None:
         zero = bytes(8)
         numbers = struct.unpack(f"<{len(values)}d", b"".join([value or zero for value in values]))
-        self._hold(names, map(self._steps.__getitem__, steps), numbers, map(self._times.__getitem__, stamps))
+        columns = [*map(self._steps.__getitem__, steps)], numbers, [*map(self._times.__getitem__, stamps)]
+        keys = len({*names})
+        if names[keys:] == names[:-keys]:  # row after row with the same keys
+            for at, name in enumerate(names[:keys]):
+                self._hold(name, *(column[at::keys] for column in columns))
+        else:
+            for name, step, value, time in zip(names, *columns, strict=True):
+                self._hold(name, (step,), (value,), (time,))
 
-    def _hold(
-        self, names: Sequence[bytes], steps: Iterable[int], values: Iterable[float], times: Iterable[float]
-    ) -> None:
-        keys = self._keys
-        for name, step, value, time in zip(names, steps, values, times, strict=True):
-            held = keys.get(name)
-            if held is None:
-                held = keys[name] = array("q"), array("d"), array("d")
-            held[0].append(step)
-            held[1].append(value)
-            held[2].append(time)
+    def _hold(self, name: bytes, steps: Sequence[int], values: Sequence[float], times: Sequence[float]) -> None:
+        held = self._keys.get(name)
+        if held is None:
+            held = self._keys[name] = array("q"), array("d"), array("d")
+        held[0].extend(steps)
+        held[1].extend(values)
+        held[2].extend(times)
 
     def _record_at(self, at: int, found: Stretch) -> int | None:
         """Takes the record there, whatever it is; None where it is not whole, or damaged."""
@@ -180,7 +186,7 @@ class _Reading:
             found.others.append(payload)
             return
         point, stamp = record.scalar, record.scalar.timestamp
-        self._hold((point.key.encode(),), (point.step,), (point.value.number,), (stamp.seconds + stamp.nanos / 1e9,))
+        self._hold(point.key.encode(), (point.step,), (point.value.number,), (stamp.seconds + stamp.nanos / 1e9,))
 
     def _behind_fragments(self) -> int:
         """Where the first record begins that has not begun in the stretch before."""
