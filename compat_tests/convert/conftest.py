@@ -211,15 +211,20 @@ def content(store: SwanStore) -> object:
 
 
 def workers_of(cli: Cli) -> list[int]:
-    """The worker processes of a command, found by the folder that they work in."""
+    """The worker processes of a command and their host, found by the folder that they work in."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if (place / "cwd").readlink() == cli.dir and b"convert.worker" in (place / "cmdline").read_bytes():
+            if (place / "cwd").readlink() == cli.dir and b"wandb_swan.convert." in (place / "cmdline").read_bytes():
                 found.append(int(place.name))
         except OSError:
             continue
     return found
+
+
+def called(cli: Cli, name: str) -> int:
+    """The first of them that `ps` shows under a name."""
+    return min(pid for pid in workers_of(cli) if Path(f"/proc/{pid}/comm").read_text().strip() == name)
 
 
 def wait_for(condition: object, seconds: float = 60) -> None:

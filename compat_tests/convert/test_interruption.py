@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compat_tests.convert.conftest import Cli, content, train, wait_for, workers_of
+from compat_tests.convert.conftest import Cli, called, content, train, wait_for, workers_of
 from compat_tests.stores import SwanStore
 from wandb_swan.journal.claim import Claim
 
@@ -51,7 +51,7 @@ def test_interrupted_and_again(how: str, long_runs: Path, uninterrupted: dict[st
     process = cli.start(*command)
     wait_for(lambda: half_written(cli))
     if how == "worker killed":
-        os.kill(workers_of(cli)[0], signal.SIGKILL)
+        os.kill(called(cli, "swan-worker"), signal.SIGKILL)
     else:
         process.send_signal(signal.SIGKILL if how == "command killed" else signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -68,6 +68,19 @@ def test_interrupted_and_again(how: str, long_runs: Path, uninterrupted: dict[st
     assert "3 skipped" in cli(*command)
     manifest = json.loads((cli.dir / "swanlog.convert.json").read_text())
     assert {item["state"] for item in manifest["runs"].values()} == {"done"}
+
+
+def test_a_host_of_workers_that_is_killed_is_not_missed(
+    long_runs: Path, uninterrupted: dict[str, object], cli: Cli
+) -> None:
+    command = ("convert", "-t", "wandb-local", "--wb-dir", long_runs, "--mode", "offline", "--workers", "2")
+    process = cli.start(*command)
+    wait_for(lambda: half_written(cli))
+    os.kill(called(cli, "swan-workers"), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "3 converted" in out, out + err
+    assert {run_id: content(store) for run_id, store in cli.stores().items()} == uninterrupted
+    wait_for(lambda: not workers_of(cli), 10)
 
 
 def test_a_source_that_has_grown_is_converted_again(cli: Cli, tmp_path: Path) -> None:

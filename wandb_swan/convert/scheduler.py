@@ -47,6 +47,7 @@ def convert_reference(
             discard(job.options.log_dir / job.run_dir)
     if report is not None:
         return report
+    code = f" (exit code {exit_code})" if exit_code is not None else ""
     return RunReport(
         source=reference.source,
         run_id=reference.run_id,
@@ -54,7 +55,7 @@ def convert_reference(
         project=reference.project,
         run_dir=job.run_dir,
         state="interrupted",
-        reason=f"its worker process ended early (exit code {exit_code}); type the same command again",
+        reason=f"its worker process ended early{code}; type the same command again",
     ).model_dump_json()
 
 

@@ -12,27 +12,20 @@ from typing import Any
 
 from ..capture.process import DEFER, start_python
 from ..sources.exports import ExportCache
+from .host import Host
 
+_QUIET = {"SWANLAB_PROBE_REQUIREMENTS": "false"}
 RUNS_A_WORKER = 200
 """After so many runs a worker process is replaced, whatever SwanLab or wandb may have kept in it."""
 
 
 class Worker:
-    """A worker process and the pipe to it."""
+    """A worker process and the pipes to it."""
 
-    def __init__(self, log_dir: Path) -> None:
-        """Starts it; what it prints goes to `worker_log(log_dir)`. Raises OSError."""
+    def __init__(self, log_dir: Path, host: Host | None) -> None:
+        """Has the host fork it, or starts it; what it prints goes to `worker_log(log_dir)`. Raises OSError."""
         self._exports = ExportCache(log_dir)
-        log = worker_log(log_dir)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # A session of its own: Ctrl-C is for the command, which then ends its workers.
-        self._process = start_python(
-            "wandb_swan.convert.worker",
-            log=log,
-            before=DEFER,
-            piped=True,
-            base={**self._exports.env, "SWANLAB_PROBE_REQUIREMENTS": "false"},
-        )
+        self._process: Any = _forked(host, self._exports) or _started(log_dir, self._exports)
         self._writing = threading.Lock()
         self.runs = 0
 
@@ -41,7 +34,6 @@ class Worker:
     ) -> str | None:
         """The report of a run as JSON; None if the process died over it."""
         self.runs += 1
-        assert self._process.stdout is not None
         try:
             self.tell(json.loads(job))
             for line in self._process.stdout:
@@ -58,43 +50,59 @@ class Worker:
 
     def tell(self, what: Any) -> None:
         """A job, or a word for the one that it is at. Raises OSError where the process has died."""
-        assert self._process.stdin is not None
         with self._writing:
             self._process.stdin.write(f"{json.dumps(what)}\n".encode())  # ASCII: it is read in its locale's encoding
             self._process.stdin.flush()
 
-    def end(self) -> int:
-        """Ends the process; returns its exit code."""
+    def end(self) -> int | None:
+        """Ends the process; returns its exit code, None if nobody knows it."""
         for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+            with suppress(OSError):
+                pipe.close()
+        code: int | None
         try:
-            return self._process.wait(5)
+            code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return self._process.wait()
+            code = self._process.wait()
         finally:
             self._exports.remove()
+        return code
 
     def kill(self) -> None:
         self._process.kill()
         self._exports.remove()
 
 
+def _started(log_dir: Path, exports: ExportCache) -> Any:
+    log = worker_log(log_dir)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # A session of its own: Ctrl-C is for the command, which then ends its workers.
+    return start_python("wandb_swan.convert.worker", log=log, before=DEFER, piped=True, base={**exports.env, **_QUIET})
+
+
+def _forked(host: Host | None, exports: ExportCache) -> Any:
+    try:
+        return host and host.fork(exports.place)
+    except (OSError, ValueError):
+        return None
+
+
 class Pool:
-    """The worker processes of this process: idle ones are used again, since starting one takes a second or two."""
+    """The worker processes of this process: idle ones are used again, and all are forked from one where that can be."""
 
     def __init__(self) -> None:
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
+        self._host: Host | None = None
         self._lock = threading.Lock()
         self._closed = False
 
     def take(self, log_dir: Path) -> Worker:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(log_dir)
+            host = self._host_of(log_dir) if worker is None else None
+        worker = worker or Worker(log_dir, host)
         with self._lock:
             self._busy.add(worker)
             closed = self._closed
@@ -103,11 +111,24 @@ class Pool:
         return worker
 
     def warm(self, log_dir: Path) -> None:
-        worker = Worker(log_dir)
+        """Has the workers' imports done meanwhile."""
         with self._lock:
-            self._idle.append(worker)
+            host = self._host_of(log_dir)
+        if host is None:
+            worker = Worker(log_dir, None)
+            with self._lock:
+                self._idle.append(worker)
 
-    def give_back(self, worker: Worker, *, usable: bool) -> int:
+    def _host_of(self, log_dir: Path) -> Host | None:
+        if self._host is not None and not (self._host.log_dir == log_dir and self._host.lives):
+            self._host.close()
+            self._host = None
+        if self._host is None and not self._closed and Host.possible():
+            with suppress(OSError):
+                self._host = Host(log_dir, worker_log(log_dir), {**ExportCache(log_dir).env, **_QUIET})
+        return self._host
+
+    def give_back(self, worker: Worker, *, usable: bool) -> int | None:
         with self._lock:
             self._busy.discard(worker)
             if usable and worker.runs < RUNS_A_WORKER and not self._closed:
@@ -121,10 +142,13 @@ class Pool:
             self._closed = True
             idle, self._idle = self._idle, []
             busy = list(self._busy)
+            host, self._host = self._host, None
         for worker in busy:
             worker.kill()
         for worker in idle:
             worker.end()
+        if host is not None:
+            host.close()
 
     def open(self) -> None:
         with self._lock:

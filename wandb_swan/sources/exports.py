@@ -29,9 +29,14 @@ class ExportCache:
         self._folder = _folders(log_dir) / secrets.token_hex(8)
 
     @property
+    def place(self) -> str:
+        """The folder, which the worker's core is told in `PLACE`."""
+        return str(self._folder)
+
+    @property
     def env(self) -> dict[str, str]:
         """This process's environment, with that folder."""
-        return {name: value for name, value in os.environ.items() if name != _SERVICE} | {PLACE: str(self._folder)}
+        return {name: value for name, value in os.environ.items() if name != _SERVICE} | {PLACE: self.place}
 
     def remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
