@@ -66,7 +66,7 @@ class Host:
 
     @property
     def lives(self) -> bool:
-        return self._process.poll() is None
+        return self._socket.fileno() >= 0 and self._process.poll() is None
 
     def fork(self, place: str) -> Forked:
         """A worker process whose wandb core keeps its exports in `place`. Raises OSError."""
@@ -85,8 +85,12 @@ class Host:
     def ask(self, what: dict[str, Any], *descriptors: int) -> Any:
         """Raises OSError where it does not answer."""
         with self._asking:
-            socket.send_fds(self._socket, [json.dumps(what).encode()], descriptors)
-            answer = self._socket.recv(1 << 16)
+            try:
+                socket.send_fds(self._socket, [json.dumps(what).encode()], descriptors)
+                answer = self._socket.recv(1 << 16)
+            except OSError:
+                self._socket.close()  # what it says later is no answer to anything
+                raise
         if not answer:
             raise ConnectionResetError
         return json.loads(answer)
