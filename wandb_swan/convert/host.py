@@ -168,9 +168,9 @@ def main(arguments: list[str]) -> int:
             if answer is not None:
                 children.add(answer)
             os.close(descriptors[0])
-        elif of in children:
-            if what == "kill":
-                os.kill(of, signal.SIGKILL)
+        elif what == "kill" and of in children:
+            os.kill(of, signal.SIGKILL)
+        elif what == "reap" and of in children:
             pid, status = os.waitpid(of, os.WNOHANG)
             if pid:
                 children.remove(of)
