@@ -7,7 +7,7 @@ with their protobuf messages: whatever core is behind it, in Python or in a proc
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ...exceptions import WandbSwanError
 from . import capabilities
 from .capabilities import Capability, found
-from .log_writer import LogWriter
+from .log_writer import LogWriter, PointWriter
 from .ready_media import place_quickly
 from .session import Session
 
@@ -36,7 +36,7 @@ def timestamp_of(seconds: float) -> Timestamp:
     return stamp
 
 
-class CoreWriter:
+class CoreWriter(PointWriter):
     """Hands batches to SwanLab's core."""
 
     def __init__(self, session: Session) -> None:
@@ -150,20 +150,6 @@ class CoreWriter:
         )
         if len(self._scalars) >= BATCH:
             self.flush()
-
-    def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
-        for key, number in zip(keys, numbers, strict=True):
-            self.scalar(key, step, timestamp, number)
-
-    def rows(
-        self,
-        keys: Sequence[str],
-        steps: Sequence[int],
-        timestamps: Sequence[float],
-        columns: Sequence[Sequence[float]],
-    ) -> None:
-        for step, timestamp, *numbers in zip(steps, timestamps, *columns, strict=True):
-            self.row(keys, step, timestamp, numbers)
 
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         if self._build_media is None:

@@ -10,18 +10,11 @@ from . import capabilities
 from .capabilities import loss
 
 
-class LogWriter:
-    """The public `run.log`: every value, at the time it is written. Console lines and chart axes have no public way."""
-
-    def __init__(self, run: Any) -> None:
-        self._run = run
-        self.failure: str | None = None
-        self.losses: Counter[tuple[str, str]] = Counter()
-        self.skip_lines = 0
+class PointWriter:
+    """Takes rows point by point."""
 
     def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
-        self._run.log({key: number}, step=step)
-        self._count_time(key, timestamp)
+        raise NotImplementedError
 
     def row(self, keys: Sequence[str], step: int, timestamp: float, numbers: Sequence[float]) -> None:
         for key, number in zip(keys, numbers, strict=True):
@@ -36,6 +29,20 @@ class LogWriter:
     ) -> None:
         for step, timestamp, *numbers in zip(steps, timestamps, *columns, strict=True):
             self.row(keys, step, timestamp, numbers)
+
+
+class LogWriter(PointWriter):
+    """The public `run.log`: every value, at the time it is written. Console lines and chart axes have no public way."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self.failure: str | None = None
+        self.losses: Counter[tuple[str, str]] = Counter()
+        self.skip_lines = 0
+
+    def scalar(self, key: str, step: int, timestamp: float, number: float) -> None:
+        self._run.log({key: number}, step=step)
+        self._count_time(key, timestamp)
 
     def media(self, key: str, step: int, timestamp: float, items: list[Any]) -> int:
         self._run.log({key: items}, step=step)
