@@ -94,7 +94,7 @@ class PlainRows:
         rows, at = [], 0
         for payload, begin, items in zip(payloads, begins, found, strict=True):
             behind = self._behind(payload, begin + len(b"".join(chain.from_iterable(items))))
-            if behind is None or behind[1] is not None:
+            if behind is None or behind[1] is not None or not items:
                 return None
             end = at + len(items)
             rows.append((dict(zip(names[at:end], values[at:end], strict=True)), behind[0]))

@@ -62,7 +62,7 @@ class Steps:
             self.current = step
         elif step is not None and step < self.current:
             names = items if isinstance(items, dict) else (path[0] for path, _ in items)
-            keys = tuple(name for name in names if name not in INTERNAL)
+            keys = tuple(dict.fromkeys(name for name in names if name not in INTERNAL))
             yield RowDropped(step=step, current=self.current, keys=keys)
             return
         if isinstance(items, dict):

@@ -73,16 +73,20 @@ class LoggedSummary:
             return
         items = self._items
         for item in summary.remove:
-            items.pop(tuple(item.nested_key) or (item.key,), None)
+            path = tuple(item.nested_key) or (item.key,)
+            if path in items and items[path][0] < number:
+                del items[path]
         for item in summary.update:
-            items[tuple(item.nested_key) or (item.key,)] = number, item.value_json
+            self._set(tuple(item.nested_key) or (item.key,), number, item.value_json)
+
+    def _set(self, path: Path, number: int, text: str) -> None:
+        if number >= self._items.get(path, (0,))[0]:  # records that only come again are taken before others
+            self._items[path] = number, text
 
     def _put_down(self) -> None:
         for number, names, texts in sorted(self._last.values(), key=itemgetter(0)):
             for name, text in zip(names, texts, strict=True):
-                path = (name,) if isinstance(name, str) else name
-                if number >= self._items.get(path, (0,))[0]:
-                    self._items[path] = number, text.decode()
+                self._set((name,) if isinstance(name, str) else name, number, text.decode())
         self._last.clear()
 
     def events(self) -> Iterator[SummaryChanged | NotRead]:
