@@ -7,6 +7,7 @@ not among the figures: `python -m bench.convert --million` says its speed and it
 from __future__ import annotations
 
 import sys
+import uuid
 from functools import partial
 
 from .frame import COMMAND, Desk, Done, Effort, Row, arguments, compared, desk, interleaved, single, text, training
@@ -26,8 +27,9 @@ def theirs(place: Desk) -> Done:
 
 
 def ours(place: Desk, *more: str) -> Done:
-    """`wandb-swan convert` on a desk's runs."""
-    return place.run(COMMAND, "convert", "-t", "wandb-local", "--mode", "offline", "--force", *more)
+    """`wandb-swan convert` on a desk's runs, into a log directory of its own: nothing is there to be replaced."""
+    log_dir = f"ours-{uuid.uuid4().hex}"
+    return place.run(COMMAND, "convert", "-t", "wandb-local", "--mode", "offline", "--log-dir", log_dir, *more)
 
 
 def one(effort: Effort) -> list[Row]:

@@ -142,8 +142,7 @@ def main(arguments: list[str]) -> int:
     from . import worker
 
     _call("swan-workers")
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # nobody has to look through what was imported for garbage
     connection = socket.socket(fileno=int(arguments[0]))
     children: set[int] = set()
     while True:
