@@ -51,7 +51,7 @@ def several(effort: Effort, runs: int, length: int, numbers: int, *more: str) ->
     """Seconds that several runs take, by side and round."""
     with desk() as place:
         place.run(*training("bare", runs=runs, rows=length, numbers=numbers))
-        found = interleaved(effort.most(1), {SIDE: partial(theirs, place), OURS: partial(ours, place, *more)})
+        found = interleaved(effort.most(2), {SIDE: partial(theirs, place), OURS: partial(ours, place, *more)})
     return {name: [[done.wall] for done in rounds] for name, rounds in found.items()}
 
 
