@@ -14,6 +14,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from swanlab.sdk.internal.run.components.config import writer
 
 from compat_tests.unit.logs import END, begin, log, record
 from wandb_swan.convert import conversion
@@ -30,6 +31,9 @@ from wandb_swan.swan.sdk import whole_settings
 ours = {ours}
 if ours:
     whole_settings.read_once()
+    read = swanlab.Settings.settings_customise_sources
+    reads = []
+    swanlab.Settings.settings_customise_sources = classmethod(lambda cls, *a, **k: reads.append(1) or read(*a, **k))
 Settings = swanlab.Settings
 kept = Settings()
 new = whole_settings.only if ours else Settings
@@ -37,6 +41,7 @@ kept.merge_settings(new(interactive=False, probe=Settings.Probe(hardware=False),
 kept.merge_settings({{"mode": "offline", "project": {{"name": "p"}}, "experiment": {{"tags": ["a"]}}}})
 kept.merge_settings({{"api_host": "https://swanlab.here/"}})
 kept.merge_settings({{"mode": "offline"}})
+assert not ours or len(reads) == 2, "read at first, and where a new api_host leaves the web_host to be found"
 print(sorted(kept.model_fields_set), kept.model_dump())
 """
 
@@ -88,7 +93,15 @@ def test_the_config_file_is_the_same(config: dict[str, Any]) -> None:
     assert quick_config.dump(config, **options) == yaml.safe_dump(config, **options)
 
 
-def test_the_run_folder_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_file_is_written_so() -> None:
+    """Else nothing above says anything."""
+    quick_config.install()
+    assert writer.yaml.safe_dump is quick_config.dump and quick_config.dump({"a": 1}) == "a: 1\n"
+
+
+def test_the_run_folder_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     source = log(tmp_path / "run-20240101_000000-r1", begin(100), *map(_row, range(5)), END)
 
     def converted(name: str) -> dict[str, Any]:
@@ -103,8 +116,10 @@ def test_the_run_folder_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return {"paths": sorted(held), "texts": texts, "records": records}
 
     quick = converted("quick")
+    assert "Tracking run" not in "".join(capfd.readouterr()), "SwanLab greets nobody"
     monkeypatch.setattr(conversion, "at_once", nullcontext)
     usual = converted("usual")
+    assert "Tracking run" in "".join(capfd.readouterr())
     for what, held in quick.items():
         assert repr(held) == repr(usual[what]).replace(f"{tmp_path}/usual/", f"{tmp_path}/quick/"), what
     assert {*quick["texts"]} == {"files/config.yaml", "files/swanlab-metadata.json"}

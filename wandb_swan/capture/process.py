@@ -80,6 +80,12 @@ def start_python(
     return process
 
 
+def name_process(name: str) -> None:
+    """Names this process for `ps` and `top`, where there is such a name."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name, "ascii")
+
+
 class Waited(Protocol):
     """What somebody waits for: a `subprocess.Popen`, or the like of one."""
 

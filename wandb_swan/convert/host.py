@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..capture.process import DEFER, start_python
+from ..capture.process import DEFER, name_process, start_python
 from ..sources import exports
 
 _PATIENCE = 60.0
@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     from . import worker
 
-    _call("swan-workers")
+    name_process("swan-workers")
     gc.freeze()  # nobody has to look through what was imported for garbage
     connection = socket.socket(fileno=int(arguments[0]))
     children: set[int] = set()
@@ -161,7 +161,7 @@ def main(arguments: list[str]) -> int:
                 os.close(descriptors[0])
                 os.environ[exports.PLACE] = of
                 random.seed()
-                _call("swan-worker")
+                name_process("swan-worker")
                 sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
                 return worker.main()
             if answer is not None:
@@ -175,9 +175,3 @@ def main(arguments: list[str]) -> int:
                 children.remove(of)
                 answer = os.waitstatus_to_exitcode(status)
         connection.send(json.dumps(answer).encode())
-
-
-def _call(name: str) -> None:
-    """For `ps` and `top`."""
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(name, "ascii")

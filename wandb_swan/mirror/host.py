@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from ..atomic_file import write_whole
 from ..capture.host import folders
+from ..capture.process import name_process
 from ..journal.life import process_of
 from .priority import give_way
 
@@ -257,8 +258,7 @@ def main(arguments: list[str]) -> int:
     """
     if os.fork():
         os._exit(0)
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text("swan-host", "ascii")  # for `ps` and `top`
+    name_process("swan-host")
     atexit.register(_end)  # before all others: it comes after them
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

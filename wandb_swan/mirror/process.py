@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ..capture.mirrors import BUSY
-from ..capture.process import block_signals
+from ..capture.process import block_signals, name_process
 from ..exceptions import UnknownFormatError, WandbSwanError
 from .follow import Follower
 from .places import read_maps
@@ -74,12 +74,6 @@ class Mirror:
         return code if code == BUSY or mirror.may_hold_a_run else 0
 
 
-def name(text: str) -> None:
-    """Names this process for `ps` and `top`, where there is such a name."""
-    with suppress(OSError):
-        Path("/proc/self/comm").write_text(text, "ascii")
-
-
 class _Unfailing(io.TextIOBase):
     """A text stream whose writes are lost where they fail."""
 
@@ -107,7 +101,7 @@ def main(arguments: list[str]) -> int:
     block_signals()
     if sys.platform != "win32":  # a training that ignores it hands that on: SwanLab's children would have no exit code
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    name(MIRROR)
+    name_process(MIRROR)
     parser = argparse.ArgumentParser(prog="wandb_swan.mirror.process")
     parser.add_argument("journal", type=Path)
     parser.add_argument("--map", action="append", default=[])

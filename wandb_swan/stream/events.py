@@ -116,9 +116,9 @@ class HistoryRows(_Event):
 
     def single(self) -> Iterator[HistoryRow]:
         """The same rows one by one."""
-        rows = zip(*self.columns, strict=True) if self.columns else iter(lambda: (), None)
-        for step, timestamp, numbers in zip(self.steps, self.timestamps, rows):  # noqa: B905  (rows without a value)
-            yield HistoryRow(step=step, timestamp=timestamp, values=dict(zip(self.keys, numbers, strict=True)))
+        for at, (step, timestamp) in enumerate(zip(self.steps, self.timestamps, strict=True)):
+            values = {key: column[at] for key, column in zip(self.keys, self.columns, strict=True)}
+            yield HistoryRow(step=step, timestamp=timestamp, values=values)
 
 
 class RowDropped(_Event):

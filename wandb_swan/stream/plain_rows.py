@@ -109,7 +109,7 @@ class PlainRows:
         names = self._names(starts)
         if names is None or bytes(map(len, texts)) != bytes(map(_LAST, starts)):
             return [], []
-        if self._nested and not self._nested.keys().isdisjoint(starts):
+        if self.nested(starts):
             return [], []
         try:
             values = from_json(b"[%b]" % b",".join(texts))
@@ -138,14 +138,14 @@ class PlainRows:
 
     def paths(self, items: PlainItems) -> Iterable[Path]:
         """Their paths, in order."""
-        if not self.nested(items):
+        if not self.nested(items.starts):
             return zip(items.names)
         nested = self._nested
         return [nested.get(start) or (name,) for start, name in zip(items.starts, items.names, strict=True)]
 
-    def nested(self, items: PlainItems) -> bool:
-        """Whether some key of theirs has several parts."""
-        return bool(self._nested) and not self._nested.keys().isdisjoint(items.starts)
+    def nested(self, starts: Sequence[bytes]) -> bool:
+        """Whether the key of an item that begins so has several parts."""
+        return bool(self._nested) and not self._nested.keys().isdisjoint(starts)
 
     def _items(self, payload: bytes, begin: int) -> PlainItems | None:
         if len(payload) > _LONGEST:
@@ -176,7 +176,7 @@ class PlainRows:
             return None
         if len(values) != len(items.texts):
             return None
-        if self.nested(items):
+        if self.nested(items.starts):
             return PlainRow(list(zip(self.paths(items), values, strict=True)), *behind)
         return PlainRow(dict(zip(items.names, values, strict=True)), *behind)
 

@@ -57,7 +57,7 @@ class LoggedSummary:
             number = self.count()
         plain = self._plain.summary(payload)
         if plain is not None:
-            names: Sequence[Any] = list(self._plain.paths(plain)) if self._plain.nested(plain) else plain.names
+            names: Sequence[Any] = list(self._plain.paths(plain)) if self._plain.nested(plain.starts) else plain.names
             content = payload[content_at(payload) :]
             kind = content if len(content) < _SHORT else frozenset(names)
             if number > self._last.get(kind, (0,))[0]:

@@ -109,17 +109,12 @@ class Values:
         columns: Sequence[Sequence[float]],
     ) -> None:
         """Writes rows under the same keys, at rising steps; a column has the numbers of one key."""
-        keys, columns = self._row_keys(names), list(map(_doubles, columns))
-        if self._online:
-            for name, column in zip(names, columns, strict=True):
-                for step, number in zip(steps, column, strict=True):
-                    self._lose_infinity((name,), number, step)
-        self._writer.rows(keys, steps, timestamps, columns)
-        if self._check is not None:
-            for key, column in zip(keys, columns, strict=True):
-                for step, number in zip(steps, column, strict=True):
-                    self._check.scalar(key, step, number)
-        self._counts["scalars"] += len(keys) * len(steps)
+        if self._online or self._check is not None:  # each value is looked at
+            for step, timestamp, *numbers in zip(steps, timestamps, *columns, strict=True):
+                self.row(dict(zip(names, numbers, strict=True)), step, timestamp)
+            return
+        self._writer.rows(self._row_keys(names), steps, timestamps, list(map(_doubles, columns)))
+        self._counts["scalars"] += len(names) * len(steps)
 
     def _row_keys(self, names: Collection[str]) -> list[str]:
         """SwanLab's keys of metrics that are not nested, whose columns are declared before their first values."""
