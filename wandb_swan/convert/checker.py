@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -48,7 +49,8 @@ def compared(recorded: Recorded, run_dir: Path, source: str, run_id: str, depth:
 class Checker:
     """The process, as its worker has it."""
 
-    def __init__(self, to: IO[str], answers: IO[str]) -> None:
+    def __init__(self, pid: int, to: IO[str], answers: IO[str]) -> None:
+        self._pid = pid
         self._to = to
         self._answers = answers
 
@@ -67,7 +69,7 @@ class Checker:
         if child:
             os.close(here[0])
             os.close(there[1])
-            return cls(os.fdopen(here[1], "w", encoding="utf-8"), os.fdopen(there[0], encoding="utf-8"))
+            return cls(child, os.fdopen(here[1], "w", encoding="utf-8"), os.fdopen(there[0], encoding="utf-8"))
         for number in (here[1], there[0], *foreign):
             os.close(number)
         _serve(os.fdopen(here[0], encoding="utf-8"), os.fdopen(there[1], "w", encoding="utf-8"))
@@ -91,6 +93,12 @@ class Checker:
     def forget(self) -> None:
         """The run that was begun is not to be compared."""
         self._tell(None)
+
+    def end(self) -> None:
+        """Ends the process, whatever it is at: nobody is left who could ask it. It is waited for."""
+        with suppress(OSError):
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
 
     def _tell(self, what: Sequence[str] | None) -> bool:
         try:

@@ -75,7 +75,7 @@ def main() -> int:
     gc.set_threshold(*_GARBAGE)
     checker = Checker.forked(out.fileno(), sys.stdin.fileno())
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(jobs, sys.stdin), daemon=True).start()
+    threading.Thread(target=_listen, args=(jobs, sys.stdin, checker), daemon=True).start()
 
     def say(**message: Any) -> None:
         out.write(json.dumps(message) + "\n")
@@ -94,8 +94,10 @@ def main() -> int:
         say(report=report.model_dump(mode="json"))
 
 
-def _listen(jobs: queue.SimpleQueue[str], stdin: IO[str]) -> None:
+def _listen(jobs: queue.SimpleQueue[str], stdin: IO[str], checker: Checker | None) -> None:
     for line in stdin:
         jobs.put(line)
+    if checker is not None:
+        checker.end()
     shutil.rmtree(os.environ[exports.PLACE], ignore_errors=True)
     os._exit(0)
